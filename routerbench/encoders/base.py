@@ -1,0 +1,55 @@
+"""What every encoder is: a fixed map from texts to vectors that can say exactly which map it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from routerbench.data.outcomes import OutcomeTable
+    from routerbench.encoders.store import EmbeddingStore
+
+
+class Encoder(ABC):
+    """Maps prompts to embeddings.
+
+    Every constructor argument is kept as an attribute of the same name, so that an artefact can build the encoder
+    again; ``device`` is the one exception, it belongs to the machine.
+    """
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """D, the size of an embedding; known without encoding anything."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides the vectors: weights revision, pooling, max length, truncation side, normalisation, dtype."""
+
+    @abstractmethod
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts.
+
+        Args:
+            prompts: N texts.
+
+        Returns:
+            ``(N, D)`` float32 embeddings, in the order of ``prompts``.
+        """
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal hash of ``identity``: two encoders that agree on it give the same vectors."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of a table's prompts; only what the store does not hold is encoded."""
+        return store.encode(self, table.prompts)

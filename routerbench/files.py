@@ -1,0 +1,59 @@
+"""Writing files so that a reader never meets half of one."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from routerbench.errors import InputError
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
+
+    A block that raises, a full disk or a killed process leaves ``path`` as it was before.
+
+    Args:
+        path: the file to write; its folder is made if it is missing.
+
+    Yields:
+        The path to write to, with the suffix of ``path``.
+
+    Raises:
+        InputError: the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "figures" / "aiq.txt"
+        >>> with atomic_path(target) as part:
+        ...     _ = part.write_text("0.7")
+        >>> target.read_text(), [file.name for file in target.parent.iterdir()]
+        ('0.7', ['aiq.txt'])
+    """
+    path = Path(path)
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        part = Path(name)
+        yield part
+        # mkstemp's 0600 would hide results from the people a shared folder is for.
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{path}: the disk is full; free some space and run again") from error
+        raise
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

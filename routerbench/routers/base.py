@@ -1,0 +1,52 @@
+"""What every router is: a prediction of quality and cost of each model, made from the prompt alone."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Prediction(NamedTuple):
+    """Predicted outcomes of N prompts on M models. One prediction serves every willingness to pay.
+
+    Attributes:
+        quality: ``(N, M)`` predicted quality in [0, 1].
+        cost: ``(N, M)`` predicted mean cost in USD per prompt, at least 0; all NaN if no cost was ever seen.
+        quality_std: ``(N, M)`` standard deviation of the quality, in units of quality, or None.
+        scale: "quality" if ``quality`` may be weighed against a cost, "ranking" if only its order means something.
+    """
+
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    quality_std: NDArray[np.float64] | None = None
+    scale: Literal["quality", "ranking"] = "quality"
+
+
+class Router(ABC):
+    """Predicts quality and cost of M models from the embedding of a prompt. It never sees lambda.
+
+    As in scikit-learn, every constructor argument is kept as an attribute of the same name, all of them plain
+    numbers, strings and lists: the artefact writes them down and calls the constructor with them.
+
+    Args:
+        embedding_dim: D, the size of an embedding.
+        num_models: M, the number of models.
+    """
+
+    def __init__(self, embedding_dim: int, num_models: int) -> None:
+        super().__init__()
+        self.embedding_dim = embedding_dim
+        self.num_models = num_models
+
+    @abstractmethod
+    def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
+        """Predict the outcomes of ``(N, D)`` embeddings on all M models."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray]:
+        """Everything learned, by name: the weights of the artefact."""
+
+    @abstractmethod
+    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Take back what ``arrays`` returned."""
