@@ -1,0 +1,1 @@
+"""From a source to an ``OutcomeTable``: one module per word of ``data=``."""

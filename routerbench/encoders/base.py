@@ -32,7 +32,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors: weights revision, pooling, max length, truncation side, normalisation, dtype."""
+        """All that decides the vectors: weights, pooling, max length, truncation side, normalisation, dtype."""
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
@@ -53,3 +53,13 @@ class Encoder(ABC):
     def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
         """``(N, D)`` embeddings of a table's prompts; only what the store does not hold is encoded."""
         return store.encode(self, table.prompts)
+
+
+def well_formed(text: str) -> str:
+    r"""The text with "?" for every half of a surrogate pair, which JSON logs hold and tokenizers refuse.
+
+    Example:
+        >>> well_formed("caf\u00e9 \ud83d")
+        'café ?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")

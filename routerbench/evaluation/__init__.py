@@ -1,0 +1,1 @@
+"""From predictions to exact curves, hulls and figures. NumPy only."""

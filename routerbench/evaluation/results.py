@@ -29,12 +29,14 @@ class Scored:
     """One router or reference on the scored prompts.
 
     Attributes:
-        sweep: its exact curve over lambda.
-        hull: non-decreasing convex hull of the curve and the cheapest single model's point.
+        sweep: its exact curve over lambda, or None where lambda chooses nothing: zero_router, best_single and random.
+        hull: non-decreasing convex hull of its points and the cheapest single model's point; of a table without cost
+            the one point it reaches by quality alone, at cost 0.
         information: what it was allowed to see, as "prompt only" or "measured outcomes".
         aiq: mean height of ``hull`` on the cost interval, as the RouterBench paper normalises it.
-        aiq_macro: unweighted mean over benchmarks of their own ``aiq``.
-        aiq_original_code: the area as the original repository normalises it.
+        aiq_macro: unweighted mean over benchmarks of their own ``aiq``; one where all models cost the same has none.
+        aiq_original_code: the area as the original repository normalises it, up to the largest cost of all hulls of
+            the evaluation.
         delta_aiq_zero: ``aiq`` minus that of zero_router.
         peak_quality: highest quality of the hull.
         peak_cost: USD per prompt at which the hull reaches it.
@@ -42,7 +44,7 @@ class Scored:
         per_benchmark: for each benchmark, the figures "aiq", "peak_quality" and "qnc" on its prompts alone.
     """
 
-    sweep: Sweep
+    sweep: Sweep | None
     hull: Hull
     information: str
     aiq: Figure

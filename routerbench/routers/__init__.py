@@ -1,0 +1,1 @@
+"""From embeddings to predicted quality and cost: one module per word of ``router=``."""

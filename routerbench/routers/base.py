@@ -1,10 +1,13 @@
 """What every router is: a prediction of quality and cost of each model, made from the prompt alone."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
 
 
 class Prediction(NamedTuple):
@@ -21,6 +24,10 @@ class Prediction(NamedTuple):
     cost: NDArray[np.float64]
     quality_std: NDArray[np.float64] | None = None
     scale: Literal["quality", "ranking"] = "quality"
+
+
+Score = Callable[[Prediction, OutcomeTable], float]
+"""How well a prediction routes the prompts of a table; higher is better."""
 
 
 class Router(ABC):
@@ -50,3 +57,11 @@ class Router(ABC):
     @abstractmethod
     def load_arrays(self, arrays: dict[str, NDArray]) -> None:
         """Take back what ``arrays`` returned."""
+
+
+class ClosedFormRouter(Router):
+    """A router that is computed from the train prompts rather than trained by gradient."""
+
+    @abstractmethod
+    def fit(self, train: Examples, val: Examples, score: Score) -> None:
+        """Learn from ``train``; whatever must be chosen, choose by the ``score`` of predictions on ``val``."""

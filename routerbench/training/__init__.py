@@ -1,0 +1,1 @@
+"""How a router is fitted: one module per word of ``training=``."""

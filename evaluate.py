@@ -1,0 +1,84 @@
+"""Evaluate routers beside all references: `python evaluate.py 'routers=[DIR,DIR]'`; `--help` lists the options."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+from routerbench.evaluation.evaluate import evaluate
+
+from routerbench import artefact
+from routerbench.config import instantiate, instantiate_data, one_line_errors
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.encoders.store import EmbeddingStore
+from routerbench.errors import InputError
+from routerbench.report import write_report
+from routerbench.report.curves import write_predictions
+from routerbench.report.tables import results_table
+from routerbench.report.verdict import verdict
+
+log = logging.getLogger("routerbench.evaluate")
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    """Load the routers, predict the test prompts once, sweep lambda, report."""
+    with one_line_errors():
+        encoder = instantiate(cfg.encoder) if cfg.encoder else None
+        routers = _named([artefact.load(folder, encoder, cfg.device) for folder in cfg.routers])
+        table = instantiate(cfg.data) if cfg.data else _trained_on(routers)
+        for name, router in routers.items():
+            _check(name, router, table)
+        store = EmbeddingStore(cfg.cache_dir)
+        is_test = table.split == "test"
+        test, train = table.part("test"), table.part("train")
+        predictions = {
+            name: router.predict(router.encoder.embed(table, store)[is_test]) for name, router in routers.items()
+        }
+        evaluation = evaluate(predictions, test, train)
+        folder = Path(cfg.output_dir)
+        write_report(evaluation, folder)
+        for name, prediction in predictions.items():
+            write_predictions(test, prediction, folder / "predictions" / f"{name}.parquet")
+        log.info("%s\n%s", results_table(evaluation), verdict(evaluation))
+        log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
+
+
+def _named(routers: list[artefact.TrainedRouter]) -> dict[str, artefact.TrainedRouter]:
+    """Routers by their option's name, with a number behind it where two share one."""
+    total, seen, named = Counter(router.card["name"] for router in routers), Counter(), {}
+    for router in routers:
+        name = router.card["name"]
+        seen[name] += 1
+        named[f"{name}-{seen[name]}" if total[name] > 1 else name] = router
+    return named
+
+
+def _trained_on(routers: dict[str, artefact.TrainedRouter]) -> OutcomeTable:
+    """The table that all routers were trained on, read again."""
+    configs = {name: router.card["data"]["config"] for name, router in routers.items()}
+    (first, config), *others = configs.items()
+    for name, other in others:
+        if other != config:
+            raise InputError(f"{first} and {name} were trained on different data; say which to use: data=...")
+    return instantiate_data(config)
+
+
+def _check(name: str, router: artefact.TrainedRouter, table: OutcomeTable) -> None:
+    """Refuse a table that the router cannot predict, or whose test prompts it was trained on."""
+    if router.models != table.models:
+        missing, extra = set(router.models) - set(table.models), set(table.models) - set(router.models)
+        raise InputError(
+            f"{name} routes other models than {table.source}: not in the table {sorted(missing)}, "
+            f"not in the router {sorted(extra)}; choose with data.models=[...]"
+        )
+    data = router.card["data"]
+    if table.digest() == data["digest"] and table.split_digest() != data["split_digest"]:
+        raise InputError(
+            f"{name} learned from another split of {table.source}: test prompts may be its train prompts"
+        )
+
+
+if __name__ == "__main__":
+    main()

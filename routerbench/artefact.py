@@ -1,0 +1,233 @@
+"""A trained router on disk, and the object that it loads to. No Hydra, no Lightning, nothing executed from the file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.encoders.base import Encoder
+from routerbench.encoders.store import EmbeddingStore
+from routerbench.errors import InputError
+from routerbench.files import atomic_path
+from routerbench.policy import select
+from routerbench.routers.base import Prediction, Router
+
+CARD, WEIGHTS = "router.json", "weights.safetensors"
+PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
+T = TypeVar("T")
+
+
+class Decision(NamedTuple):
+    """Where one prompt goes.
+
+    Attributes:
+        model: name of the chosen model.
+        quality: its expected quality in [0, 1].
+        cost: its expected cost in USD; NaN if the router was trained without costs.
+    """
+
+    model: str
+    quality: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class TrainedRouter:
+    """A router with its encoder: prompts in, decisions out.
+
+    Attributes:
+        router: predicts from embeddings.
+        encoder: makes them from prompts.
+        models: the M names that the columns of a prediction stand for.
+        card: what ``router.json`` says.
+    """
+
+    router: Router
+    encoder: Encoder
+    models: tuple[str, ...]
+    card: Mapping[str, Any]
+
+    def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
+        """Predict quality and cost of every model.
+
+        Args:
+            prompts: N texts, or their ``(N, D)`` embeddings by the router's encoder.
+
+        Returns:
+            ``(N, M)`` predictions, columns in the order of ``models``.
+
+        Raises:
+            InputError: the embeddings have another size than those of training, or the router was trained on
+                precomputed embeddings and got texts.
+        """
+        if isinstance(prompts, str):
+            raise InputError("prompts must be a list of texts, got one text; write [prompt]")
+        if isinstance(prompts, np.ndarray) and prompts.dtype.kind == "f":
+            embeddings = np.asarray(prompts, np.float32)
+        else:
+            for i, prompt in enumerate(prompts):
+                if not isinstance(prompt, str) or not prompt.strip():
+                    raise InputError(f"prompt {i} is empty or no text: {prompt!r}")
+            embeddings = self.encoder.encode(list(prompts))
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.router.embedding_dim:
+            expected = f"(N, {self.router.embedding_dim})"
+            raise InputError(f"the router takes embeddings of shape {expected}, got {embeddings.shape}")
+        return self.router.predict(embeddings)
+
+    def predict_table(self, table: OutcomeTable, store: EmbeddingStore) -> Prediction:
+        """``predict`` for a table's prompts, through the embedding store."""
+        return self.predict(self.encoder.embed(table, store))
+
+    def route(self, prompts: Sequence[str] | NDArray[np.floating], willingness_to_pay: float) -> list[Decision]:
+        """Send every prompt to the model with the best ``willingness_to_pay * quality - cost``.
+
+        Args:
+            prompts: N texts, or their ``(N, D)`` embeddings.
+            willingness_to_pay: lambda, USD that one unit of quality is worth; 0 picks the cheapest model, ``inf``
+                the best.
+
+        Returns:
+            N decisions.
+        """
+        if not willingness_to_pay >= 0:
+            raise InputError(f"willingness_to_pay is USD per unit of quality, at least 0, got {willingness_to_pay}")
+        prediction = self.predict(prompts)
+        if np.isnan(prediction.cost).any() and not np.isinf(willingness_to_pay):
+            raise InputError("the router was trained without costs; it can only route by willingness_to_pay=inf")
+        chosen = select(prediction.quality, np.nan_to_num(prediction.cost), willingness_to_pay)
+        return [
+            Decision(self.models[model], float(prediction.quality[i, model]), float(prediction.cost[i, model]))
+            for i, model in enumerate(chosen)
+        ]
+
+
+def save(
+    folder: Path | str,
+    router: Router,
+    encoder: Encoder,
+    train: OutcomeTable,
+    data: Mapping[str, Any],
+    validation: Mapping[str, float],
+) -> None:
+    """Write the artefact: ``weights.safetensors`` and ``router.json``.
+
+    Args:
+        folder: the directory to write, made if it is missing.
+        router: fitted.
+        encoder: what it was fitted on.
+        train: the outcomes it was fitted on: gives the models and their mean costs.
+        data: what to record of the data: its config, digest and split digest.
+        validation: figures on the validation split.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    with atomic_path(folder / WEIGHTS) as part:
+        save_file({name: np.ascontiguousarray(array) for name, array in router.arrays().items()}, part)
+        weights_digest = _digest(part)
+    mean_cost = [None] * train.num_models
+    if train.has_cost:
+        mean_cost = np.nanmean(train.cost, axis=0).tolist()
+    card = {
+        "format": 1,
+        "name": type(router).__module__.rpartition(".")[2],
+        "router": _recipe(router),
+        "encoder": {**_recipe(encoder), "fingerprint": encoder.fingerprint, "identity": encoder.identity},
+        "models": list(train.models),
+        "mean_cost_usd_per_prompt": dict(zip(train.models, mean_cost, strict=True)),
+        "information": "prompt only",
+        "data": dict(data),
+        "validation": dict(validation),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "weights_sha256": weights_digest,
+    }
+    with atomic_path(folder / CARD) as part:
+        part.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto") -> TrainedRouter:
+    """Load an artefact.
+
+    Args:
+        folder: the directory that training wrote, as a rule ``outputs/.../router``.
+        encoder: use this one instead of the one in the card, as for a router trained on precomputed embeddings.
+        device: where encoder and network run: "auto", "cpu", "cuda", "cuda:1", ...
+
+    Raises:
+        InputError: a file is missing or was changed, or the card names a class outside this package.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    for name in (CARD, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no router there, {name} is missing")
+    try:
+        card = json.loads((folder / CARD).read_text())
+        models, router_card, encoder_card = tuple(card["models"]), card["router"], card["encoder"]
+        weights_digest, card_format = card["weights_sha256"], card["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
+    if card_format != 1:
+        raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
+    if _digest(folder / WEIGHTS) != weights_digest:
+        raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
+    router = _build(router_card, Router, folder)
+    encoder = encoder or _build(encoder_card, Encoder, folder, device=device)
+    try:
+        router.load_arrays(load_file(folder / WEIGHTS))
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}") from error
+    if hasattr(router, "to"):
+        import torch
+
+        router.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    return TrainedRouter(router, encoder, models, card)
+
+
+def _recipe(part: Router | Encoder) -> dict[str, Any]:
+    """The class and the constructor arguments, which are attributes of the same names; the device stays behind."""
+    names = [name for name in inspect.signature(type(part)).parameters if name != "device"]
+    arguments = {name: getattr(part, name) for name in names}
+    return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
+
+
+def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: Any) -> T:
+    """Construct what ``_recipe`` described, refusing anything but a ``kind`` of this package."""
+    path = str(recipe["class"])
+    module, _, name = path.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name) if module.startswith("routerbench.") else None
+    except (ImportError, AttributeError):
+        cls = None
+    if not (inspect.isclass(cls) and issubclass(cls, kind)):
+        raise InputError(f"{folder / CARD}: refuses to load {path!r}; it is no {kind.__name__} of routerbench")
+    accepted = {key: value for key, value in machine.items() if key in inspect.signature(cls).parameters}
+    try:
+        return cls(**recipe["arguments"], **accepted)
+    except TypeError as error:
+        raise InputError(f"{folder / CARD}: {path} does not take these arguments: {error}") from error
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,174 @@
+"""Rows and cells as a file has them, merged into one row per prompt."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import is_doubled
+from routerbench.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What each of the n data rows says about its prompt.
+
+    Attributes:
+        prompts: ``(n,)`` request texts.
+        ids: ``(n,)`` names of the prompts; rows of one id are one prompt. None if the file has none.
+        benchmark: ``(n,)`` names of the benchmarks.
+        split: ``(n,)`` "train", "val" or "test", or None if the file has none.
+    """
+
+    prompts: NDArray[np.object_]
+    ids: NDArray[np.object_] | None
+    benchmark: NDArray[np.object_]
+    split: NDArray[np.object_] | None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The C measurements of a file: one per row of a long table, one per row and model of a wide one.
+
+    Attributes:
+        models: ``M`` names.
+        row: ``(C,)`` index of the data row.
+        model: ``(C,)`` index of the model.
+        quality: ``(C,)`` in [0, 1], NaN where it was not observed.
+        cost: ``(C,)`` USD, NaN where it is not known.
+        responses: ``(C,)`` texts, None where there is none; or None.
+        columns: name of the file's column of "quality", "cost" and "response", with {model} for the model's name.
+        by_text: whether rows without an id that have the same prompt and benchmark are one prompt.
+    """
+
+    models: tuple[str, ...]
+    row: NDArray[np.int64]
+    model: NDArray[np.int64]
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    responses: NDArray[np.object_] | None
+    columns: dict[str, str]
+    by_text: bool
+
+
+def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
+    """One row per prompt, in order of first appearance.
+
+    Rows of one prompt are merged cell by cell. RouterBench's 5-shot table needs it: 14 ids have two rows, one of them
+    with the prompt written twice, and each has the scores that the other lacks.
+
+    Args:
+        rows: the n rows of the file.
+        cells: their measurements.
+        source: the file's name.
+
+    Raises:
+        InputError: two rows of one prompt disagree.
+    """
+    group, first = _group(rows, cells.by_text)
+    count, num_models = len(first), len(cells.models)
+    pair = group[cells.row] * num_models + cells.model
+    _log_repeats(pair, cells, source)
+    placed = {}
+    for word, values in (("quality", cells.quality), ("cost", cells.cost), ("response", cells.responses)):
+        if values is not None:
+            placed[word] = _place(word, values, pair, count, cells, rows, source)
+    ids = np.array([str(number + 1) for number in range(count)], dtype=object) if rows.ids is None else rows.ids[first]
+    return OutcomeTable(
+        prompts=_one_prompt(rows, group, first, source),
+        models=cells.models,
+        quality=placed["quality"],
+        cost=placed["cost"],
+        benchmark=_same("benchmark", rows.benchmark, rows, group, first, source),
+        ids=ids,
+        rows=np.arange(count),
+        source=source,
+        split=None if rows.split is None else _same("split", rows.split, rows, group, first, source),
+        responses=placed.get("response"),
+    )
+
+
+def _group(rows: Rows, by_text: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """``(n,)`` number of each row's prompt, and ``(N,)`` the first row of each prompt."""
+    if rows.ids is not None:
+        keys = rows.ids.tolist()
+    elif by_text:
+        keys = list(zip(rows.benchmark, rows.prompts, strict=True))
+    else:
+        return np.arange(len(rows.prompts)), np.arange(len(rows.prompts))
+    number: dict[Any, int] = {}
+    group = np.fromiter((number.setdefault(key, len(number)) for key in keys), dtype=np.int64, count=len(keys))
+    return group, np.unique(group, return_index=True)[1]
+
+
+def _place(
+    word: str, values: NDArray[Any], pair: NDArray[np.int64], count: int, cells: Cells, rows: Rows, source: str
+) -> NDArray[Any]:
+    """``(N, M)`` values, where the known ones of a cell agree."""
+    is_text = values.dtype == object
+    known = np.flatnonzero(values != None if is_text else ~np.isnan(values))  # noqa: E711, elementwise
+    out = np.full(count * len(cells.models), None if is_text else np.nan, dtype=values.dtype)
+    out[pair[known]] = values[known]
+    clash = known[out[pair[known]] != values[known]]
+    if len(clash):
+        one = clash[0]
+        other = known[(pair[known] == pair[one]) & (values[known] != values[one])][0]
+        column = cells.columns[word].replace("{model}", cells.models[cells.model[one]])
+        what = f"{_name(rows, cells.row[one])} and model {cells.models[cells.model[one]]!r} hold "
+        what += f"{_short(values[one])} and {_short(values[other])}"
+        raise _conflict(cells.row[one], cells.row[other], column, what, source)
+    return out.reshape(count, len(cells.models))
+
+
+def _one_prompt(rows: Rows, group: NDArray[np.int64], first: NDArray[np.int64], source: str) -> NDArray[np.object_]:
+    chosen = rows.prompts[first]
+    for row in np.flatnonzero(rows.prompts != chosen[group]):
+        ours, theirs = chosen[group[row]], rows.prompts[row]
+        if is_doubled(ours, theirs):
+            chosen[group[row]] = theirs
+        elif ours != theirs and not is_doubled(theirs, ours):
+            what = f"{_name(rows, row)} hold different prompts, {_short(ours)} and {_short(theirs)}"
+            raise _conflict(first[group[row]], row, "prompt", what, source)
+    return chosen
+
+
+def _same(
+    name: str, values: NDArray[np.object_], rows: Rows, group: NDArray[np.int64], first: NDArray[np.int64], source: str
+) -> NDArray[np.object_]:
+    chosen = values[first]
+    clash = np.flatnonzero(values != chosen[group])
+    if len(clash):
+        row = clash[0]
+        what = f"{_name(rows, row)} hold {chosen[group[row]]!r} and {values[row]!r}"
+        raise _conflict(first[group[row]], row, name, what, source)
+    return chosen
+
+
+def _log_repeats(pair: NDArray[np.int64], cells: Cells, source: str) -> None:
+    _, firsts = np.unique(pair, return_index=True)
+    repeats = len(np.unique(cells.row)) - len(np.unique(cells.row[firsts]))
+    if repeats:
+        log.info("%s: %d rows repeat an earlier row's prompt and are merged with it, cell by cell", source, repeats)
+
+
+def _conflict(
+    row: np.signedinteger[Any] | int, other: np.signedinteger[Any] | int, column: str, what: str, source: str
+) -> InputError:
+    low, high = sorted((int(row) + 1, int(other) + 1))
+    return InputError(f"{source}: rows {low} and {high}, column {column!r}: both for {what}; keep one of the rows")
+
+
+def _name(rows: Rows, row: np.signedinteger[Any] | int) -> str:
+    return f"prompt {_short(rows.prompts[row])}" if rows.ids is None else f"sample_id {rows.ids[row]!r}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,107 @@
+"""A small world that the project makes itself, so that everything runs at once and the best routing is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.demo_prompts import FAMILIES
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.split import assign_split
+
+# USD per million prompt and completion tokens, as RouterBench's table was priced (arXiv 2403.12031).
+PRICES = {
+    "gpt-4-1106-preview": (10.0, 30.0),
+    "claude-v2": (8.0, 24.0),
+    "claude-v1": (8.0, 24.0),
+    "gpt-3.5-turbo-1106": (1.0, 2.0),
+    "claude-instant-v1": (0.8, 2.4),
+    "meta/llama-2-70b-chat": (0.9, 0.9),
+    "zero-one-ai/Yi-34B-Chat": (0.8, 0.8),
+    "meta/code-llama-instruct-34b-chat": (0.776, 0.776),
+    "mistralai/mixtral-8x7b-chat": (0.6, 0.6),
+    "WizardLM/WizardLM-13B-V1.2": (0.3, 0.3),
+    "mistralai/mistral-7b-chat": (0.2, 0.2),
+}
+# The level of difficulty, on the 0 to 4 of the prompts, that each model solves half of the time, by family:
+# arithmetic, word-problems, logic, table-reading, translation, coding, trivia, writing.
+SKILLS = (
+    (4.2, 4.0, 3.6, 4.2, 3.6, 3.8, 3.4, 3.6),
+    (2.6, 2.8, 2.2, 3.0, 3.0, 2.2, 2.6, 4.2),
+    (2.8, 3.0, 2.4, 3.2, 2.8, 2.4, 2.8, 3.8),
+    (3.0, 2.4, 1.8, 2.8, 3.4, 3.0, 2.6, 2.6),
+    (2.4, 2.2, 1.8, 2.4, 2.6, 2.0, 2.4, 3.2),
+    (0.6, 1.2, 0.8, 1.2, 1.4, 0.8, 2.4, 2.4),
+    (1.8, 1.8, 2.6, 2.2, 2.4, 1.4, 3.0, 1.8),
+    (1.2, 0.6, 0.6, 1.0, 0.4, 3.2, 0.4, 0.2),
+    (2.2, 2.0, 1.6, 1.8, 2.8, 2.2, 1.8, 1.8),
+    (0.8, 1.0, 0.6, 0.8, 0.8, 0.8, 1.2, 2.2),
+    (0.8, 0.6, 0.6, 0.8, 1.2, 0.8, 0.8, 1.2),
+)
+STEEPNESS = 2.2  # a model one level above a prompt answers it with probability 1 / (1 + exp(-2.2)) = .90
+ANSWER_TOKENS = (20.0, 120.0, 90.0, 40.0, 40.0, 220.0, 30.0, 150.0)  # of an average answer at level 0, by family
+CHARACTERS_PER_TOKEN = 4.0
+LENGTH_SPREAD = 0.3  # standard deviation of the logarithm of an answer's length
+
+
+@dataclass(frozen=True)
+class World:
+    """The demo table with the truth behind it.
+
+    Attributes:
+        table: what a user would have: prompts, drawn labels, measured costs.
+        quality: ``(N, M)`` probability that the model answers the prompt well: no router can know more.
+        cost: ``(N, M)`` expected cost in USD per prompt.
+    """
+
+    table: OutcomeTable
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64]
+
+
+def make_world(num_prompts: int, seed: int) -> World:
+    """Draw prompts of all families and levels, then labels and answer lengths given the models' skills.
+
+    Args:
+        num_prompts: N, at least one.
+        seed: of everything drawn.
+    """
+    rng = np.random.default_rng(seed)
+    families = rng.integers(len(FAMILIES), size=num_prompts)
+    levels = rng.integers(5, size=num_prompts)
+    writers = list(FAMILIES.values())
+    prompts = [writers[family](int(level), rng) for family, level in zip(families, levels, strict=True)]
+
+    skill = np.array(SKILLS).T[families]
+    quality = 1 / (1 + np.exp(-STEEPNESS * (skill - levels[:, None])))
+    prompt_price, answer_price = np.array(list(PRICES.values())).T * 1e-6
+    prompt_tokens = np.ceil(np.array([len(prompt) for prompt in prompts]) / CHARACTERS_PER_TOKEN)[:, None]
+    answer_tokens = (np.array(ANSWER_TOKENS)[families] * (1 + levels / 2))[:, None]
+    noise = rng.lognormal(-(LENGTH_SPREAD**2) / 2, LENGTH_SPREAD, size=quality.shape)  # its mean is 1
+    table = OutcomeTable(
+        prompts=np.array(prompts, dtype=object),
+        models=tuple(PRICES),
+        quality=(rng.random(quality.shape) < quality).astype(np.float64),
+        cost=prompt_tokens * prompt_price + answer_tokens * noise * answer_price,
+        benchmark=np.array(list(FAMILIES), dtype=object)[families],
+        ids=np.array([f"demo-{i}" for i in range(num_prompts)], dtype=object),
+        rows=np.arange(num_prompts),
+        source="demo",
+    )
+    return World(table, quality, prompt_tokens * prompt_price + answer_tokens * answer_price)
+
+
+def load(
+    num_prompts: int = 3000,
+    holdout_benchmarks: Sequence[str] = (),
+    seed: int = 0,
+) -> OutcomeTable:
+    """The demo world's table, split 60/10/30.
+
+    Args:
+        num_prompts: N.
+        holdout_benchmarks: task families that go to test only.
+        seed: of the world and of its split.
+    """
+    return assign_split(make_world(num_prompts, seed).table, seed, holdout_benchmarks)

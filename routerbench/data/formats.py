@@ -1,0 +1,151 @@
+"""A file's bytes as columns: Parquet, CSV, JSON lines or a pickled pandas frame, told apart by content, not by name."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.checks import Column
+from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ACCEPTED = "a table is a Parquet, CSV or JSON lines file, or a pickled pandas frame of texts and numbers"
+# A row must fit in one block, and few-shot prompts with eleven responses are long.
+_CSV_BLOCK_BYTES = 64 * 2**20
+
+
+def read_columns(path: Path) -> dict[str, Column]:
+    """Read a table, whatever its format.
+
+    Args:
+        path: the file.
+
+    Returns:
+        ``(n,)`` cells of every column, by name, in the file's order; None (or NaN) where a cell is missing. CSV cells
+        are texts.
+
+    Raises:
+        InputError: the file is missing, is no table, has no rows, or has two columns of one name.
+    """
+    columns = _reader(path)(path)
+    if not columns or not len(next(iter(columns.values()))):
+        raise InputError(f"{path}: the table has no rows")
+    return columns
+
+
+def _reader(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; give the table's path as data.path=FILE") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder; give the file of the table inside it") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if not head:
+        raise InputError(f"{path}: the file is empty; {_ACCEPTED}")
+    if head.startswith(b"PAR1"):
+        return _read_parquet
+    if head.startswith(b"\x80"):
+        from routerbench.data.pickles import read_pickle
+
+        return read_pickle
+    if b"\0" in head:
+        raise InputError(f"{path}: is not a table; {_ACCEPTED}")
+    return _read_jsonl if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _read_csv
+
+
+def _read_parquet(path: Path) -> dict[str, Column]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, "Parquet", error) from error
+    return _from_arrow(table, path)
+
+
+def _read_csv(path: Path) -> dict[str, Column]:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file))
+        # Every column as text: a prompt "007" must not become the number 7.
+        cells = arrow_csv.ConvertOptions(
+            column_types={name: pa.large_string() for name in header}, null_values=[""], strings_can_be_null=True
+        )
+        table = arrow_csv.read_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=cells,
+        )
+    except (pa.ArrowException, csv.Error, StopIteration, UnicodeDecodeError, OSError) as error:
+        raise _unreadable(path, "CSV", error) from error
+    return _from_arrow(table, path)
+
+
+def _read_jsonl(path: Path) -> dict[str, Column]:
+    # The standard library, not pyarrow: a line may have any length, no text becomes a date, an error knows its line.
+    records: list[dict[str, Any]] = []
+    try:
+        with open(path, encoding="utf-8-sig", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    records.append(_record(line, number, path))
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "JSON lines", error) from error
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: _objects((record.get(name) for record in records), len(records)) for name in names}
+
+
+def _record(line: str, number: int, path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: line {number} is not JSON ({error}); write one object on each line") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: line {number} is not a JSON object; write one object on each line")
+    return record
+
+
+def _from_arrow(table: pa.Table, path: Path) -> dict[str, Column]:
+    for name in table.column_names:
+        if table.column_names.count(name) > 1:
+            raise InputError(f"{path}: two columns are called {name!r}; rename one")
+    return {name: _cells(table.column(name)) for name in table.column_names}
+
+
+def _cells(column: pa.ChunkedArray) -> Column:
+    from pyarrow import types
+
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_decimal(column.type):
+        column = column.cast("float64")
+    is_text = types.is_string(column.type) or types.is_large_string(column.type)
+    if is_text or types.is_floating(column.type) or (types.is_integer(column.type) and not column.null_count):
+        cells: Column = column.to_numpy()
+        return cells
+    return _objects(column.to_pylist(), len(column))
+
+
+def _objects(cells: Iterable[Any], count: int) -> NDArray[np.object_]:
+    return np.fromiter(cells, dtype=object, count=count)
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
+    reason = str(error).split("\n")[0]
+    return InputError(f"{path}: cannot be read as {kind} ({reason}); {_ACCEPTED}")

@@ -1,0 +1,43 @@
+"""The long layout: a row per prompt and model, as a log of calls has it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from routerbench.data.cells import Cells
+from routerbench.data.checks import Column, cost_cells, label_cells, quality_cells, response_cells
+
+log = logging.getLogger(__name__)
+
+
+def read_cells(columns: Mapping[str, Column], names: Mapping[str, str], source: str) -> Cells:
+    """The measurements of a long table.
+
+    Args:
+        columns: ``(n,)`` cells of every column.
+        names: our word for a column -> its name in the file; "model" and "quality" are there.
+        source: the file's name.
+
+    Raises:
+        InputError: a cell is wrong.
+    """
+    if ignored := [name for name in columns if name not in names.values()]:
+        log.info("%s: columns not used: %s", source, ", ".join(ignored))
+    labels = label_cells(columns[names["model"]], names["model"], source)
+    models = tuple(dict.fromkeys(labels))
+    index = {name: number for number, name in enumerate(models)}
+    return Cells(
+        models=models,
+        row=np.arange(len(labels)),
+        model=np.fromiter((index[label] for label in labels), dtype=np.int64, count=len(labels)),
+        quality=quality_cells(columns[names["quality"]], names["quality"], source),
+        cost=cost_cells(columns[names["cost"]], names["cost"], source)
+        if "cost" in names
+        else np.full(len(labels), np.nan),
+        responses=response_cells(columns[names["response"]]) if "response" in names else None,
+        columns={word: names.get(word, word) for word in ("quality", "cost", "response")},
+        by_text=True,
+    )

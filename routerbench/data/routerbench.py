@@ -1,0 +1,103 @@
+"""The RouterBench dataset (Hu et al. 2024, https://arxiv.org/abs/2403.12031): 11 models on 36,497 prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.split import assign_split
+from routerbench.data.table import keep_benchmarks, names_in, read
+from routerbench.errors import InputError
+
+REPOSITORY = "withmartian/routerbench"
+REVISION = "784021482c3f320c6619ed4b3bb3b41a21424fcb"
+SHA256 = {
+    "routerbench_0shot.pkl": "ba4f77f19517610a707c374e99322d7750c30fc4ae7ff5527888595a1e65d36d",
+    "routerbench_5shot.pkl": "fbd7d3d16fba2759a18fa0ad44409d3e0e92ba80d03d90827eed1a6d084c9ffe",
+}
+# The paper's benchmarks in RouterBench's own words. Its RAG set is not in the published files.
+BENCHMARKS = ("mmlu", "hellaswag", "grade-school-math", "arc-challenge", "winogrande", "mbpp", "mtbench")
+
+log = logging.getLogger(__name__)
+
+
+def load(
+    shots: int = 0,
+    models: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+    drop_unpriced_models: bool = False,
+    holdout_benchmarks: Sequence[str] = (),
+    seed: int = 0,
+    all_benchmarks: bool = False,
+) -> OutcomeTable:
+    """Download RouterBench, check that it is the published file, read it and split it.
+
+    Args:
+        shots: 0 or 5, the table of zero-shot or of few-shot prompts.
+        models: the models to keep, in this order; None keeps all 11.
+        benchmarks: the benchmarks to keep; None keeps all.
+        drop_unpriced_models: whether to leave out models without any cost.
+        holdout_benchmarks: benchmarks whose prompts are all test.
+        seed: of the split.
+        all_benchmarks: whether to keep the 1,719 prompts of tasks that are not in the paper.
+
+    Raises:
+        InputError: the file cannot be downloaded or is not the published one, or an option is wrong.
+    """
+    if shots not in (0, 5):
+        raise InputError(f"{REPOSITORY}: data.shots is 0 or 5, not {shots!r}")
+    table = read(_download(f"routerbench_{shots}shot.pkl"), "wide", models, drop_unpriced_models)
+    table = keep_benchmarks(_group_benchmarks(table, all_benchmarks), benchmarks)
+    return assign_split(table, seed, names_in(holdout_benchmarks))
+
+
+def benchmark_of(eval_name: str) -> str:
+    """The paper's benchmark that one of RouterBench's 86 tasks belongs to; the task itself if it is in none.
+
+    Example:
+        >>> benchmark_of("mmlu-anatomy"), benchmark_of("mtbench-math"), benchmark_of("chinese_zodiac")
+        ('mmlu', 'mtbench', 'chinese_zodiac')
+    """
+    if eval_name.startswith("mmlu-"):
+        return "mmlu"
+    return "mtbench" if eval_name.startswith("mtbench") else eval_name
+
+
+def _group_benchmarks(table: OutcomeTable, all_benchmarks: bool) -> OutcomeTable:
+    names = np.array([benchmark_of(name) for name in table.benchmark], dtype=object)
+    table = replace(table, benchmark=names)
+    in_paper = np.isin(names.astype(str), BENCHMARKS)
+    if all_benchmarks or in_paper.all():
+        return table
+    log.info(
+        "%s: %d of %d prompts are of tasks outside the paper and are left out; data.all_benchmarks=true keeps them",
+        *(table.source, int((~in_paper).sum()), len(table)),
+    )
+    return table.take(in_paper)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        path = Path(hf_hub_download(REPOSITORY, name, repo_type="dataset", revision=REVISION))
+    except Exception as error:  # the client's errors have no common base across its versions
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{name} of {REPOSITORY} cannot be downloaded ({type(error).__name__}: {reason}); check the network "
+            "(HF_ENDPOINT names a mirror), or give a file that you have: data=table data.path=FILE"
+        ) from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256[name]:
+        raise InputError(
+            f"{path}: is not the published {name}: its sha256 is {digest}, not {SHA256[name]}; it was not read; "
+            "delete it and run again"
+        )
+    return path

@@ -1,0 +1,107 @@
+"""The wide layout of RouterBench: a row per prompt; for each model a column of quality, often of cost and responses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from routerbench.data.cells import Cells
+from routerbench.data.checks import Column, cost_cells, numbers, quality_cells, response_cells
+from routerbench.errors import InputError
+
+COST_SUFFIX = "|total_cost"
+RESPONSE_SUFFIX = "|model_response"
+
+# Numeric columns that tables are known to carry beside their models.
+_NO_MODELS = {"", "index", "Unnamed: 0", "__index_level_0__", "level_0", "oracle_model_to_route_to", "prompt", "eval_name"}
+_NO_MODELS |= {"sample_id", "split"}
+
+log = logging.getLogger(__name__)
+
+
+def read_cells(
+    columns: Mapping[str, Column], names: Mapping[str, str], models: Sequence[str] | None, source: str
+) -> Cells:
+    """The measurements of a wide table.
+
+    A model is a column that has a "|total_cost" or "|model_response" beside it, and any other numeric column that is
+    not known to be something else.
+
+    Args:
+        columns: ``(n,)`` cells of every column.
+        names: our word for a column -> its name in the file.
+        models: the models to read, or None for all; the other columns are not looked at.
+        source: the file's name.
+
+    Raises:
+        InputError: there is no model, an unknown one is asked for, or a cell is wrong.
+    """
+    found = _find_models(columns, set(names.values()), source)
+    chosen = found if models is None else tuple(dict.fromkeys(models))
+    for model in chosen:
+        if model not in found:
+            raise InputError(f"{source}: no model {model!r} in data.models; the table has {', '.join(found)}")
+    used = {*names.values(), *(name + suffix for name in chosen for suffix in ("", COST_SUFFIX, RESPONSE_SUFFIX))}
+    if ignored := [name for name in columns if name not in used]:
+        log.info("%s: columns not used: %s", source, ", ".join(ignored))
+    count = len(next(iter(columns.values())))
+    unknown = np.full(count, np.nan)
+    quality = [quality_cells(columns[name], name, source) for name in chosen]
+    cost = [
+        cost_cells(columns[name + COST_SUFFIX], name + COST_SUFFIX, source)
+        if name + COST_SUFFIX in columns
+        else unknown
+        for name in chosen
+    ]
+    responses = None
+    if any(name + RESPONSE_SUFFIX in columns for name in chosen):
+        nothing = np.full(count, None, dtype=object)
+        texts = (columns.get(name + RESPONSE_SUFFIX, nothing) for name in chosen)
+        responses = np.stack([response_cells(column) for column in texts], axis=1).ravel()
+    return Cells(
+        models=chosen,
+        row=np.repeat(np.arange(count), len(chosen)),
+        model=np.tile(np.arange(len(chosen)), count),
+        quality=np.stack(quality, axis=1).ravel(),
+        cost=np.stack(cost, axis=1).ravel(),
+        responses=responses,
+        columns={"quality": "{model}", "cost": "{model}" + COST_SUFFIX, "response": "{model}" + RESPONSE_SUFFIX},
+        by_text=False,
+    )
+
+
+def _find_models(columns: Mapping[str, Column], described: set[str], source: str) -> tuple[str, ...]:
+    companions = dict.fromkeys(
+        name.removesuffix(suffix)
+        for name in columns
+        for suffix in (COST_SUFFIX, RESPONSE_SUFFIX)
+        if name.endswith(suffix)
+    )
+    for model in companions:
+        if model not in columns:
+            suffix = COST_SUFFIX if model + COST_SUFFIX in columns else RESPONSE_SUFFIX
+            raise InputError(f"{source}: column {model + suffix!r} has no quality beside it; add a column {model!r}")
+    models = tuple(
+        name
+        for name, column in columns.items()
+        if name in companions
+        or (
+            name not in described | _NO_MODELS
+            and not name.endswith((COST_SUFFIX, RESPONSE_SUFFIX))
+            and _is_numeric(column)
+        )
+    )
+    if not models:
+        raise InputError(
+            f"{source}: no model column; a wide table has a column of quality and one of cost for each model ('NAME', "
+            f"'NAME{COST_SUFFIX}'), a long one the columns 'model' and 'quality' (other names: data.columns.model=NAME "
+            f"data.columns.quality=NAME); this one has {', '.join(columns)}"
+        )
+    return models
+
+
+def _is_numeric(column: Column) -> bool:
+    values, wrong = numbers(column)
+    return not len(wrong) and bool(np.isfinite(values).any())

@@ -1,0 +1,300 @@
+"""Any text model of the Hugging Face hub, or of a local folder, as a frozen encoder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.encoders.base import Encoder, well_formed
+from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Pooling = Literal["mean", "cls", "last"]
+Side = Literal["left", "right"]
+DTYPES = ("float32", "bfloat16", "float16")
+
+# Small batches stay in a CPU's cache; a GPU wants enough work per launch.
+AUTO_BATCH_TOKENS = {False: 4096, True: 65536}  # by "on a GPU"
+
+# Everything a transformers model needs except code and pickles; the other formats of a repository stay on the hub.
+WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "tokenizer*"]
+UNWANTED = ["*/*", "consolidated*", "*.py", "*.bin"]
+TOKENIZER_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
+
+
+class HuggingFaceEncoder(Encoder):
+    """Embeds prompts with the last hidden states of a pretrained transformer.
+
+    Weights are read from safetensors only, no code of the repository is ever run, and nothing is loaded before it is
+    needed.
+
+    Args:
+        name: a model on the hub ("intfloat/e5-small-v2"), or a folder with config, tokenizer and weights.
+        revision: branch, tag or commit on the hub; the attribute holds the commit it stood for.
+        pooling: tokens to vector: "mean" over the real tokens, "cls" = the first, "last" = the last real one.
+        max_length: most tokens T of a prompt, special ones included.
+        truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
+        normalize: scale every embedding to length 1.
+        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, float32 elsewhere.
+            The attribute holds the format chosen, so that an artefact computes the same map on any machine.
+        batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
+        device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
+
+    Raises:
+        InputError: an option has no meaning, or, on first use, the model cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        revision: str = "main",
+        pooling: Pooling = "mean",
+        max_length: int = 256,
+        truncation_side: Side = "left",
+        normalize: bool = True,
+        dtype: str = "auto",
+        batch_tokens: int | Literal["auto"] = "auto",
+        device: str = "auto",
+    ) -> None:
+        _check("pooling", pooling, get_args(Pooling))
+        _check("truncation_side", truncation_side, get_args(Side))
+        _check("dtype", dtype, ("auto", *DTYPES))
+        if max_length < 1 or (batch_tokens != "auto" and batch_tokens < 1):
+            raise InputError(f"encoder: max_length {max_length} and batch_tokens {batch_tokens} must be positive")
+        self.name = name
+        self._revision = revision
+        self.pooling = pooling
+        self.max_length = max_length
+        self.truncation_side = truncation_side
+        self.normalize = normalize
+        self.device = device
+        self.dtype = _native_dtype(device) if dtype == "auto" else dtype
+        self.batch_tokens = batch_tokens
+
+    @property
+    def revision(self) -> str:
+        """Commit on the hub; for a folder, what the constructor was given."""
+        return self._revision if self._local is not None else self.folder.name
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder with config, tokenizer and weights, downloaded if need be.
+
+        Raises:
+            InputError: the model cannot be had, or has no safetensors.
+        """
+        folder = self._local or _download(self.name, self._revision)
+        if not (folder / "config.json").is_file():
+            raise InputError(f"encoder {self.name}: {folder} has no config.json; it is not a transformers model")
+        if not any(folder.glob("*.safetensors")):
+            raise InputError(
+                f"encoder {self.name}: no safetensors weights, and other formats can run code when they are read; "
+                "choose a revision that has them, or convert the model with save_pretrained and name that folder"
+            )
+        return folder
+
+    @cached_property
+    def dim(self) -> int:
+        """D, the size of an embedding, from config.json."""
+        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        for key in ("hidden_size", "d_model", "n_embd", "dim"):
+            for part in (config, config.get("text_config") or {}):
+                if isinstance(part.get(key), int):
+                    return part[key]
+        raise InputError(f"encoder {self.name}: config.json names no hidden_size")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the vectors. Device and batch size do not."""
+        return {
+            "encoder": "huggingface",
+            "weights": self._weights,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "truncation_side": self.truncation_side,
+            "normalize": self.normalize,
+            "dtype": self.dtype,
+        }
+
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts, longest first, in batches of about equal length.
+
+        Args:
+            prompts: N texts.
+
+        Returns:
+            ``(N, D)`` float32 embeddings, in the order of ``prompts``.
+
+        Raises:
+            InputError: the model cannot be had, or a batch does not fit on the GPU.
+        """
+        if not len(prompts):
+            return np.empty((0, self.dim), np.float32)
+        import torch
+
+        tokens = self._tokenize(prompts)
+        lengths = np.array([len(ids) for ids in tokens])
+        # Longest first: a batch that does not fit fails at once, not after an hour.
+        order = np.argsort(-lengths, kind="stable")
+        on_gpu = self._device.type == "cuda"
+        budget = AUTO_BATCH_TOKENS[on_gpu] if self.batch_tokens == "auto" else self.batch_tokens
+        vectors = torch.empty((len(tokens), self.dim), dtype=torch.float32, pin_memory=on_gpu)
+        start = 0
+        try:
+            with torch.inference_mode():
+                while start < len(tokens):
+                    stop = start + max(1, budget // int(lengths[order[start]]))
+                    batch = [tokens[i] for i in order[start:stop]]
+                    vectors[start:stop].copy_(self._embed_batch(batch), non_blocking=True)
+                    start = stop
+            if on_gpu:
+                torch.cuda.synchronize(self._device)
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"encoder {self.name}: the GPU cannot hold {budget} tokens; lower batch_tokens") from error
+        embeddings = np.empty(vectors.shape, np.float32)
+        embeddings[order] = vectors.numpy()
+        return embeddings
+
+    def _embed_batch(self, tokens: list[list[int]]) -> torch.Tensor:
+        """``(B, D)`` float32 embeddings of B token lists, on the device."""
+        import torch
+
+        width = len(tokens[0])
+        ids = torch.full((len(tokens), width), self._filler)
+        for row, token_ids in zip(ids, tokens, strict=True):
+            row[: len(token_ids)] = torch.tensor(token_ids)
+        lengths = torch.tensor([len(token_ids) for token_ids in tokens])
+        if self._device.type == "cuda":
+            # Pinned memory lets the copy run beside the previous batch's arithmetic.
+            ids, lengths = (x.pin_memory().to(self._device, non_blocking=True) for x in (ids, lengths))
+        mask = (torch.arange(width, device=self._device) < lengths[:, None]).long()
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self.pooling == "cls":
+            pooled = hidden[:, 0].float()
+        elif self.pooling == "last":
+            pooled = hidden[torch.arange(len(tokens), device=self._device), lengths - 1].float()
+        else:
+            pooled = (hidden * mask[:, :, None]).sum(dim=1, dtype=torch.float32) / lengths[:, None]
+        return torch.nn.functional.normalize(pooled, dim=-1) if self.normalize else pooled
+
+    def _tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each prompt, at least one, at most ``max_length``."""
+        texts = [well_formed(prompt) for prompt in prompts]
+        tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
+        # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
+        return [ids or [self._filler] for ids in tokens]
+
+    @cached_property
+    def _local(self) -> Path | None:
+        folder = Path(self.name).expanduser()
+        return folder if folder.is_dir() else None
+
+    @cached_property
+    def _weights(self) -> str:
+        if self._local is None:
+            return f"{self.name}@{self.revision}"
+        # The tokenizer decides the vectors as much as the weights do.
+        files = {file for pattern in ("*.safetensors", *TOKENIZER_FILES) for file in self.folder.glob(pattern)}
+        digests = [f"{file.name} {sha256_of(file)}" for file in sorted(files)]
+        return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    @cached_property
+    def _device(self) -> torch.device:
+        import torch
+
+        has_gpu = torch.cuda.is_available()
+        try:
+            device = torch.device(("cuda" if has_gpu else "cpu") if self.device == "auto" else self.device)
+        except RuntimeError as error:
+            raise InputError(f"encoder: device {self.device!r} is not one that torch knows") from error
+        if device.type == "cuda" and not has_gpu:
+            raise InputError(f"encoder: device {self.device!r} asked for, but torch sees no GPU here; use device=auto")
+        return device
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(self.folder), use_fast=True, trust_remote_code=False, truncation_side=self.truncation_side
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(f"encoder {self.name}: its tokenizer does not load: {error}") from error
+        if self.max_length <= tokenizer.num_special_tokens_to_add():
+            raise InputError(f"encoder {self.name}: max_length {self.max_length} leaves no room for text")
+        return tokenizer
+
+    @cached_property
+    def _filler(self) -> int:
+        """The token that pads; the attention mask hides it."""
+        return self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModel
+
+        try:
+            model, report = AutoModel.from_pretrained(
+                str(self.folder), use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(f"encoder {self.name}: it does not load: {error}") from error
+        # Weights that the files lack would be random numbers. A pooler's alone do no harm: its output is not used.
+        if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+            raise InputError(f"encoder {self.name}: the weights lack {len(missing)} tensors, first {missing[0]}")
+        limit = getattr(model.config, "max_position_embeddings", None)
+        if limit is not None and self.max_length > limit:
+            raise InputError(f"encoder {self.name}: max_length {self.max_length} is beyond the model's {limit} tokens")
+        model = model.get_encoder() if model.config.is_encoder_decoder else model
+        return model.to(device=self._device, dtype=getattr(torch, self.dtype)).eval()
+
+
+def sha256_of(file: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"encoder: {option} {value!r} is not one of {', '.join(known)}")
+
+
+def _native_dtype(device: str) -> str:
+    if device != "auto" and not device.startswith("cuda"):
+        return "float32"
+    import torch
+
+    # GPUs older than compute capability 8 emulate bfloat16, slower than float32.
+    has_bfloat16 = torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8
+    return "bfloat16" if has_bfloat16 else "float32"
+
+
+def _download(name: str, revision: str) -> Path:
+    """Folder of a hub model at the commit that ``revision`` stands for; the folder's name is the commit."""
+    from huggingface_hub import errors as hub
+    from huggingface_hub import snapshot_download
+
+    what = f"encoder {name} (revision {revision})"
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    except hub.GatedRepoError as error:
+        raise InputError(f"{what}: its owner grants access one by one; ask on its page, then set HF_TOKEN") from error
+    except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.HFValidationError) as error:
+        raise InputError(f"{what}: neither a folder here nor a model on the Hugging Face hub") from error
+    except Exception as error:  # requests, httpx or the hub's own, by version: all mean that the files did not come
+        raise InputError(
+            f"{what}: the download failed and no complete copy is in the cache; check the network, or download it "
+            f"elsewhere (hf download {name}) and give the folder as encoder.name. The cause: {error}"
+        ) from error

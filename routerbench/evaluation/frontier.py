@@ -1,0 +1,98 @@
+"""Which points of the cost-quality plane matter: the Pareto frontier and the non-decreasing convex hull."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Hull:
+    """A concave, increasing curve of quality over cost: what mixing the points at random can reach.
+
+    Attributes:
+        cost: ``(P,)`` vertices in USD per prompt, strictly increasing.
+        quality: ``(P,)`` quality at the vertices in [0, 1], strictly increasing.
+    """
+
+    cost: NDArray[np.float64]
+    quality: NDArray[np.float64]
+
+    def at(self, cost: ArrayLike) -> NDArray[np.float64]:
+        """Quality at one or many costs: linear between vertices, flat beyond the last.
+
+        NaN to the left of the first vertex, as so little money buys no answer; a number there would be an invention.
+
+        Example:
+            >>> hull = Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6]))
+            >>> hull.at([0.5, 1, 2, 9]).round(6).tolist()
+            [nan, 0.2, 0.4, 0.6]
+        """
+        return np.interp(cost, self.cost, self.quality, left=np.nan)
+
+
+def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of the points that no other point beats in cost without losing quality.
+
+    Of equal points the first one stays.
+
+    Args:
+        cost: ``(P,)`` in USD per prompt.
+        quality: ``(P,)`` in [0, 1].
+
+    Returns:
+        Indices in order of cost; cost and quality both increase strictly along them.
+
+    Raises:
+        ValueError: there is no point, or a number is missing or infinite.
+
+    Example:
+        >>> pareto_frontier(np.array([3.0, 1.0, 2.0, 2.0]), np.array([0.7, 0.2, 0.1, 0.2])).tolist()
+        [1, 0]
+    """
+    cost, quality = np.asarray(cost, np.float64), np.asarray(quality, np.float64)
+    if cost.shape != quality.shape or cost.ndim != 1 or not len(cost):
+        raise ValueError(f"a frontier needs P > 0 costs and as many qualities, got {cost.shape} and {quality.shape}")
+    if not (np.isfinite(cost).all() and np.isfinite(quality).all()):
+        raise ValueError("a frontier needs finite costs and qualities")
+    order = np.argsort(cost, kind="stable")
+    height = quality[order]
+    best_before = np.append(-np.inf, np.maximum.accumulate(height)[:-1])
+    order = order[height > best_before]
+    # Of equal costs the last one stands highest, because each point is above all before it.
+    ascending = cost[order]
+    return order[np.append(ascending[1:] > ascending[:-1], True)]
+
+
+def non_decreasing_hull(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> Hull:
+    """Least concave, non-decreasing curve on or above all points (the hull of arXiv 2403.12031, section 3).
+
+    The slopes of a least concave majorant are the antitonic regression of the slopes between neighbours, weighted by
+    their cost differences (Barlow et al. 1972, Statistical Inference under Order Restrictions): linear time in C.
+
+    Args:
+        cost: ``(P,)`` in USD per prompt, in any order, duplicates allowed.
+        quality: ``(P,)`` in [0, 1].
+
+    Returns:
+        The hull; each vertex is exactly one of the points.
+
+    Raises:
+        ValueError: there is no point, or a number is missing or infinite.
+
+    Example:
+        >>> hull = non_decreasing_hull(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.2, 0.3, 0.7, 0.6]))
+        >>> hull.cost.tolist(), hull.quality.tolist()
+        ([1.0, 3.0], [0.2, 0.7])
+    """
+    frontier = pareto_frontier(cost, quality)
+    cost, quality = np.asarray(cost, np.float64)[frontier], np.asarray(quality, np.float64)[frontier]
+    if len(frontier) > 2:
+        from scipy.optimize import isotonic_regression  # a third of a second that a policy need not pay
+
+        widths = np.diff(cost)
+        with np.errstate(over="ignore"):
+            slopes = np.diff(quality) / widths
+        vertices = isotonic_regression(slopes, weights=widths, increasing=False).blocks
+        cost, quality = cost[vertices], quality[vertices]
+    return Hull(cost, quality)

@@ -1,0 +1,224 @@
+"""The exact curve of a router over every willingness to pay, without a grid."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
+_CHUNK_CELLS = 131_072
+_NUM_THREADS = 2
+# Stands for a cost difference of 0 in a slope, so that equal costs rank by quality and nothing is divided by 0.
+_NO_COST = 1e-300
+# Lines that meet in one point give breakpoints that differ by rounding only; they are one breakpoint.
+_SAME_LAMBDA = 1 + 8 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Mean realised cost and quality of a router as step functions of lambda, and the switches behind them.
+
+    Point 0 holds for lambda in ``[0, lambdas[1]]`` and point i for ``(lambdas[i], lambdas[i + 1]]``, the last one up
+    to infinity: at a breakpoint itself the tie belongs to the cheaper model, as in `select`. Lambdas are distinct,
+    except that 0 stands twice if some prompt's cheapest models tie: the tie is broken only once quality has a worth.
+
+    Attributes:
+        lambdas: ``(L,)`` breakpoints in USD per unit of quality, ascending, the first one 0.
+        cost: ``(L,)`` mean realised cost in USD per prompt.
+        quality: ``(L,)`` mean realised quality in [0, 1].
+        start: ``(N,)`` model chosen at lambda 0.
+        event_lambda: ``(E,)`` lambda of every switch of a prompt from one model to the next, ascending.
+        event_prompt: ``(E,)`` the prompt that switches.
+        event_source: ``(E,)`` the model it leaves.
+        event_target: ``(E,)`` the model it goes to.
+        num_models: M.
+    """
+
+    lambdas: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    start: NDArray[np.unsignedinteger]
+    event_lambda: NDArray[np.float64]
+    event_prompt: NDArray[np.int32]
+    event_source: NDArray[np.unsignedinteger]
+    event_target: NDArray[np.unsignedinteger]
+    num_models: int
+
+    def at(self, willingness_to_pay: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean realised cost (USD per prompt) and quality at one or many lambdas in USD per quality, ``inf`` allowed.
+
+        Raises:
+            ValueError: a lambda is negative or not a number.
+
+        Example:
+            >>> curve = sweep(np.array([[0.5, 1.0]]), np.array([[1.0, 2.0]]), np.array([[0, 1]]), np.array([[1, 3]]))
+            >>> [tuple(float(mean) for mean in curve.at(lambda_)) for lambda_ in (0, 2, 2.1, np.inf)]
+            [(1.0, 0.0), (1.0, 0.0), (3.0, 1.0), (3.0, 1.0)]
+        """
+        point = np.searchsorted(self.lambdas[1:], _checked(willingness_to_pay), side="left")
+        return self.cost[point], self.quality[point]
+
+    def call_share(self, lambdas: ArrayLike) -> NDArray[np.float64]:
+        """Share of the prompts that each model answers.
+
+        Args:
+            lambdas: ``(L,)`` or one lambda in USD per unit of quality, in any order, ``inf`` allowed.
+
+        Returns:
+            ``(L, M)`` shares in [0, 1]; every row sums to 1.
+
+        Raises:
+            ValueError: a lambda is negative or not a number.
+        """
+        asked = np.atleast_1d(_checked(lambdas))
+        order = np.argsort(asked, kind="stable")
+        # A switch counts from the first asked lambda above its own.
+        cell = np.searchsorted(asked[order], self.event_lambda, side="right") * self.num_models
+        size = (len(asked) + 1) * self.num_models
+        gained = np.bincount(cell + self.event_target, minlength=size)
+        lost = np.bincount(cell + self.event_source, minlength=size)
+        change = (gained - lost).reshape(-1, self.num_models)
+        change[0] += np.bincount(self.start, minlength=self.num_models)
+        share = np.empty((len(asked), self.num_models))
+        share[order] = change.cumsum(axis=0)[:-1] / len(self.start)
+        return share
+
+
+def sweep(
+    predicted_quality: NDArray[np.float64],
+    predicted_cost: NDArray[np.float64],
+    quality: NDArray[np.float64],
+    cost: NDArray[np.float64],
+) -> Sweep:
+    """Trace `select` over all lambdas: predictions choose, measurements score.
+
+    Each model is a line ``lambda * quality - cost`` of a prompt, and its choice the upper envelope of M lines (the
+    utility of arXiv 2403.12031, section 3; the envelope is the lower convex hull of its (quality, cost) points). All
+    breakpoints of all prompts, sorted once, with cumulative sums of what every switch changes, are the whole curve.
+
+    Args:
+        predicted_quality: ``(N, M)`` quality by which to choose, in [0, 1] or any other unit lambda refers to.
+        predicted_cost: ``(N, M)`` cost by which to choose, in USD per prompt.
+        quality: ``(N, M)`` measured quality in [0, 1].
+        cost: ``(N, M)`` measured cost in USD per prompt.
+
+    Returns:
+        The curve; about 3 breakpoints per prompt with 11 models.
+
+    Raises:
+        ValueError: there is no prompt, shapes differ, or a number is missing or infinite.
+
+    Example:
+        >>> predicted_quality, predicted_cost = np.array([[0.5, 1.0]]), np.array([[1.0, 2.0]])
+        >>> curve = sweep(predicted_quality, predicted_cost, np.array([[0.0, 1.0]]), np.array([[1.0, 3.0]]))
+        >>> curve.lambdas.tolist(), curve.cost.tolist(), curve.quality.tolist()
+        ([0.0, 2.0], [1.0, 3.0], [0.0, 1.0])
+    """
+    arrays = {"predicted_quality": predicted_quality, "predicted_cost": predicted_cost, "quality": quality, "cost": cost}
+    arrays = {name: np.asarray(values, np.float64) for name, values in arrays.items()}
+    num_prompts, num_models = _checked_shape(arrays)
+    rows = max(1, _CHUNK_CELLS // num_models)
+    chunks = [slice(first, first + rows) for first in range(0, num_prompts, rows)]
+
+    def trace(chunk: slice) -> tuple[NDArray, ...]:
+        return _trace_chunk(*(_finite(name, values, chunk) for name, values in arrays.items()), first=chunk.start)
+
+    with ThreadPoolExecutor(_NUM_THREADS) as pool:
+        traced = list(pool.map(trace, chunks) if len(chunks) > 1 else map(trace, chunks))
+    start, start_quality, start_cost, *events = (np.concatenate(parts) for parts in zip(*traced, strict=True))
+    order = np.argsort(events[0], kind="stable")
+    lambdas, prompt, source, target, gain, price = (values[order] for values in events)
+    is_last = np.append(lambdas[1:] != lambdas[:-1], True)[: len(lambdas)]
+    means = (
+        np.append(first.mean(), first.mean() + np.cumsum(change)[is_last] / num_prompts)
+        for first, change in ((start_cost, price), (start_quality, gain))
+    )
+    return Sweep(np.append(0.0, lambdas[is_last]), *means, start, lambdas, prompt, source, target, num_models)
+
+
+def _trace_chunk(
+    predicted_quality: NDArray, predicted_cost: NDArray, quality: NDArray, cost: NDArray, first: int
+) -> tuple[NDArray, ...]:
+    """Start and switches of ``(n, M)`` prompts, the first of them number ``first``.
+
+    Returns:
+        Start model, its quality and cost, each ``(n,)``, then of every switch: lambda, prompt, source, target, change
+        of quality, change of cost, each ``(e,)``.
+    """
+    index = np.min_scalar_type(quality.shape[1] - 1)
+    start = predicted_cost.argmin(axis=1)
+    prompts = np.arange(len(start))
+    events: list[tuple[NDArray, ...]] = []
+    for lambdas, rows, source, target in _switches(predicted_quality, predicted_cost, start):
+        gain = quality[rows, target] - quality[rows, source]
+        price = cost[rows, target] - cost[rows, source]
+        number = (rows + first).astype(np.int32)
+        events.append((lambdas, number, source.astype(index), target.astype(index), gain, price))
+    if not events:
+        none = np.empty(0)
+        events = [(none, none.astype(np.int32), none.astype(index), none.astype(index), none, none)]
+    joined = (np.concatenate(parts) for parts in zip(*events, strict=True))
+    return start.astype(index), quality[prompts, start], cost[prompts, start], *joined
+
+
+def _switches(
+    quality: NDArray, cost: NDArray, start: NDArray
+) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
+    """Walk all ``(n, M)`` prompts along their envelopes at once: per step lambda, row, source and target.
+
+    A model better than the current one is never cheaper, as the current one is on the envelope. So the next model is
+    the one with the largest slope ``max(dq, 0) / max(dc, tiny)``, which is 0 for all that are out of the question.
+    """
+    rows = np.flatnonzero(np.take_along_axis(quality, start[:, None], 1)[:, 0] < quality.max(axis=1))
+    current, reached = start[rows], np.zeros(len(rows))
+    quality, cost = quality[rows], cost[rows]
+    best = quality.max(axis=1)
+    while len(rows):
+        local = np.arange(len(rows))
+        current_quality, current_cost = quality[local, current], cost[local, current]
+        slope = quality - current_quality[:, None]
+        np.maximum(slope, 0, out=slope)
+        price = cost - current_cost[:, None]
+        np.maximum(price, _NO_COST, out=price)
+        slope /= price
+        target = slope.argmax(axis=1)
+        target_quality = quality[local, target]
+        with np.errstate(over="ignore"):
+            lambdas = (cost[local, target] - current_cost) / (target_quality - current_quality)
+        np.minimum(lambdas, np.finfo(np.float64).max, out=lambdas)
+        lambdas = np.where(lambdas <= reached * _SAME_LAMBDA, reached, lambdas)
+        yield lambdas, rows, current, target
+        active = np.flatnonzero(target_quality < best)
+        rows, current, reached, best = rows[active], target[active], lambdas[active], best[active]
+        if len(active) < len(local):
+            quality, cost = quality[active], cost[active]
+
+
+def _checked_shape(arrays: dict[str, NDArray]) -> tuple[int, int]:
+    """The common shape (N, M) of all arrays, N at least 1."""
+    shapes = {name: values.shape for name, values in arrays.items()}
+    if len(set(shapes.values())) > 1 or len(shapes["quality"]) != 2:
+        raise ValueError(f"a sweep needs four arrays of one shape (N, M), got {shapes}")
+    num_prompts, num_models = shapes["quality"]
+    if not num_prompts or not num_models:
+        raise ValueError(f"a sweep needs at least one prompt and one model, got {num_prompts} and {num_models}")
+    return num_prompts, num_models
+
+
+def _finite(name: str, values: NDArray, chunk: slice) -> NDArray:
+    """The rows of one chunk, without a missing or infinite number."""
+    part = values[chunk]
+    if not np.isfinite(part).all():
+        row, model = np.argwhere(~np.isfinite(part))[0].tolist()
+        raise ValueError(f"{name} of row {chunk.start + row}, model {model} is {part[row, model]}")
+    return part
+
+
+def _checked(lambdas: ArrayLike) -> NDArray[np.float64]:
+    """Lambdas as float64, none negative or NaN."""
+    checked = np.asarray(lambdas, np.float64)
+    if not (checked >= 0).all():
+        raise ValueError(f"willingness_to_pay must be at least 0, got {lambdas}")
+    return checked

@@ -1,0 +1,62 @@
+"""Parquet files for other programs: the curves over lambda, and what a router predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from routerbench.evaluation.results import Evaluation
+from routerbench.files import atomic_path
+
+if TYPE_CHECKING:
+    from routerbench.data.outcomes import OutcomeTable
+    from routerbench.routers.base import Prediction
+
+
+def write_curves(evaluation: Evaluation, path: Path) -> None:
+    """Write every breakpoint of every router, and of every reference that has a curve.
+
+    Columns: ``router``, ``lambda`` in USD per unit of quality, ``cost`` in USD per prompt, ``quality`` in [0, 1]; in
+    the order of lambda within a router.
+
+    Args:
+        evaluation: what was found.
+        path: the file to write.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    everyone = [*evaluation.routers.items(), *evaluation.references.items()]
+    curves = [(name, scored.sweep) for name, scored in everyone if scored.sweep is not None]
+    names = [name for name, sweep in curves for _ in range(len(sweep.lambdas))]
+    columns = {"router": pa.array(names, pa.string())}
+    for column, attribute in (("lambda", "lambdas"), ("cost", "cost"), ("quality", "quality")):
+        parts = [np.asarray(getattr(sweep, attribute), np.float64) for _, sweep in curves]
+        columns[column] = pa.array(np.concatenate([np.empty(0), *parts]))
+    with atomic_path(path) as part:
+        parquet.write_table(pa.table(columns), part, compression="zstd")
+
+
+def write_predictions(table: OutcomeTable, prediction: Prediction, path: Path) -> None:
+    """Write what a router predicted, in RouterBench's wide layout and in full precision.
+
+    Columns: ``sample_id``, then for each model ``<model>`` (quality) and ``<model>|total_cost`` (USD per prompt).
+
+    Args:
+        table: the N prompts that were predicted.
+        prediction: of the same N prompts, in the same order.
+        path: the file to write.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    assert prediction.quality.shape == prediction.cost.shape == (len(table), table.num_models)
+    names, columns = ["sample_id"], [pa.array([str(id_) for id_ in table.ids], pa.string())]
+    for number, model in enumerate(table.models):
+        for name, cells in ((model, prediction.quality), (f"{model}|total_cost", prediction.cost)):
+            names.append(name)
+            columns.append(pa.array(np.ascontiguousarray(cells[:, number], np.float64)))
+    with atomic_path(path) as part:
+        parquet.write_table(pa.Table.from_arrays(columns, names), part, compression="zstd")

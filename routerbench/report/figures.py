@@ -1,0 +1,209 @@
+"""frontier.png: the one picture of an evaluation, fit for a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.evaluation.frontier import Hull, pareto_frontier
+from routerbench.evaluation.results import Evaluation, Scored
+from routerbench.files import atomic_path
+from routerbench.report.formatting import LANDMARKS, merit, ranked, share, short_names, shorten
+from routerbench.report.labels import place, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; beyond six routers the dashes differ too.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+LANDMARK_STYLES: dict[str, dict[str, Any]] = {
+    "zero_router": {"color": "#808080", "linestyle": (0, (5, 2)), "linewidth": 1.3},
+    "benchmark_oracle": {"color": "#4d4d4d", "linestyle": (0, (1, 1.5)), "linewidth": 1.5},
+    "oracle": {"color": "black", "linestyle": "solid", "linewidth": 0.7},
+}
+_DPI = 200
+_INK, _FAINT = "#333333", "#8a8a8a"
+_FONT = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
+
+
+def write_frontier(evaluation: Evaluation, path: Path) -> None:
+    """Draw the hulls of the routers among the references and the single models, cost on a log axis.
+
+    A table with no cost becomes bars of quality.
+
+    Args:
+        evaluation: what was found.
+        path: the PNG to write.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(_FONT), atomic_path(path) as part:
+        figure = _bars(evaluation) if evaluation.cost_interval is None else _frontier(evaluation)
+        figure.savefig(part, dpi=_DPI, facecolor="white")
+
+
+def _frontier(evaluation: Evaluation) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
+    axes = figure.add_axes((0.08, 0.115, 0.71, 0.845))
+    lines = _lines(evaluation)
+    left, right = _cost_limits(evaluation)
+    _axis_of_cost(axes, left, right)
+    heights = [float(hull.quality[-1]) for _, hull, _, _ in lines]
+    bottom, top = min(evaluation.model_quality.min(), *heights), max(evaluation.model_quality.max(), *heights)
+    margin = 0.05 * max(top - bottom, 0.02)
+    axes.set_ylim(bottom - margin, top + margin)
+    axes.set_ylabel("mean quality")
+    assert evaluation.cost_interval is not None
+    axes.axvspan(*(1000 * cost for cost in evaluation.cost_interval), color="#f6f6f6", zorder=0, linewidth=0)
+    drawn = [_draw_hull(axes, hull, style, left, right) for _, hull, _, style in lines]
+    _draw_models(axes, evaluation, np.concatenate(drawn))
+    _name_lines(axes, lines, right)
+    return figure
+
+
+def _lines(evaluation: Evaluation) -> list[tuple[str, Hull, float | None, dict[str, Any]]]:
+    """Name, hull, AIQ and style of every line, routers last so that they lie on top."""
+    lines = [
+        (name, scored.hull, scored.aiq.value, LANDMARK_STYLES[name] | {"zorder": 2})
+        for name in LANDMARKS
+        if (scored := evaluation.references.get(name))
+    ]
+    routers = list(enumerate(ranked(evaluation)))
+    for number, (name, scored) in reversed(routers):
+        style = {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE) % len(DASHES)]}
+        lines.append((name, scored.hull, scored.aiq.value, style | {"linewidth": 1.8, "zorder": 3}))
+    return lines
+
+
+def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
+    """Limits in USD per 1,000 prompts: the cost interval with room around it; the oracle may begin left of it."""
+    assert evaluation.cost_interval is not None
+    low, high = (1000 * cost for cost in evaluation.cost_interval)
+    if low <= 0:  # a free model has no place on a log axis
+        return -0.04 * high, 1.08 * high
+    room = max((high / low) ** 0.06, 1.05)
+    return low / room**1.5, high * room
+
+
+def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    if left > 0:
+        axes.set_xscale("log")
+        if right / left > 4:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right / left < 3000 else (1,)))
+        else:
+            from matplotlib.ticker import MaxNLocator
+
+            axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.10g}"))
+    axes.set_xlim(left, right)
+    axes.set_xlabel("mean cost in USD per 1,000 prompts" + (", log scale" if left > 0 else ""))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda quality, _: f"{quality:.10g}"))
+    axes.grid(color="#e4e4e4", linewidth=0.6)
+    _plain(axes)
+
+
+def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right: float) -> NDArray[np.float64]:
+    """Draw a hull, flat to the right edge; return ``(Q, 2)`` spots on it, which labels should avoid."""
+    first = max(float(hull.cost[0]) * 1000, left)
+    grid = np.geomspace(first, right, 500) if first > 0 else np.linspace(first, right, 500)
+    # A chord between two vertices is a curve on a log axis: it takes many points, and the vertices themselves.
+    cost = np.unique(np.concatenate([grid, hull.cost[(hull.cost * 1000 > first) & (hull.cost * 1000 < right)] * 1000]))
+    quality = hull.at(np.maximum(cost / 1000, hull.cost[0]))
+    axes.plot(cost, quality, **style)
+    return np.column_stack([cost, quality])
+
+
+def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64]) -> None:
+    """Single models as points; the best ones and those on the Pareto frontier get their labels first."""
+    cost, quality = evaluation.model_cost * 1000, evaluation.model_quality
+    pareto = set(pareto_frontier(cost, quality).tolist())
+    best = evaluation.models.index(evaluation.best_single)
+    axes.scatter(cost, quality, s=13, color="white", edgecolor=_FAINT, linewidth=0.9, zorder=4)
+    strong = sorted({*pareto, best})
+    axes.scatter(cost[strong], quality[strong], s=17, color=_INK, linewidth=0, zorder=5)
+    axes.scatter(cost[best], quality[best], s=70, facecolor="none", edgecolor=_INK, linewidth=0.9, zorder=5)
+    order = sorted(range(len(cost)), key=lambda model: (model != best, model not in pareto, -quality[model]))
+    names = short_names(evaluation.models, 26)
+    texts = [
+        axes.text(0, 0, names[m], fontsize=6.8 if m in strong else 5.8, color=_INK if m in strong else "#6e6e6e",
+                  parse_math=False, zorder=6)
+        for m in order
+    ]  # fmt: skip
+    sizes = np.array([[box.width, box.height] for box in (text.get_window_extent() for text in texts)])
+    points = axes.transData.transform(np.column_stack([cost, quality]))
+    dots = np.concatenate([points, axes.transData.transform(lines)])
+    frame = axes.get_window_extent()
+    corners = place(points[order], sizes, dots, (frame.x0, frame.y0, frame.x1, frame.y1), gap=_DPI / 72 * 4)
+    for text, corner in zip(texts, corners, strict=True):
+        if corner is None:  # the table has its name
+            text.remove()
+        else:
+            text.set(position=axes.transData.inverted().transform(corner), verticalalignment="bottom")
+
+
+def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str, Any]]], right: float) -> None:
+    """Name every line at its right end, with its AIQ, pushed apart where ends are close."""
+    from matplotlib.transforms import blended_transform_factory
+
+    low, high = axes.get_ylim()
+    ends = np.array([float(hull.at(max(right / 1000, hull.cost[0]))) for _, hull, _, _ in lines])
+    # Equal ends keep the order of the AIQ.
+    nudged = ends + 1e-9 * np.argsort(np.argsort([-1.0 if aiq is None else aiq for _, _, aiq, _ in lines]))
+    room = high - low
+    labels = spread(nudged, 0.046 * room, low, high - 0.05 * room)
+    place_at = blended_transform_factory(axes.transAxes, axes.transData)
+    for (name, _, aiq, style), end, label in zip(lines, ends, labels, strict=True):
+        colour, is_router = style["color"], style["zorder"] == 3
+        axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place_at, clip_on=False)
+        weight = "bold" if is_router else "normal"
+        axes.text(1.035, label, share(aiq), color=colour, weight=weight, size=8, va="center", transform=place_at)
+        axes.text(1.085, label, shorten(name, 21), color=colour, weight=weight, size=8, va="center",
+                  transform=place_at, parse_math=False)  # fmt: skip
+    axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=_FAINT, size=7, va="center", transform=place_at)
+
+
+def _bars(evaluation: Evaluation) -> Figure:
+    """Qualities as horizontal bars, the best on top: routers in colour, references dark, single models light."""
+    from matplotlib.figure import Figure
+
+    colours = [PALETTE[number % len(PALETTE)] for number in range(len(evaluation.routers))]
+    routers = [(shorten(name), _peak(s), c) for (name, s), c in zip(ranked(evaluation), colours, strict=True)]
+    references = [(name, _peak(evaluation.references[name]), "#4d4d4d") for name in evaluation.references]
+    names = short_names(evaluation.models)
+    models = [(name, float(q), "#c9c9c9") for name, q in zip(names, evaluation.model_quality, strict=True)]
+    bars = sorted([*routers, *references, *models], key=lambda bar: bar[1])
+    labels, lengths, paints = zip(*bars, strict=True)
+    height = 0.9 + 0.2 * len(bars)
+    figure = Figure(figsize=(7.2, height), dpi=_DPI)
+    axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.65 / height))
+    axes.barh(range(len(bars)), lengths, color=paints, height=0.72)
+    axes.set_yticks(range(len(bars)), [""] * len(bars))
+    for row, (label, length) in enumerate(zip(labels, lengths, strict=True)):
+        axes.text(-0.01, row, label, ha="right", va="center", size=8, parse_math=False,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+        axes.text(length, row, f" {share(length)}", va="center", size=7.5)
+    axes.set(ylim=(-0.6, len(bars) - 0.4), xlim=(0, 1.06 * max(*lengths, 0.01)))
+    axes.set_xlabel("mean quality (this table has no cost)")
+    _plain(axes)
+    return figure
+
+
+def _peak(scored: Scored) -> float:
+    return max(merit(scored), 0.0)
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
+    axes.tick_params(length=0, colors="#555555", labelsize=8)

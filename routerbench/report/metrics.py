@@ -1,0 +1,76 @@
+"""metrics.json: every number of an evaluation, for programs."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from routerbench.evaluation.results import Evaluation, Figure, Scored
+from routerbench.files import atomic_path
+
+ROUTER_FIGURES = ("aiq", "aiq_macro", "aiq_original_code", "delta_aiq_zero", "peak_quality", "peak_cost", "qnc")
+
+
+def write_metrics(evaluation: Evaluation, path: Path) -> None:
+    """Write an evaluation as strict JSON.
+
+    A figure is an object ``{"value", "low", "high"}``; what does not exist is null, never NaN. A cost is in USD per
+    prompt, ``qnc`` a share of the cost of best_single. Means of single models are plain numbers.
+
+    Args:
+        evaluation: what was found.
+        path: the file to write.
+    """
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(_metrics(evaluation), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, Any]:
+    everyone = {**evaluation.references, **evaluation.routers}
+    has_cost = evaluation.cost_interval is not None
+    means = zip(evaluation.models, evaluation.model_quality, evaluation.model_cost, strict=True)
+    return {
+        "source": evaluation.source,
+        "num_scored": sum(evaluation.benchmark_counts.values()),
+        "num_left_out": evaluation.num_left_out,
+        "models": {
+            name: {"quality": _number(quality), "cost": _number(cost) if has_cost else None}
+            for name, quality, cost in means
+        },
+        "best_single": evaluation.best_single,
+        "benchmark_counts": evaluation.benchmark_counts,
+        "cost_interval": None if evaluation.cost_interval is None else [_number(c) for c in evaluation.cost_interval],
+        "references": {name: _reference(scored) for name, scored in evaluation.references.items()},
+        "routers": {name: _router(scored) for name, scored in evaluation.routers.items()},
+        "information": {name: scored.information for name, scored in everyone.items()},
+    }
+
+
+def _reference(scored: Scored) -> dict[str, Any]:
+    return {
+        "aiq": _figure(scored.aiq),
+        "quality": _figure(scored.peak_quality),
+        "cost": _figure(scored.peak_cost),
+        "per_benchmark": _per_benchmark(scored),
+    }
+
+
+def _router(scored: Scored) -> dict[str, Any]:
+    figures = {name: _figure(getattr(scored, name)) for name in ROUTER_FIGURES}
+    return {**figures, "per_benchmark": _per_benchmark(scored)}
+
+
+def _per_benchmark(scored: Scored) -> dict[str, dict[str, Any]]:
+    return {
+        benchmark: {name: _figure(figure) for name, figure in figures.items()}
+        for benchmark, figures in scored.per_benchmark.items()
+    }
+
+
+def _figure(figure: Figure) -> dict[str, float | None]:
+    return {"value": _number(figure.value), "low": _number(figure.low), "high": _number(figure.high)}
+
+
+def _number(value: float | None) -> float | None:
+    """A number that JSON can hold: NumPy's become Python's, NaN and infinity become null."""
+    return None if value is None or not math.isfinite(value) else float(value)

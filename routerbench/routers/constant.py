@@ -1,0 +1,32 @@
+"""The router that ignores the prompt: what a learned router must beat to be worth anything."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples
+from routerbench.routers.base import ClosedFormRouter, Prediction, Score
+
+
+class ConstantRouter(ClosedFormRouter):
+    """Predicts each model's mean quality and cost on train, for every prompt.
+
+    Swept over lambda it calls one single model after the other, as RouterBench's Zero router does without its mixing
+    of two models.
+    """
+
+    def fit(self, train: Examples, val: Examples, score: Score) -> None:
+        """Take the means of what was observed; there is nothing to choose."""
+        self.quality = np.nanmean(train.table.quality, axis=0)
+        self.cost = np.nanmean(train.table.cost, axis=0) if train.table.has_cost else np.full(self.num_models, np.nan)
+
+    def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
+        """The same row for each of the N embeddings."""
+        return Prediction(np.tile(self.quality, (len(embeddings), 1)), np.tile(self.cost, (len(embeddings), 1)))
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The two ``(M,)`` means."""
+        return {"quality": self.quality, "cost": self.cost}
+
+    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Take back the means."""
+        self.quality, self.cost = arrays["quality"], arrays["cost"]

@@ -1,0 +1,140 @@
+"""Nearest neighbours: the baseline that tuned well is hard to beat (arXiv 2505.12601)."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples
+from routerbench.errors import InputError
+from routerbench.routers.base import ClosedFormRouter, Prediction, Score
+
+if TYPE_CHECKING:
+    import faiss
+
+CHUNK = 1024  # queries whose neighbours' outcomes, (queries, K, M), are in memory at once
+
+
+class KNNRouter(ClosedFormRouter):
+    """Predicts the mean quality and cost of the most similar train prompts, as RouterBench's kNN router does.
+
+    One exact FAISS search finds the neighbours of every query, by cosine similarity; it serves every number of
+    neighbours that is tried and every lambda. Which number and which weighting to use is chosen on validation.
+
+    Args:
+        embedding_dim: D, the size of an embedding.
+        num_models: M, the number of models.
+        num_neighbors: candidates for K; those above the number of train prompts count as that number.
+        weighting: candidates for the weight of a neighbour: "uniform", or "cosine" for its similarity.
+    """
+
+    def __init__(
+        self, embedding_dim: int, num_models: int, num_neighbors: Sequence[int], weighting: Sequence[str]
+    ) -> None:
+        super().__init__(embedding_dim, num_models)
+        self.num_neighbors = list(num_neighbors)
+        self.weighting = list(weighting)
+        if not self.num_neighbors or min(self.num_neighbors) < 1:
+            raise InputError(f"router.num_neighbors must be a list of numbers of at least 1, got {self.num_neighbors}")
+        if not self.weighting or not {"uniform", "cosine"}.issuperset(self.weighting):
+            raise InputError(f"router.weighting must list 'uniform' or 'cosine', got {self.weighting}")
+
+    def fit(self, train: Examples, val: Examples, score: Score) -> None:
+        """Keep the train prompts and choose the number of neighbours and their weighting on ``val``."""
+        self.embeddings = _normalized(train.embeddings)
+        self.quality, self.cost = train.table.quality, train.table.cost
+        candidates = sorted({min(k, len(self.embeddings)) for k in self.num_neighbors})
+        similarity, neighbors = self.search(val.embeddings, candidates[-1])
+        scores = {
+            (weighting, k): score(prediction, val.table)
+            for weighting in self.weighting
+            for k, prediction in zip(
+                candidates, self._outcomes(similarity, neighbors, candidates, weighting), strict=True
+            )
+        }
+        self.chosen_weighting, self.chosen_neighbors = max(scores, key=lambda choice: scores[choice])
+
+    @cached_property
+    def _index(self) -> "faiss.Index":
+        import faiss
+
+        index = faiss.IndexFlatIP(self.embedding_dim)
+        index.add(self.embeddings)
+        return index
+
+    def search(
+        self, embeddings: NDArray[np.float32], num_neighbors: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the most similar train prompts.
+
+        Args:
+            embeddings: ``(N, D)`` queries.
+            num_neighbors: K.
+
+        Returns:
+            ``(N, K)`` cosine similarities, falling, and ``(N, K)`` indices of train prompts.
+        """
+        return self._index.search(_normalized(embeddings), num_neighbors)
+
+    def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
+        """Mean outcomes of the chosen number of neighbours of ``(N, D)`` embeddings."""
+        similarity, neighbors = self.search(embeddings, self.chosen_neighbors)
+        return next(self._outcomes(similarity, neighbors, [self.chosen_neighbors], self.chosen_weighting))
+
+    def _outcomes(
+        self, similarity: NDArray[np.float32], neighbors: NDArray[np.int64], candidates: list[int], weighting: str
+    ) -> Iterator[Prediction]:
+        """The prediction for each candidate K: the cumulative means over the neighbours give all of them at once."""
+        weights = np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
+        quality, cost = (
+            np.concatenate(
+                [
+                    _cumulative_means(cells, weights[rows], neighbors[rows], candidates)
+                    for rows in (slice(start, start + CHUNK) for start in range(0, max(len(weights), 1), CHUNK))
+                ],
+                axis=1,
+            )
+            for cells in (self.quality, self.cost)
+        )
+        return map(Prediction, quality, cost)
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The train prompts' vectors and outcomes, and what was chosen."""
+        return {
+            "embeddings": self.embeddings,
+            "quality": self.quality,
+            "cost": self.cost,
+            "chosen_neighbors": np.array(self.chosen_neighbors),
+            "chosen_weighting": np.array(self.weighting.index(self.chosen_weighting)),
+        }
+
+    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Take back the train prompts."""
+        self.embeddings, self.quality, self.cost = arrays["embeddings"], arrays["quality"], arrays["cost"]
+        self.chosen_neighbors = int(arrays["chosen_neighbors"])
+        self.chosen_weighting = self.weighting[int(arrays["chosen_weighting"])]
+
+
+def _normalized(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vectors: with both sides normalised an inner product is a cosine."""
+    embeddings = np.ascontiguousarray(embeddings, np.float32)
+    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+
+
+def _cumulative_means(
+    cells: NDArray[np.float64], weights: NDArray[np.float32], neighbors: NDArray[np.int64], candidates: list[int]
+) -> NDArray[np.float64]:
+    """``(len(candidates), N, M)`` weighted means of the first K neighbours' known cells.
+
+    Where none of the neighbours has a known cell, the model's mean over all train prompts stands in.
+    """
+    known = np.isfinite(cells)
+    shares = np.add.reduceat  # sums of the stretch between one candidate K and the next
+    starts = [0, *candidates[:-1]]
+    values = np.where(known, cells, 0)[neighbors] * weights[:, :, None]
+    total = shares(values, starts, axis=1).cumsum(axis=1)
+    weight = shares(known[neighbors] * weights[:, :, None], starts, axis=1).cumsum(axis=1)
+    fallback = np.where(known, cells, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+    return np.moveaxis(np.where(weight > 0, total / np.where(weight > 0, weight, 1), fallback), 1, 0)

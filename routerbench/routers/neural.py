@@ -1,0 +1,84 @@
+"""What the learned routers share: two heads per model on an embedding, and how they become a prediction."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from routerbench.data.outcomes import Examples
+from routerbench.routers.base import Prediction, Router
+
+CHUNK = 65_536  # embeddings that pass through the network at once
+
+
+class Heads(NamedTuple):
+    """What a network says about B prompts and M models.
+
+    Attributes:
+        quality_logit: ``(B, M)`` logit of the expected quality.
+        cost_log_ratio: ``(B, M)`` natural logarithm of the expected cost over the model's mean cost on train.
+    """
+
+    quality_logit: Tensor
+    cost_log_ratio: Tensor
+
+
+class NeuralRouter(Router, nn.Module):
+    """A network on embeddings; subclasses say which one by ``heads``.
+
+    Embeddings are standardised with the statistics of train, and the cost head is relative to each model's mean
+    cost, so that every input and output has about unit scale whatever the encoder and the price list.
+
+    Shape:
+        - Input: ``(B, D)`` embeddings.
+        - Output: ``Heads`` of ``(B, M)`` each.
+    """
+
+    def __init__(self, embedding_dim: int, num_models: int) -> None:
+        super().__init__(embedding_dim, num_models)
+        self.register_buffer("mean", torch.zeros(embedding_dim))
+        self.register_buffer("std", torch.ones(embedding_dim))
+        self.register_buffer("quality_bias", torch.zeros(num_models))
+        self.register_buffer("mean_cost", torch.full((num_models,), torch.nan))
+
+    @abstractmethod
+    def heads(self, inputs: Tensor) -> Tensor:
+        """Map standardised ``(B, D)`` embeddings to ``(B, 2 M)``: first the quality of all models, then the cost."""
+
+    def prepare(self, train: Examples) -> None:
+        """Take the statistics of train; the untrained network then starts from every model's means."""
+        self.mean.copy_(torch.from_numpy(train.embeddings.mean(axis=0)))
+        self.std.copy_(torch.from_numpy(train.embeddings.std(axis=0).clip(1e-6)))
+        mean_quality = torch.from_numpy(train.table.quality).nanmean(dim=0)
+        self.quality_bias.copy_(torch.logit(mean_quality, eps=1e-3))
+        self.mean_cost.copy_(torch.from_numpy(train.table.cost).nanmean(dim=0))
+
+    def forward(self, embeddings: Tensor) -> Heads:
+        """Predict in the units that the losses use."""
+        quality, cost = self.heads((embeddings - self.mean) / self.std).chunk(2, dim=-1)
+        return Heads(quality + self.quality_bias, cost)
+
+    def to_prediction(self, heads: Heads) -> Prediction:
+        """Quality in [0, 1] and cost in USD per prompt, as NumPy arrays."""
+        quality = heads.quality_logit.double().sigmoid()
+        cost = heads.cost_log_ratio.double().exp() * self.mean_cost
+        return Prediction(quality.cpu().numpy(), cost.cpu().numpy())
+
+    @torch.inference_mode()
+    def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
+        """Predict ``(N, D)`` embeddings, on the device the router is on."""
+        self.eval()
+        inputs = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32))
+        outputs = [self(chunk.to(self.mean.device)) for chunk in inputs.split(CHUNK)]
+        return self.to_prediction(Heads(*map(torch.cat, zip(*outputs, strict=True))))
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The state dict, on the CPU."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
+
+    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Take back the state dict."""
+        self.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})

@@ -1,0 +1,85 @@
+"""Fitting a network with Lightning: early stopping and the best epoch's weights, both by validation."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.data.outcomes import Examples
+from routerbench.errors import InputError
+from routerbench.routers.base import Router
+
+if TYPE_CHECKING:
+    import lightning as L
+    import torch
+
+MONITORS = {"val/loss": "min", "val/aiq": "max"}
+
+
+@dataclass
+class Gradient:
+    """Trains routers by gradient.
+
+    Attributes:
+        trainer: makes the Lightning Trainer, given callbacks, logger and folder.
+        optimizer: makes the optimizer from the parameters.
+        output_dir: folder for checkpoints and logs.
+        seed: of the order of the prompts and of dropout.
+        callbacks: further Lightning callbacks.
+        logger: a Lightning logger.
+        batch_size: prompts per step.
+        monitor: "val/loss" or "val/aiq": what picks the best epoch and stops the training.
+        patience: epochs without improvement after which training stops.
+        cost_weight: weight of the cost loss beside the quality loss.
+        resume: a ``last.ckpt`` of an interrupted run to go on from, or None.
+    """
+
+    trainer: Callable[..., "L.Trainer"]
+    optimizer: Callable[[Iterable["torch.nn.Parameter"]], "torch.optim.Optimizer"]
+    output_dir: str
+    seed: int
+    callbacks: Sequence[Any]
+    logger: Any
+    batch_size: int
+    monitor: str
+    patience: int
+    cost_weight: float
+    resume: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if self.monitor not in MONITORS:
+            raise InputError(f"training.monitor must be one of {', '.join(MONITORS)}, got {self.monitor!r}")
+        if self.resume is not None and not Path(self.resume).is_file():
+            raise InputError(f"training.resume: no checkpoint {self.resume}; it is checkpoints/last.ckpt of a run")
+
+    def fit(self, router: Router, train: Examples, val: Examples) -> None:
+        """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
+        import torch
+        from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+        from routerbench.routers.neural import NeuralRouter
+        from routerbench.training.batches import ResidentExamples, train_batches, val_batches
+        from routerbench.training.module import RouterModule
+
+        if not isinstance(router, NeuralRouter):
+            raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
+        mode = MONITORS[self.monitor]
+        # A resumed run goes on in the folder of the interrupted one: its best epoch may be there.
+        folder = Path(self.resume).parent if self.resume else Path(self.output_dir) / "checkpoints"
+        best = ModelCheckpoint(folder, "best", self.monitor, mode=mode, save_last=True, enable_version_counter=False)
+        stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
+        trainer = self.trainer(
+            callbacks=[*self.callbacks, stop, best], logger=self.logger, default_root_dir=self.output_dir
+        )
+        router.prepare(train)
+        device = trainer.strategy.root_device
+        trainer.fit(
+            RouterModule(router, self.optimizer, self.cost_weight, val.table, self.seed),
+            train_batches(ResidentExamples(train, router.mean_cost, device), self.batch_size, self.seed),
+            val_batches(ResidentExamples(val, router.mean_cost, device)),
+            ckpt_path=self.resume,
+            weights_only=True,
+        )
+        weights = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+        router.cpu().load_state_dict({name.removeprefix("router."): weight for name, weight in weights.items()})

@@ -1,0 +1,74 @@
+"""The LightningModule: how a network learns from a table of outcomes. It knows no dataset and no network."""
+
+from collections.abc import Callable, Iterable
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.routers.neural import Heads, NeuralRouter
+from routerbench.training.batches import Batch, epoch_seed
+from routerbench.training.losses import cost_loss, quality_loss
+
+
+class RouterModule(L.LightningModule):
+    """Minimises quality loss plus weighted cost loss, and watches how well the router routes.
+
+    Logs ``train/loss``, ``val/loss`` and ``val/aiq`` once per epoch.
+
+    Args:
+        router: the network to train.
+        optimizer: makes the optimizer from the parameters.
+        cost_weight: weight of the cost loss beside the quality loss.
+        val_table: outcomes of the validation prompts, in the order of the validation batches.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self,
+        router: NeuralRouter,
+        optimizer: Callable[[Iterable[torch.nn.Parameter]], Optimizer],
+        cost_weight: float,
+        val_table: OutcomeTable,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.router = router
+        self.optimizer = optimizer
+        self.cost_weight = cost_weight
+        self.val_table = val_table
+        self.seed = seed
+        self.val_heads: list[Heads] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Tie dropout to the epoch: a resumed run draws what the uninterrupted one drew."""
+        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of one batch."""
+        loss = self._loss(self.router(batch.embeddings), batch)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.embeddings))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Keep the outputs for the routing metric, log the loss."""
+        heads = self.router(batch.embeddings)
+        self.val_heads.append(heads)
+        self.log("val/loss", self._loss(heads, batch), prog_bar=True, batch_size=len(batch.embeddings))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the AIQ of the exact sweep over the whole split."""
+        prediction = self.router.to_prediction(Heads(*map(torch.cat, zip(*self.val_heads, strict=True))))
+        self.val_heads.clear()
+        self.log("val/aiq", validation_aiq(prediction, self.val_table), prog_bar=True)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer over all parameters."""
+        return self.optimizer(self.router.parameters())
+
+    def _loss(self, heads: Heads, batch: Batch) -> Tensor:
+        quality = quality_loss(heads.quality_logit.float(), batch.quality)
+        return quality + self.cost_weight * cost_loss(heads.cost_log_ratio.float(), batch.cost_ratio)

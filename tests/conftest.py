@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+
+
+def make_table(quality, cost, **columns):
+    quality, cost = np.asarray(quality, float), np.asarray(cost, float)
+    n, m = quality.shape
+    names = np.array([f"p{i}" for i in range(n)], dtype=object)
+    defaults = {
+        "prompts": names,
+        "models": tuple(f"model-{j}" for j in range(m)),
+        "benchmark": np.full(n, "all", dtype=object),
+        "ids": names,
+        "rows": np.arange(n),
+        "source": "test table",
+    }
+    return OutcomeTable(quality=quality, cost=cost, **(defaults | columns))
+
+
+def make_examples(num_prompts, seed, dim=8, num_models=3):
+    """A world in which quality and cost depend on the embedding, by known functions with known noise."""
+    rng = np.random.default_rng(seed)
+    truth = np.random.default_rng(99)  # the same world for every seed
+    skill, slope = truth.normal(size=(dim, num_models)), truth.normal(size=(dim, num_models)) * 0.5
+    embeddings = rng.normal(size=(num_prompts, dim)).astype(np.float32)
+    expected_quality = 1 / (1 + np.exp(-embeddings @ skill))
+    expected_cost = np.geomspace(1e-5, 1e-2, num_models) * np.exp(embeddings @ slope)
+    quality = (rng.random(expected_quality.shape) < expected_quality).astype(float)
+    cost = expected_cost * rng.gamma(4.0, 1 / 4.0, size=expected_cost.shape)
+    return Examples(make_table(quality, cost), embeddings), expected_quality, expected_cost
+
+
+@pytest.fixture(scope="session")
+def train():
+    return make_examples(1500, seed=0)[0]
+
+
+@pytest.fixture(scope="session")
+def val():
+    return make_examples(400, seed=1)[0]

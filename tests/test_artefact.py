@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import routerbench
+from routerbench import artefact
+from routerbench.encoders.hashing import HashingEncoder
+from routerbench.encoders.precomputed import PrecomputedEncoder
+from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.policy import select
+from routerbench.routers.constant import ConstantRouter
+from routerbench.routers.knn import KNNRouter
+from routerbench.routers.mlp import MLPRouter
+from tests.conftest import make_examples
+
+PROMPTS = ["What is 2 + 2?", "Prove that there are infinitely many primes.", "Hi", "What is 2 + 2?"]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A small MLP on hashed n-grams, saved."""
+    train = make_examples(50, seed=0, dim=64)[0]
+    router, encoder = MLPRouter(64, 3, hidden=[8], dropout=0.0), HashingEncoder(dim=64)
+    router.prepare(train)
+    artefact.save(tmp_path / "router", router, encoder, train.table, {"digest": "d"}, {"val/aiq": 0.5})
+    return tmp_path / "router", router, encoder
+
+
+def test_loads_to_the_same_predictions(saved):
+    folder, router, encoder = saved
+    loaded = routerbench.load(folder)
+    expected = router.predict(encoder.encode(PROMPTS))
+    for given in (PROMPTS, encoder.encode(PROMPTS)):
+        prediction = loaded.predict(given)
+        np.testing.assert_allclose(prediction.quality, expected.quality, rtol=1e-12)
+        np.testing.assert_allclose(prediction.cost, expected.cost, rtol=1e-12)
+    assert loaded.models == ("model-0", "model-1", "model-2")
+
+
+@pytest.mark.parametrize("willingness_to_pay", [0, 1e-4, 0.01, np.inf])
+def test_route_names_the_selected_model_and_what_to_expect(saved, willingness_to_pay):
+    loaded = routerbench.load(saved[0])
+    quality, cost = loaded.predict(PROMPTS)[:2]
+    chosen = select(quality, cost, willingness_to_pay)
+    for i, decision in enumerate(loaded.route(PROMPTS, willingness_to_pay)):
+        assert decision == (loaded.models[chosen[i]], quality[i, chosen[i]], cost[i, chosen[i]])
+
+
+def test_route_spends_more_for_a_higher_willingness_to_pay(saved):
+    loaded = routerbench.load(saved[0])
+    spent = [sum(decision.cost for decision in loaded.route(PROMPTS, lambda_)) for lambda_ in (0, 1e-3, 0.1, 10)]
+    assert spent == sorted(spent)
+    assert spent[0] < spent[-1]
+
+
+def test_knn_carries_its_vectors(tmp_path, train, val):
+    router = KNNRouter(8, 3, [10, 30], ["uniform", "cosine"])
+    router.fit(train, val, validation_aiq)
+    artefact.save(tmp_path, router, HashingEncoder(dim=8), train.table, {}, {})
+    loaded = routerbench.load(tmp_path).predict(val.embeddings)
+    np.testing.assert_allclose(loaded.quality, router.predict(val.embeddings).quality, rtol=1e-6)
+
+
+def test_a_router_on_precomputed_embeddings_takes_embeddings_or_an_encoder(tmp_path, train, val):
+    np.save(tmp_path / "vectors.npy", train.embeddings)
+    router = ConstantRouter(8, 3)
+    router.fit(train, val, validation_aiq)
+    artefact.save(tmp_path / "r", router, PrecomputedEncoder(str(tmp_path / "vectors.npy")), train.table, {}, {})
+    (tmp_path / "vectors.npy").unlink()  # the artefact must not need the training data
+    loaded = routerbench.load(tmp_path / "r")
+    assert loaded.predict(val.embeddings).quality.shape == (len(val.table), 3)
+    with pytest.raises(InputError, match="precomputed"):
+        loaded.predict(PROMPTS)
+    assert len(routerbench.load(tmp_path / "r", encoder=HashingEncoder(dim=8)).route(PROMPTS, 0.1)) == 4
+
+
+def test_loading_imports_no_hydra_and_no_lightning(saved):
+    code = f"""
+import sys, routerbench
+routerbench.load({str(saved[0])!r}).route(["hello"], willingness_to_pay=0.01)
+loaded = [name for name in ("hydra", "omegaconf", "lightning", "pandas", "wandb") if name in sys.modules]
+sys.exit(f"imported {{loaded}}" if loaded else 0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=saved[0])
+
+
+def edit_card(folder: Path, change) -> None:
+    card = json.loads((folder / "router.json").read_text())
+    change(card)
+    (folder / "router.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("name", ["router.json", "weights.safetensors"])
+def test_a_missing_file_is_named(saved, name):
+    (saved[0] / name).unlink()
+    with pytest.raises(InputError, match=f"{name} is missing"):
+        routerbench.load(saved[0])
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(saved):
+    weights = saved[0] / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="wrong checksum"):
+        routerbench.load(saved[0])
+
+
+@pytest.mark.parametrize("part", ["router", "encoder"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.system",
+        "routerbench.files.atomic_path",
+        "routerbench.artefact.TrainedRouter",
+        "routerbench.nowhere.Router",
+        "routerbench_evil.Router",
+        "Router",
+    ],
+)
+def test_refuses_a_class_that_is_no_router_or_encoder_of_the_package(saved, part, path):
+    edit_card(saved[0], lambda card: card[part].update({"class": path}))
+    with pytest.raises(InputError, match="refuses to load"):
+        routerbench.load(saved[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card.pop("models"), "models"),
+        (lambda card: card.update(format=2), "format 2"),
+        (lambda card: card["router"]["arguments"].update(hiden=[3]), "hiden"),
+        (lambda card: card["router"]["arguments"].update(hidden=[9]), "weights"),
+    ],
+)
+def test_a_damaged_card_gives_one_clear_error(saved, change, message):
+    edit_card(saved[0], change)
+    with pytest.raises(InputError, match=message):
+        routerbench.load(saved[0])
+
+
+def test_a_card_that_is_no_json_is_named(saved):
+    (saved[0] / "router.json").write_text("{")
+    with pytest.raises(InputError, match=r"router\.json: not a router's card"):
+        routerbench.load(saved[0])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "willingness_to_pay", "message"),
+    [
+        ("one text", 0.1, "list of texts"),
+        (np.zeros((2, 63), np.float32), 0.1, r"\(N, 64\), got \(2, 63\)"),
+        (["a"], -0.1, "at least 0, got -0.1"),
+        (["a"], float("nan"), "at least 0, got nan"),
+        ([""], 0.1, "empty"),
+        ([None], 0.1, "prompt 0"),
+    ],
+)
+def test_bad_requests_get_one_clear_error(saved, prompts, willingness_to_pay, message):
+    with pytest.raises(InputError, match=message):
+        routerbench.load(saved[0]).route(prompts, willingness_to_pay)
+
+
+def test_no_prompts_give_no_decisions(saved):
+    assert routerbench.load(saved[0]).route([], 0.1) == []

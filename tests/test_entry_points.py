@@ -1,0 +1,248 @@
+"""Every option of ``conf/``, found by globbing, is composed and run: train, then evaluate."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_dir
+
+import evaluate
+import routerbench
+import train
+from routerbench.data.demo import make_world
+from routerbench.data.outcomes import OutcomeTable
+
+ROOT = Path(__file__).parent.parent
+OPTIONS = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
+
+
+def write_wide(table: OutcomeTable, path: Path, **columns) -> Path:
+    columns = {
+        "sample_id": list(table.ids),
+        "prompt": list(table.prompts),
+        "eval_name": list(table.benchmark),
+    } | columns
+    columns |= dict(zip(table.models, table.quality.T, strict=True))
+    columns |= {f"{model}|total_cost": cost for model, cost in zip(table.models, table.cost.T, strict=True)}
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A table, embeddings for it and a tiny encoder with random weights."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("files")
+    table = make_world(200, seed=5).table
+    write_wide(table, folder / "table.parquet")
+    np.save(folder / "vectors.npy", np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32))
+    np.save(folder / "demo.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
+    words = sorted({word for prompt in table.prompts for word in prompt.lower().split()})
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder / "bert"
+    )
+    BertModel(
+        BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+        )
+    ).save_pretrained(folder / "bert")
+    return folder
+
+
+def run(entry, config, tmp_path, *overrides):
+    """Compose ``config`` as the command line would and call ``main`` with it."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose(config, [f"output_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}", *overrides])
+    return entry.main(cfg)
+
+
+QUICK = ("data.num_prompts=300", "encoder=hashing", "encoder.dim=32", "trainer.max_epochs=1", "trainer.accelerator=cpu")
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    overrides = {
+        ("data", "table"): ["data=table", f"data.path={files / 'table.parquet'}", *QUICK[1:]],
+        ("data", "routerbench"): ["data=routerbench", *QUICK[1:]],
+        ("encoder", "precomputed"): ["encoder=precomputed", f"encoder.path={files / 'demo.npy'}"],
+        ("encoder", "huggingface"): ["encoder=huggingface", f"encoder.name={files / 'bert'}"],
+        ("encoder", "minilm"): ["encoder=minilm"],
+        ("training", "closed_form"): [*QUICK, "router=constant", "training=closed_form"],
+    }.get((group, option), [*QUICK, f"{group}={option}"])
+    if (group, option) == ("data", "routerbench"):
+        serve_routerbench(files, monkeypatch)
+    if group == "encoder" and option != "hashing":
+        overrides = [QUICK[0], *QUICK[3:], *overrides]
+    aiq = run(train, "train", tmp_path / "train", *overrides)
+    assert 0 < aiq <= 1
+    run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]")
+    metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
+    (name,) = metrics["routers"]
+    assert name == (option if group == "router" else "constant" if option == "closed_form" else "mlp")
+    assert 0 < metrics["routers"][name]["aiq"]["value"] <= metrics["references"]["oracle"]["aiq"]["value"]
+
+
+def serve_routerbench(files, monkeypatch):
+    """Let the download return a small table in RouterBench's layout, with its own checksum."""
+    import hashlib
+
+    import huggingface_hub
+    import pandas as pd
+
+    from routerbench.data import routerbench as reader
+
+    frame = pd.read_parquet(files / "table.parquet").astype(object)
+    frame["eval_name"] = np.resize(["mmlu-anatomy", "mmlu-law", "mbpp", "chinese_idioms"], len(frame))
+    frame["prompt"] = [repr([prompt]) for prompt in frame["prompt"]]
+    path = files / "routerbench_0shot.pkl"
+    frame.set_axis(frame.columns.astype(object), axis=1).to_pickle(path)
+    monkeypatch.setitem(reader.SHA256, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args, **options: str(path))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """An MLP and a kNN router on the demo world, evaluated together: what ``make demo`` does, but smaller."""
+    folder = tmp_path_factory.mktemp("trained")
+    quick = ("data.num_prompts=600", "encoder=hashing", "encoder.dim=256", "trainer.accelerator=cpu")
+    for router in ("mlp", "knn"):
+        run(train, "train", folder / router, f"router={router}", *quick)
+    run(evaluate, "evaluate", folder / "both", f"routers=[{folder / 'mlp' / 'router'},{folder / 'knn' / 'router'}]")
+    return folder
+
+
+def test_the_report_is_complete_and_consistent(trained):
+    folder = trained / "both"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["routers"]) == {"mlp", "knn"}
+    assert set(metrics["references"]) == {"zero_router", "best_single", "benchmark_oracle", "oracle", "random"}
+    curves = pq.read_table(folder / "curves.parquet")
+    assert {"router", "lambda", "cost", "quality"} <= set(curves.column_names)
+    for name, figures in metrics["routers"].items():
+        of_router = curves.filter(pa.compute.equal(curves["router"], name))
+        assert of_router["quality"].to_numpy().max() <= figures["peak_quality"]["value"] + 1e-12
+        zero = metrics["references"]["zero_router"]["aiq"]["value"]
+        assert figures["delta_aiq_zero"]["value"] == pytest.approx(figures["aiq"]["value"] - zero)
+    for name in ("table.md", "frontier.png", "report.html"):
+        assert (folder / name).stat().st_size > 500
+
+
+@pytest.mark.parametrize("name", ["mlp", "knn"])
+def test_a_loaded_router_agrees_with_what_evaluate_wrote(trained, name):
+    written = pq.read_table(trained / "both" / "predictions" / f"{name}.parquet")
+    table = make_world(600, seed=0).table
+    prompts = dict(zip(table.ids, table.prompts, strict=True))
+    loaded = routerbench.load(trained / name / "router")
+    prediction = loaded.predict([prompts[id_] for id_ in written["sample_id"].to_pylist()])
+    for m, model in enumerate(loaded.models):
+        np.testing.assert_allclose(prediction.quality[:, m], written[model].to_numpy(), atol=1e-5)
+        np.testing.assert_allclose(prediction.cost[:, m], written[f"{model}|total_cost"].to_numpy(), rtol=1e-5)
+
+
+def test_two_routers_of_one_option_get_a_suffix(trained, tmp_path):
+    folder = trained / "mlp" / "router"
+    run(evaluate, "evaluate", tmp_path, f"routers=[{folder},{folder}]")
+    assert set(json.loads((tmp_path / "metrics.json").read_text())["routers"]) == {"mlp-1", "mlp-2"}
+
+
+def test_other_data_can_be_evaluated_and_a_leaking_split_is_refused(trained, files, tmp_path, capsys):
+    routers = f"routers=[{trained / 'knn' / 'router'}]"
+    run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={files / 'table.parquet'}")
+    assert json.loads((tmp_path / "metrics.json").read_text())["source"].endswith("table.parquet")
+    table = make_world(600, seed=0).table
+    path = write_wide(table, tmp_path / "same.parquet")
+    with pytest.raises(SystemExit, match="another split"):
+        run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={path}", "seed=1")
+    fewer = write_wide(table.select_models(table.models[:4]), tmp_path / "fewer.parquet")
+    with pytest.raises(SystemExit, match=r"other models than.*gpt-3"):
+        run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={fewer}")
+
+
+def test_routers_of_different_data_need_to_be_told_which(trained, tmp_path):
+    run(train, "train", tmp_path / "other", "router=constant", *QUICK)
+    routers = f"routers=[{trained / 'mlp' / 'router'},{tmp_path / 'other' / 'router'}]"
+    with pytest.raises(SystemExit, match=r"different data.*data=\.\.\."):
+        run(evaluate, "evaluate", tmp_path / "evaluate", routers)
+
+
+def test_a_card_cannot_name_a_function_to_call(trained, tmp_path):
+    shutil.copytree(trained / "knn" / "router", tmp_path / "router")
+    card = json.loads((tmp_path / "router" / "router.json").read_text())
+    card["data"]["config"] = {"_target_": "os.system", "command": f"touch {tmp_path / 'hacked'}"}
+    (tmp_path / "router" / "router.json").write_text(json.dumps(card))
+    with pytest.raises(SystemExit, match=r"refuses to call 'os\.system'"):
+        run(evaluate, "evaluate", tmp_path, f"routers=[{tmp_path / 'router'}]")
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_a_table_without_cost_gives_quality_only_results(files, tmp_path):
+    table = make_world(200, seed=5).table
+    columns = {"prompt": list(table.prompts)} | dict(zip(table.models, table.quality.T, strict=True))
+    pq.write_table(pa.table(columns), tmp_path / "free.parquet")
+    data = ("data=table", f"data.path={tmp_path / 'free.parquet'}")
+    for router in ("mlp", "knn"):
+        run(train, "train", tmp_path / router, f"router={router}", *data, *QUICK[1:])
+    run(evaluate, "evaluate", tmp_path, f"routers=[{tmp_path / 'mlp' / 'router'},{tmp_path / 'knn' / 'router'}]")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["cost_interval"] is None
+    assert metrics["routers"]["mlp"]["aiq"]["value"] is None
+    assert 0 < metrics["routers"]["mlp"]["peak_quality"]["value"] <= 1
+    assert "no cost" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["sed=1"], "sed"),
+        (["router.hiddn=[3]"], "hiddn"),
+        (["router=nope"], "nope"),
+        (["trainer.max_epoch=3"], "max_epoch"),
+        (["training.monitor=val/acc"], "val/acc"),
+        (["data=table", "data.path=nowhere.csv"], "nowhere.csv"),
+        (["encoder=precomputed", "encoder.path=nowhere.npy"], "nowhere.npy"),
+        (["seed=abc"], "seed"),
+    ],
+)
+def test_mistakes_die_before_work_starts_with_one_clear_message(overrides, message, tmp_path):
+    command = [sys.executable, ROOT / "train.py", f"hydra.run.dir={tmp_path}", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "router").exists()
+
+
+def test_multirun_trains_every_combination(tmp_path):
+    command = [sys.executable, ROOT / "train.py", "-m", "router=knn,linear", "seed=0,1", *QUICK]
+    places = [f"hydra.sweep.dir={tmp_path / 'sweep'}", f"cache_dir={tmp_path / 'cache'}"]
+    subprocess.run([*command, *places], check=True, capture_output=True)
+    cards = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/router/router.json"))]
+    assert sorted((card["name"], card["data"]["config"]["seed"]) for card in cards) == [
+        ("knn", 0),
+        ("knn", 1),
+        ("linear", 0),
+        ("linear", 1),
+    ]
+
+
+@pytest.mark.parametrize(("entry", "word"), [("train.py", "router"), ("evaluate.py", "data")])
+def test_help_lists_the_options(entry, word):
+    done = subprocess.run([sys.executable, ROOT / entry, "--help"], capture_output=True, text=True, check=True)
+    for option in sorted(path.stem for path in (ROOT / "conf" / word).glob("*.yaml")):
+        assert option in done.stdout

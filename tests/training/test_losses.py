@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import gamma
+
+from routerbench.training.losses import cost_loss, quality_loss
+
+
+def test_quality_loss_is_the_entropy_of_soft_labels():
+    p, y = np.array([[0.2, 0.9], [0.5, 0.4]]), np.array([[0.0, 0.75], [1.0, 0.25]])
+    expected = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
+    assert quality_loss(torch.logit(torch.tensor(p)), torch.tensor(y)).item() == pytest.approx(expected)
+
+
+def test_cost_loss_is_the_gamma_likelihood_up_to_a_constant():
+    y, shape = np.array([[0.5, 1.0, 3.0]]), 1.0  # for shape 1 the negative log-likelihood is the loss itself
+    for log_mean in (-1.0, 0.0, 0.7):
+        expected = -gamma.logpdf(y, shape, scale=np.exp(log_mean) / shape).mean()
+        loss = cost_loss(torch.full((1, 3), log_mean, dtype=torch.float64), torch.tensor(y))
+        assert loss.item() == pytest.approx(expected)
+
+
+def test_cost_loss_is_least_at_the_mean_not_the_median():
+    skewed = torch.tensor([[0.0], [0.1], [0.2], [7.7]], dtype=torch.float64)
+    grid = torch.linspace(-2, 2, 4001, dtype=torch.float64)
+    losses = torch.stack([cost_loss(value.expand(4, 1), skewed) for value in grid])
+    assert grid[losses.argmin()].exp().item() == pytest.approx(skewed.mean().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", [quality_loss, cost_loss])
+def test_missing_cells_neither_count_nor_get_a_gradient(loss):
+    outputs = torch.tensor([[0.3, -0.2], [1.0, 0.5]], requires_grad=True)
+    targets = torch.tensor([[1.0, torch.nan], [torch.nan, 0.5]])
+    value = loss(outputs, targets)
+    value.backward()
+    known = loss(outputs.detach()[[0, 1], [0, 1]][:, None], targets[[0, 1], [0, 1]][:, None])
+    assert value.item() == pytest.approx(known.item())
+    assert outputs.grad[0, 1] == outputs.grad[1, 0] == 0
+    assert (outputs.grad[[0, 1], [0, 1]] != 0).all()
+    assert loss(outputs, torch.full((2, 2), torch.nan)).item() == 0

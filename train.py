@@ -1,0 +1,42 @@
+"""Train a router: `python train.py router=mlp data=table data.path=FILE`; `--help` lists the options."""
+
+import logging
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+from routerbench.evaluation.evaluate import validation_aiq
+
+from routerbench import artefact
+from routerbench.config import instantiate, one_line_errors, to_dict
+from routerbench.data.outcomes import Examples
+from routerbench.encoders.store import EmbeddingStore
+
+log = logging.getLogger("routerbench.train")
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Build the parts, fit, save; the returned validation AIQ is what a sweeper maximises."""
+    with one_line_errors():
+        training = instantiate(cfg.training)
+        encoder = instantiate(cfg.encoder)
+        table = instantiate(cfg.data)
+        router = instantiate(cfg.router, embedding_dim=encoder.dim, num_models=table.num_models)
+        embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
+        train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))
+        log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
+
+        training.fit(router, train, val)
+
+        val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
+        folder = Path(cfg.output_dir) / "router"
+        data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
+        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq})
+        log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
+        log.info("next: python evaluate.py 'routers=[%s]'", folder)
+        return val_aiq
+
+
+if __name__ == "__main__":
+    main()
