@@ -18,10 +18,13 @@ log = logging.getLogger("routerbench.train")
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Build the parts, fit, save; the returned validation AIQ is what a sweeper maximises."""
+    import torch  # here, so that --help does not wait for it
+
     with one_line_errors():
         training = instantiate(cfg.training)
         encoder = instantiate(cfg.encoder)
         table = instantiate(cfg.data)
+        torch.manual_seed(cfg.seed)  # of a network's first weights
         router = instantiate(cfg.router, embedding_dim=encoder.dim, num_models=table.num_models)
         embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
         train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))

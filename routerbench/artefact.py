@@ -135,7 +135,7 @@ def save(
 
     folder = Path(folder)
     with atomic_path(folder / WEIGHTS) as part:
-        save_file({name: np.ascontiguousarray(array) for name, array in router.arrays().items()}, part)
+        save_file({name: np.asarray(array, order="C") for name, array in router.arrays().items()}, part)
         weights_digest = _digest(part)
     mean_cost = [None] * train.num_models
     if train.has_cost:

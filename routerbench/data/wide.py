@@ -15,8 +15,8 @@ COST_SUFFIX = "|total_cost"
 RESPONSE_SUFFIX = "|model_response"
 
 # Numeric columns that tables are known to carry beside their models.
-_NO_MODELS = {"", "index", "Unnamed: 0", "__index_level_0__", "level_0", "oracle_model_to_route_to", "prompt", "eval_name"}
-_NO_MODELS |= {"sample_id", "split"}
+_NO_MODELS = {"", "Unnamed: 0", "index", "level_0", "__index_level_0__", "oracle_model_to_route_to"}
+_NO_MODELS |= {"sample_id", "prompt", "eval_name", "split"}
 
 log = logging.getLogger(__name__)
 

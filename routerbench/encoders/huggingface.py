@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "cls", "last"]
 Side = Literal["left", "right"]
 DTYPES = ("float32", "bfloat16", "float16")
-
-# Small batches stay in a CPU's cache; a GPU wants enough work per launch.
-AUTO_BATCH_TOKENS = {False: 4096, True: 65536}  # by "on a GPU"
+# On a GPU or not: small batches stay in a CPU's cache, a GPU wants enough work per launch.
+AUTO_BATCH_TOKENS = {False: 4096, True: 65536}
 
 # Everything a transformers model needs except code and pickles; the other formats of a repository stay on the hub.
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "tokenizer*"]
@@ -178,10 +177,9 @@ class HuggingFaceEncoder(Encoder):
             ids, lengths = (x.pin_memory().to(self._device, non_blocking=True) for x in (ids, lengths))
         mask = (torch.arange(width, device=self._device) < lengths[:, None]).long()
         hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-        if self.pooling == "cls":
-            pooled = hidden[:, 0].float()
-        elif self.pooling == "last":
-            pooled = hidden[torch.arange(len(tokens), device=self._device), lengths - 1].float()
+        if self.pooling != "mean":
+            position = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
+            pooled = hidden[torch.arange(len(tokens), device=self._device), position].float()
         else:
             pooled = (hidden * mask[:, :, None]).sum(dim=1, dtype=torch.float32) / lengths[:, None]
         return torch.nn.functional.normalize(pooled, dim=-1) if self.normalize else pooled
@@ -220,16 +218,19 @@ class HuggingFaceEncoder(Encoder):
             raise InputError(f"encoder: device {self.device!r} asked for, but torch sees no GPU here; use device=auto")
         return device
 
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
+    def _load(self, kind: str, **options: Any) -> Any:
+        folder = str(self.folder)
+        import transformers
+        from safetensors import SafetensorError
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(self.folder), use_fast=True, trust_remote_code=False, truncation_side=self.truncation_side
-            )
-        except (OSError, ValueError) as error:
-            raise InputError(f"encoder {self.name}: its tokenizer does not load: {error}") from error
+            return getattr(transformers, kind).from_pretrained(folder, trust_remote_code=False, **options)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(f"encoder {self.name}: {kind} does not load it: {error}") from error
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        tokenizer = self._load("AutoTokenizer", use_fast=True, truncation_side=self.truncation_side)
         if self.max_length <= tokenizer.num_special_tokens_to_add():
             raise InputError(f"encoder {self.name}: max_length {self.max_length} leaves no room for text")
         return tokenizer
@@ -242,14 +243,8 @@ class HuggingFaceEncoder(Encoder):
     @cached_property
     def _model(self) -> Any:
         import torch
-        from transformers import AutoModel
 
-        try:
-            model, report = AutoModel.from_pretrained(
-                str(self.folder), use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-        except (OSError, ValueError) as error:
-            raise InputError(f"encoder {self.name}: it does not load: {error}") from error
+        model, report = self._load("AutoModel", use_safetensors=True, output_loading_info=True)
         # Weights that the files lack would be random numbers. A pooler's alone do no harm: its output is not used.
         if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
             raise InputError(f"encoder {self.name}: the weights lack {len(missing)} tensors, first {missing[0]}")

@@ -24,11 +24,15 @@ _INFORMATION = {
 }
 
 
+_Curve = tuple[Sweep | None, Hull]
+
+
 @dataclass(frozen=True)
 class _Scope:
     """Prompts that are scored together: the whole test split or one benchmark of it.
 
     Attributes:
+        rows: ``(n,)`` their rows in the table and in every prediction.
         quality: ``(n, M)`` measured quality.
         cost: ``(n, M)`` measured cost in USD per prompt, zeros if none is known.
         model_quality: ``(M,)`` mean quality of each single model.
@@ -36,6 +40,7 @@ class _Scope:
         has_cost: whether costs are known.
     """
 
+    rows: NDArray[np.int64] | slice
     quality: NDArray[np.float64]
     cost: NDArray[np.float64]
     model_quality: NDArray[np.float64]
@@ -43,21 +48,21 @@ class _Scope:
     has_cost: bool
 
     @classmethod
-    def of(cls, table: OutcomeTable, rows: NDArray[np.int64] | slice) -> "_Scope":
-        """Some rows of a table without missing cells."""
+    def of(cls, table: OutcomeTable, rows: NDArray[np.int64] | slice = slice(None)) -> "_Scope":
+        """Some rows of a table, by default all, without missing cells."""
         quality = table.quality[rows]
         cost = table.cost[rows] if table.has_cost else np.zeros_like(quality)
-        return cls(quality, cost, quality.mean(axis=0), cost.mean(axis=0), table.has_cost)
+        return cls(rows, quality, cost, quality.mean(axis=0), cost.mean(axis=0), table.has_cost)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """Mean cost of the cheapest and the dearest single model, or None without cost."""
         return (float(self.model_cost.min()), float(self.model_cost.max())) if self.has_cost else None
 
-    def curve(self, prediction: Prediction, rows: NDArray[np.int64] | slice) -> tuple[Sweep, Hull]:
-        """Sweep and hull of what a prediction chooses on these rows of it."""
-        predicted_cost = prediction.cost[rows] if self.has_cost else self.cost
-        curve = sweep(prediction.quality[rows], predicted_cost, self.quality, self.cost)
+    def curve(self, prediction: Prediction) -> tuple[Sweep, Hull]:
+        """Sweep and hull of what a prediction for all rows of the table chooses on these."""
+        predicted_cost = prediction.cost[self.rows] if self.has_cost else self.cost
+        curve = sweep(prediction.quality[self.rows], predicted_cost, self.quality, self.cost)
         # Without cost every lambda above 0 chooses alike, and lambda 0 chooses for no reason.
         points = slice(None) if self.has_cost else slice(-1, None)
         return curve, self.hull(curve.cost[points], curve.quality[points])
@@ -76,9 +81,48 @@ class _Scope:
             return None
         return aiq(hull, *self.interval)
 
-    def qnc(self, hull: Hull, best: int) -> float | None:
-        """Share of the cost of single model ``best`` at which the hull reaches its quality."""
-        return qnc(hull, self.model_quality[best], self.model_cost[best]) if self.has_cost else None
+    def figures(self, hull: Hull, best: int) -> dict[str, Figure]:
+        """Those figures of a hull that each benchmark has too; ``best`` is the index of best_single."""
+        share = qnc(hull, self.model_quality[best], self.model_cost[best]) if self.has_cost else None
+        return {"aiq": Figure(self.aiq(hull)), "peak_quality": Figure(float(hull.quality[-1])), "qnc": Figure(share)}
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """What all routers and references of one evaluation are measured by.
+
+    Attributes:
+        scopes: all prompts under the name "", then each benchmark under its own.
+        best: index of best_single.
+        max_cost: largest cost of all hulls, in USD per prompt.
+        zero_aiq: AIQ of zero_router.
+    """
+
+    scopes: dict[str, _Scope]
+    best: int
+    max_cost: float
+    zero_aiq: float | None
+
+    def score(self, curves: dict[str, _Curve], information: str) -> Scored:
+        """All figures of one router or reference, from its curve in each scope."""
+        (curve, hull), scope = curves[""], self.scopes[""]
+        figures = {name: self.scopes[name].figures(curves[name][1], self.best) for name in self.scopes}
+        whole, peak = figures.pop(""), float(hull.quality[-1])
+        parts = [part["aiq"].value for part in figures.values()]
+        known = [value for value in parts if value is not None]
+        area = whole["aiq"].value
+        has_area = scope.has_cost and self.max_cost > 0
+        return Scored(
+            sweep=curve,
+            hull=hull,
+            information=information,
+            aiq_macro=Figure(float(np.mean(known)) if known else None),
+            aiq_original_code=Figure(aiq_original_code(hull, self.max_cost) if has_area else None),
+            delta_aiq_zero=Figure(None if area is None or self.zero_aiq is None else area - self.zero_aiq),
+            peak_cost=Figure(cost_at_quality(hull, peak) if scope.has_cost else None),
+            per_benchmark=figures,
+            **whole,
+        )
 
 
 def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: OutcomeTable) -> Evaluation:
@@ -99,35 +143,20 @@ def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: O
         InputError: no prompt of test is complete, or predictions do not fit the tables.
     """
     _check(predictions, test, train)
-    is_scored = test.is_complete
-    if not is_scored.any():
-        raise InputError(f"{test.source}: no prompt to score on; every one has a missing quality or cost. {_gaps(test)}")
+    is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
-    best = best_single(train)
-    predictions = {name: _take(prediction, is_scored) for name, prediction in predictions.items()}
     informed = {"benchmark_oracle": benchmark_oracle(train, table), "oracle": oracle(table)}
+    routed = {name: _take(prediction, is_scored) for name, prediction in predictions.items()}
 
-    names, group = np.unique(table.benchmark.astype(str), return_inverse=True)
-    members = np.split(np.argsort(group, kind="stable"), np.bincount(group).cumsum()[:-1])
-    whole = _Scope.of(table, slice(None))
-    scopes = {str(name): (_Scope.of(table, rows), rows) for name, rows in zip(names, members, strict=True)}
+    whole, benchmarks = _Scope.of(table), _benchmarks(table)
+    scopes = {"": whole, **{name: _Scope.of(table, rows) for name, rows in benchmarks.items()}}
+    references = {name: _curves(scope, informed) | _blind(scope, best) for name, scope in scopes.items()}
+    routers = {name: _curves(scope, routed) for name, scope in scopes.items()}
+    max_cost = max(float(hull.cost[-1]) for _, hull in [*references[""].values(), *routers[""].values()])
+    yardstick = _Yardstick(scopes, best, max_cost, whole.aiq(references[""]["zero_router"][1]))
 
-    references = _curves(whole, slice(None), informed) | _blind(whole, best)
-    routers = _curves(whole, slice(None), predictions)
-    max_cost = max(hull.cost[-1] for _, hull in (references | routers).values())
-    zero_aiq = whole.aiq(references["zero_router"][1])
-    by_benchmark = {
-        name: (_curves(scope, rows, informed) | _blind(scope, best), _curves(scope, rows, predictions))
-        for name, (scope, rows) in scopes.items()
-    }
-
-    def scored(name: str, curve: Sweep | None, hull: Hull, is_router: bool) -> Scored:
-        parts = {
-            benchmark: _figures(scopes[benchmark][0], curves[is_router][name][1], best)
-            for benchmark, curves in by_benchmark.items()
-        }
-        information = "prompt only" if is_router else _INFORMATION[name]
-        return _scored(whole, curve, hull, information, best, max_cost, zero_aiq, parts)
+    def score(group: dict[str, dict[str, _Curve]], name: str, information: str) -> Scored:
+        return yardstick.score({scope: curves[name] for scope, curves in group.items()}, information)
 
     return Evaluation(
         source=test.source,
@@ -135,19 +164,19 @@ def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: O
         model_cost=whole.model_cost,
         model_quality=whole.model_quality,
         best_single=test.models[best],
-        benchmark_counts={name: len(rows) for name, (_, rows) in scopes.items()},
-        num_left_out=int((~is_scored).sum()),
+        benchmark_counts={name: len(rows) for name, rows in benchmarks.items()},
+        num_left_out=len(test) - len(table),
         cost_interval=whole.interval,
-        references={name: scored(name, *references[name], is_router=False) for name in _INFORMATION},
-        routers={name: scored(name, *routers[name], is_router=True) for name in routers},
+        references={name: score(references, name, information) for name, information in _INFORMATION.items()},
+        routers={name: score(routers, name, "prompt only") for name in predictions},
     )
 
 
 def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
     """One number for one router, for early stopping and the choice of hyper-parameters: its AIQ on a split.
 
-    The same number as ``evaluate`` gives, without references. Where no AIQ exists, as costs are unknown or all models
-    cost the same, the mean quality of always choosing the best predicted model stands in.
+    The same number as ``evaluate`` gives, without references. Where there is no AIQ, as costs are unknown to the
+    table or the router or all models cost the same, it is the quality of always choosing the best predicted model.
 
     Args:
         prediction: for all N prompts of ``table``.
@@ -160,16 +189,15 @@ def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
         InputError: no prompt of the table is complete.
     """
     is_scored = table.is_complete
-    if not is_scored.any():
-        raise InputError(f"{table.source}: no prompt to validate on; every one has a missing cell. {_gaps(table)}")
     if not is_scored.all():
+        if not is_scored.any():
+            raise InputError(f"{table.source}: no prompt to validate on. {_gaps(table)}")
         table, prediction = table.take(is_scored), _take(prediction, is_scored)
-    scope = _Scope.of(table, slice(None))
-    if scope.has_cost and np.isnan(prediction.cost).all():
-        prediction = prediction._replace(cost=np.zeros_like(prediction.quality))
-    elif scope.has_cost and scope.model_cost.min() < scope.model_cost.max():
-        return float(aiq(scope.curve(prediction, slice(None))[1], scope.model_cost.min(), scope.model_cost.max()))
-    return float(scope.curve(prediction, slice(None))[0].quality[-1])
+    scope = _Scope.of(table)
+    is_blind = bool(np.isnan(prediction.cost).all())
+    curve, hull = scope.curve(prediction._replace(cost=np.zeros_like(prediction.quality)) if is_blind else prediction)
+    area = None if is_blind else scope.aiq(hull)
+    return float(curve.quality[-1]) if area is None else area
 
 
 def _check(predictions: Mapping[str, Prediction], test: OutcomeTable, train: OutcomeTable) -> None:
@@ -178,6 +206,8 @@ def _check(predictions: Mapping[str, Prediction], test: OutcomeTable, train: Out
         raise InputError(f"{test.source}: test has models {test.models}, train has {train.models}")
     if test.has_cost and not train.has_cost:
         raise InputError(f"{test.source}: test has costs and train has none; evaluate on splits of one table")
+    if not test.is_complete.any():
+        raise InputError(f"{test.source}: no prompt to score on. {_gaps(test)}")
     for name, prediction in predictions.items():
         if prediction.quality.shape != test.quality.shape or prediction.cost.shape != test.quality.shape:
             shapes = f"quality {prediction.quality.shape} and cost {prediction.cost.shape}"
@@ -190,13 +220,12 @@ def _check(predictions: Mapping[str, Prediction], test: OutcomeTable, train: Out
 
 
 def _gaps(table: OutcomeTable) -> str:
-    """Which models have no quality or no cost at all: leaving those out may be the cure."""
-    gaps = {"quality": ~np.isfinite(table.quality).any(axis=0)}
+    """Why no prompt is complete: leaving out a model of which nothing is known may be the cure."""
+    known = {"quality": np.isfinite(table.quality).any(axis=0)}
     if table.has_cost:
-        gaps["cost"] = ~np.isfinite(table.cost).any(axis=0)
-    named = [f"no {what} of {model!r} is known" for what, is_gap in gaps.items()
-             for model, gap in zip(table.models, is_gap, strict=True) if gap]
-    return "; ".join(named) if named else "Each model has some, but no prompt has all"
+        known["cost"] = np.isfinite(table.cost).any(axis=0)
+    missing = [f"no {what} of {table.models[model]!r}" for what in known for model in np.flatnonzero(~known[what])]
+    return f"It has {', '.join(missing)}" if missing else "Each of them has a missing quality or cost"
 
 
 def _take(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
@@ -206,14 +235,19 @@ def _take(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
     return prediction._replace(quality=quality, cost=cost, quality_std=None if std is None else std[rows])
 
 
-def _curves(
-    scope: _Scope, rows: NDArray[np.int64] | slice, predictions: Mapping[str, Prediction]
-) -> dict[str, tuple[Sweep | None, Hull]]:
-    """Sweep and hull of each prediction on the rows of one scope."""
-    return {name: scope.curve(prediction, rows) for name, prediction in predictions.items()}
+def _benchmarks(table: OutcomeTable) -> dict[str, NDArray[np.int64]]:
+    """Rows of each benchmark, in order of name."""
+    names, group = np.unique(table.benchmark.astype(str), return_inverse=True)
+    members = np.split(np.argsort(group, kind="stable"), np.bincount(group).cumsum()[:-1])
+    return {str(name): rows for name, rows in zip(names, members, strict=True)}
 
 
-def _blind(scope: _Scope, best: int) -> dict[str, tuple[Sweep | None, Hull]]:
+def _curves(scope: _Scope, predictions: Mapping[str, Prediction]) -> dict[str, _Curve]:
+    """Sweep and hull of each prediction in one scope."""
+    return {name: scope.curve(prediction) for name, prediction in predictions.items()}
+
+
+def _blind(scope: _Scope, best: int) -> dict[str, _Curve]:
     """Hulls of the references that do not look at the prompt; there is no lambda to sweep."""
     cost, quality = np.array([random_point(scope.model_cost, scope.model_quality)]).T
     only_best = slice(best, best + 1)
@@ -222,42 +256,3 @@ def _blind(scope: _Scope, best: int) -> dict[str, tuple[Sweep | None, Hull]]:
         "best_single": (None, scope.hull(scope.model_cost[only_best], scope.model_quality[only_best])),
         "random": (None, scope.hull(cost, quality)),
     }
-
-
-def _figures(scope: _Scope, hull: Hull, best: int) -> dict[str, Figure]:
-    """The figures of one hull on one benchmark."""
-    return {
-        "aiq": Figure(scope.aiq(hull)),
-        "peak_quality": Figure(float(hull.quality[-1])),
-        "qnc": Figure(scope.qnc(hull, best)),
-    }
-
-
-def _scored(
-    scope: _Scope,
-    curve: Sweep | None,
-    hull: Hull,
-    information: str,
-    best: int,
-    max_cost: float,
-    zero_aiq: float | None,
-    per_benchmark: dict[str, dict[str, Figure]],
-) -> Scored:
-    """All figures of one router or reference on all prompts."""
-    area = scope.aiq(hull)
-    parts = [figures["aiq"].value for figures in per_benchmark.values()]
-    known = [value for value in parts if value is not None]
-    peak = float(hull.quality[-1])
-    return Scored(
-        sweep=curve,
-        hull=hull,
-        information=information,
-        aiq=Figure(area),
-        aiq_macro=Figure(float(np.mean(known)) if known else None),
-        aiq_original_code=Figure(aiq_original_code(hull, max_cost) if scope.has_cost and max_cost > 0 else None),
-        delta_aiq_zero=Figure(None if area is None or zero_aiq is None else area - zero_aiq),
-        peak_quality=Figure(peak),
-        peak_cost=Figure(cost_at_quality(hull, peak) if scope.has_cost else None),
-        qnc=Figure(scope.qnc(hull, best)),
-        per_benchmark=per_benchmark,
-    )

@@ -116,7 +116,12 @@ def sweep(
         >>> curve.lambdas.tolist(), curve.cost.tolist(), curve.quality.tolist()
         ([0.0, 2.0], [1.0, 3.0], [0.0, 1.0])
     """
-    arrays = {"predicted_quality": predicted_quality, "predicted_cost": predicted_cost, "quality": quality, "cost": cost}
+    arrays = {
+        "predicted_quality": predicted_quality,
+        "predicted_cost": predicted_cost,
+        "quality": quality,
+        "cost": cost,
+    }
     arrays = {name: np.asarray(values, np.float64) for name, values in arrays.items()}
     num_prompts, num_models = _checked_shape(arrays)
     rows = max(1, _CHUNK_CELLS // num_models)
@@ -163,9 +168,7 @@ def _trace_chunk(
     return start.astype(index), quality[prompts, start], cost[prompts, start], *joined
 
 
-def _switches(
-    quality: NDArray, cost: NDArray, start: NDArray
-) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
+def _switches(quality: NDArray, cost: NDArray, start: NDArray) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
     """Walk all ``(n, M)`` prompts along their envelopes at once: per step lambda, row, source and target.
 
     A model better than the current one is never cheaper, as the current one is on the envelope. So the next model is

@@ -1,5 +1,6 @@
 """Fitting a network with Lightning: early stopping and the best epoch's weights, both by validation."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,22 +56,23 @@ class Gradient:
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
-        import torch
         from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
         from routerbench.routers.neural import NeuralRouter
         from routerbench.training.batches import ResidentExamples, train_batches, val_batches
+        from routerbench.training.best_epoch import BestEpoch
         from routerbench.training.module import RouterModule
 
         if not isinstance(router, NeuralRouter):
             raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
+        # What Lightning tells at this level is known from the config, or advertisement.
+        logging.getLogger("lightning").setLevel(logging.WARNING)
         mode = MONITORS[self.monitor]
-        # A resumed run goes on in the folder of the interrupted one: its best epoch may be there.
-        folder = Path(self.resume).parent if self.resume else Path(self.output_dir) / "checkpoints"
-        best = ModelCheckpoint(folder, "best", self.monitor, mode=mode, save_last=True, enable_version_counter=False)
+        best = BestEpoch(router, self.monitor, mode)
         stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
+        last = ModelCheckpoint(Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True)
         trainer = self.trainer(
-            callbacks=[*self.callbacks, stop, best], logger=self.logger, default_root_dir=self.output_dir
+            callbacks=[*self.callbacks, best, stop, last], logger=self.logger, default_root_dir=self.output_dir
         )
         router.prepare(train)
         device = trainer.strategy.root_device
@@ -81,5 +83,4 @@ class Gradient:
             ckpt_path=self.resume,
             weights_only=True,
         )
-        weights = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
-        router.cpu().load_state_dict({name.removeprefix("router."): weight for name, weight in weights.items()})
+        router.cpu().load_state_dict(best.weights)

@@ -139,7 +139,8 @@ def test_size_and_identity_load_no_weights(tiny_bert, python):
 import sys
 from routerbench.encoders.huggingface import HuggingFaceEncoder
 encoder = HuggingFaceEncoder(sys.argv[1], device="cpu")
-print(encoder.dim, len(encoder.fingerprint), [m for m in ("torch", "transformers", "huggingface_hub") if m in sys.modules])
+heavy = ("torch", "transformers", "huggingface_hub")
+print(encoder.dim, len(encoder.fingerprint), [name for name in heavy if name in sys.modules])
 """
     assert python(script, tiny_bert) == "32 16 []"
 
@@ -191,5 +192,5 @@ def test_folders_that_are_no_model(tiny_bert, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(tiny_bert, broken)
     (broken / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(InputError, match="does not load"):
+    with pytest.raises(InputError, match="AutoModel does not load it"):
         HuggingFaceEncoder(str(broken), device="cpu", max_length=64).encode(["w1"])

@@ -1,0 +1,44 @@
+"""Keeping the best epoch's weights through everything that can happen to a training."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+
+class BestEpoch(L.Callback):
+    """Remembers the weights of the epoch that validates best.
+
+    They travel inside the checkpoint as the callback's state, so a run that is resumed, elsewhere too, still knows
+    them. Lightning's ModelCheckpoint forgets the best score when its folder has moved.
+
+    Args:
+        router: the network whose weights to keep.
+        monitor: name of a logged figure.
+        mode: "min" if the figure should be small, "max" if large.
+    """
+
+    def __init__(self, router: nn.Module, monitor: str, mode: str) -> None:
+        self.router = router
+        self.monitor = monitor
+        self.sign = {"min": -1, "max": 1}[mode]
+        self.score = -float("inf")
+        self.weights: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Copy the weights if this epoch is the best so far."""
+        score = self.sign * trainer.callback_metrics[self.monitor].item()
+        if score > self.score:
+            self.score = score
+            # A copy, not a view: the optimizer goes on writing into the tensors of the state dict.
+            self.weights = {name: weight.detach().cpu().clone() for name, weight in self.router.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What goes into the checkpoint."""
+        return {"score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what was in the checkpoint."""
+        self.score = state_dict["score"]
+        self.weights = {name: torch.as_tensor(weight).cpu() for name, weight in state_dict["weights"].items()}
