@@ -25,12 +25,14 @@ class Rows:
         ids: ``(n,)`` names of the prompts; rows of one id are one prompt. None if the file has none.
         benchmark: ``(n,)`` names of the benchmarks.
         split: ``(n,)`` "train", "val" or "test", or None if the file has none.
+        columns: name of the file's column of "prompt", "eval_name" and "split".
     """
 
     prompts: NDArray[np.object_]
     ids: NDArray[np.object_] | None
     benchmark: NDArray[np.object_]
     split: NDArray[np.object_] | None
+    columns: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
         models=cells.models,
         quality=placed["quality"],
         cost=placed["cost"],
-        benchmark=_same("benchmark", rows.benchmark, rows, group, first, source),
+        benchmark=_same("eval_name", rows.benchmark, rows, group, first, source),
         ids=ids,
         rows=np.arange(count),
         source=source,
@@ -135,19 +137,19 @@ def _one_prompt(rows: Rows, group: NDArray[np.int64], first: NDArray[np.int64], 
             chosen[group[row]] = theirs
         elif ours != theirs and not is_doubled(theirs, ours):
             what = f"{_name(rows, row)} hold different prompts, {_short(ours)} and {_short(theirs)}"
-            raise _conflict(first[group[row]], row, "prompt", what, source)
+            raise _conflict(first[group[row]], row, rows.columns["prompt"], what, source)
     return chosen
 
 
 def _same(
-    name: str, values: NDArray[np.object_], rows: Rows, group: NDArray[np.int64], first: NDArray[np.int64], source: str
+    word: str, values: NDArray[np.object_], rows: Rows, group: NDArray[np.int64], first: NDArray[np.int64], source: str
 ) -> NDArray[np.object_]:
     chosen = values[first]
     clash = np.flatnonzero(values != chosen[group])
     if len(clash):
         row = clash[0]
         what = f"{_name(rows, row)} hold {chosen[group[row]]!r} and {values[row]!r}"
-        raise _conflict(first[group[row]], row, name, what, source)
+        raise _conflict(first[group[row]], row, rows.columns[word], what, source)
     return chosen
 
 

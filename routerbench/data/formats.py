@@ -86,9 +86,10 @@ def _read_csv(path: Path) -> dict[str, Column]:
         cells = arrow_csv.ConvertOptions(
             column_types={name: pa.large_string() for name in header}, null_values=[""], strings_can_be_null=True
         )
+        # In one thread, an error tells the row.
         table = arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES, use_threads=False),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=cells,
         )

@@ -147,6 +147,7 @@ def _read_rows(found: Mapping[str, Column], names: Mapping[str, str], source: st
         ids=labels("sample_id"),
         benchmark=np.full(len(prompts), "all", dtype=object) if benchmark is None else benchmark,
         split=None if split is None else read_split(split, np.arange(len(split)), names["split"], source),
+        columns=dict(names),
     )
 
 

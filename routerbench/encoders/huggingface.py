@@ -245,13 +245,15 @@ class HuggingFaceEncoder(Encoder):
         import torch
 
         model, report = self._load("AutoModel", use_safetensors=True, output_loading_info=True)
-        # Weights that the files lack would be random numbers. A pooler's alone do no harm: its output is not used.
-        if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+        # Weights that the files lack would be random numbers; a pooler and a T5's decoder are not used.
+        has_halves = hasattr(model, "encoder") and hasattr(model, "decoder")
+        unused = ("pooler.", "decoder.") if has_halves else ("pooler.",)
+        if missing := sorted(key for key in report["missing_keys"] if not key.startswith(unused)):
             raise InputError(f"encoder {self.name}: the weights lack {len(missing)} tensors, first {missing[0]}")
         limit = getattr(model.config, "max_position_embeddings", None)
         if limit is not None and self.max_length > limit:
             raise InputError(f"encoder {self.name}: max_length {self.max_length} is beyond the model's {limit} tokens")
-        model = model.get_encoder() if model.config.is_encoder_decoder else model
+        model = model.encoder if has_halves else model
         return model.to(device=self._device, dtype=getattr(torch, self.dtype)).eval()
 
 
@@ -287,7 +289,9 @@ def _download(name: str, revision: str) -> Path:
     except hub.GatedRepoError as error:
         raise InputError(f"{what}: its owner grants access one by one; ask on its page, then set HF_TOKEN") from error
     except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.HFValidationError) as error:
-        raise InputError(f"{what}: neither a folder here nor a model on the Hugging Face hub") from error
+        raise InputError(
+            f"{what}: neither a folder here nor a model on the hub (a private one needs HF_TOKEN)"
+        ) from error
     except Exception as error:  # requests, httpx or the hub's own, by version: all mean that the files did not come
         raise InputError(
             f"{what}: the download failed and no complete copy is in the cache; check the network, or download it "

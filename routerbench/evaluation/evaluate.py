@@ -92,22 +92,24 @@ class _Yardstick:
     """What all routers and references of one evaluation are measured by.
 
     Attributes:
-        scopes: all prompts under the name "", then each benchmark under its own.
+        scopes: each benchmark under its name, and all prompts under None.
         best: index of best_single.
         max_cost: largest cost of all hulls, in USD per prompt.
         zero_aiq: AIQ of zero_router.
     """
 
-    scopes: dict[str, _Scope]
+    scopes: dict[str | None, _Scope]
     best: int
     max_cost: float
     zero_aiq: float | None
 
-    def score(self, curves: dict[str, _Curve], information: str) -> Scored:
+    def score(self, curves: dict[str | None, _Curve], information: str) -> Scored:
         """All figures of one router or reference, from its curve in each scope."""
-        (curve, hull), scope = curves[""], self.scopes[""]
-        figures = {name: self.scopes[name].figures(curves[name][1], self.best) for name in self.scopes}
-        whole, peak = figures.pop(""), float(hull.quality[-1])
+        (curve, hull), scope = curves[None], self.scopes[None]
+        whole, peak = scope.figures(hull, self.best), float(hull.quality[-1])
+        figures = {
+            name: self.scopes[name].figures(curves[name][1], self.best) for name in self.scopes if name is not None
+        }
         parts = [part["aiq"].value for part in figures.values()]
         known = [value for value in parts if value is not None]
         area = whole["aiq"].value
@@ -149,13 +151,14 @@ def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: O
     routed = {name: _take(prediction, is_scored) for name, prediction in predictions.items()}
 
     whole, benchmarks = _Scope.of(table), _benchmarks(table)
-    scopes = {"": whole, **{name: _Scope.of(table, rows) for name, rows in benchmarks.items()}}
+    scopes: dict[str | None, _Scope] = {name: _Scope.of(table, rows) for name, rows in benchmarks.items()}
+    scopes[None] = whole
     references = {name: _curves(scope, informed) | _blind(scope, best) for name, scope in scopes.items()}
     routers = {name: _curves(scope, routed) for name, scope in scopes.items()}
-    max_cost = max(float(hull.cost[-1]) for _, hull in [*references[""].values(), *routers[""].values()])
-    yardstick = _Yardstick(scopes, best, max_cost, whole.aiq(references[""]["zero_router"][1]))
+    max_cost = max(float(hull.cost[-1]) for _, hull in [*references[None].values(), *routers[None].values()])
+    yardstick = _Yardstick(scopes, best, max_cost, whole.aiq(references[None]["zero_router"][1]))
 
-    def score(group: dict[str, dict[str, _Curve]], name: str, information: str) -> Scored:
+    def score(group: dict[str | None, dict[str, _Curve]], name: str, information: str) -> Scored:
         return yardstick.score({scope: curves[name] for scope, curves in group.items()}, information)
 
     return Evaluation(

@@ -28,7 +28,7 @@ class Hull:
             >>> hull.at([0.5, 1, 2, 9]).round(6).tolist()
             [nan, 0.2, 0.4, 0.6]
         """
-        return np.interp(cost, self.cost, self.quality, left=np.nan)
+        return np.interp(np.asarray(cost, np.float64), self.cost, self.quality, left=np.nan)
 
 
 def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -116,19 +116,14 @@ def sweep(
         >>> curve.lambdas.tolist(), curve.cost.tolist(), curve.quality.tolist()
         ([0.0, 2.0], [1.0, 3.0], [0.0, 1.0])
     """
-    arrays = {
-        "predicted_quality": predicted_quality,
-        "predicted_cost": predicted_cost,
-        "quality": quality,
-        "cost": cost,
-    }
-    arrays = {name: np.asarray(values, np.float64) for name, values in arrays.items()}
+    named = {"predicted_quality": predicted_quality, "predicted_cost": predicted_cost, "quality": quality, "cost": cost}
+    arrays = {name: np.asarray(values, np.float64) for name, values in named.items()}
     num_prompts, num_models = _checked_shape(arrays)
     rows = max(1, _CHUNK_CELLS // num_models)
     chunks = [slice(first, first + rows) for first in range(0, num_prompts, rows)]
 
     def trace(chunk: slice) -> tuple[NDArray, ...]:
-        return _trace_chunk(*(_finite(name, values, chunk) for name, values in arrays.items()), first=chunk.start)
+        return _trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         traced = list(pool.map(trace, chunks) if len(chunks) > 1 else map(trace, chunks))
@@ -136,15 +131,26 @@ def sweep(
     order = np.argsort(events[0], kind="stable")
     lambdas, prompt, source, target, gain, price = (values[order] for values in events)
     is_last = np.append(lambdas[1:] != lambdas[:-1], True)[: len(lambdas)]
-    means = (
-        np.append(first.mean(), first.mean() + np.cumsum(change)[is_last] / num_prompts)
-        for first, change in ((start_cost, price), (start_quality, gain))
+    return Sweep(
+        lambdas=np.append(0.0, lambdas[is_last]),
+        cost=_running_mean(start_cost, price)[np.append(True, is_last)],
+        quality=_running_mean(start_quality, gain)[np.append(True, is_last)],
+        start=start,
+        event_lambda=lambdas,
+        event_prompt=prompt,
+        event_source=source,
+        event_target=target,
+        num_models=num_models,
     )
-    return Sweep(np.append(0.0, lambdas[is_last]), *means, start, lambdas, prompt, source, target, num_models)
+
+
+def _running_mean(start: NDArray[np.float64], changes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(E + 1,)`` mean over prompts before the first and after each of ``(E,)`` changes of one prompt."""
+    return start.mean() + np.append(0.0, changes).cumsum() / len(start)
 
 
 def _trace_chunk(
-    predicted_quality: NDArray, predicted_cost: NDArray, quality: NDArray, cost: NDArray, first: int
+    first: int, predicted_quality: NDArray, predicted_cost: NDArray, quality: NDArray, cost: NDArray
 ) -> tuple[NDArray, ...]:
     """Start and switches of ``(n, M)`` prompts, the first of them number ``first``.
 
@@ -185,13 +191,13 @@ def _switches(quality: NDArray, cost: NDArray, start: NDArray) -> Iterator[tuple
         np.maximum(slope, 0, out=slope)
         price = cost - current_cost[:, None]
         np.maximum(price, _NO_COST, out=price)
-        slope /= price
-        target = slope.argmax(axis=1)
-        target_quality = quality[local, target]
         with np.errstate(over="ignore"):
+            slope /= price
+            target = slope.argmax(axis=1)
+            target_quality = quality[local, target]
             lambdas = (cost[local, target] - current_cost) / (target_quality - current_quality)
-        np.minimum(lambdas, np.finfo(np.float64).max, out=lambdas)
-        lambdas = np.where(lambdas <= reached * _SAME_LAMBDA, reached, lambdas)
+            lambdas = np.where(lambdas <= reached * _SAME_LAMBDA, reached, lambdas)
+        np.minimum(lambdas, np.finfo(np.float64).max, out=lambdas)  # below inf, where the best model is chosen
         yield lambdas, rows, current, target
         active = np.flatnonzero(target_quality < best)
         rows, current, reached, best = rows[active], target[active], lambdas[active], best[active]
@@ -223,5 +229,5 @@ def _checked(lambdas: ArrayLike) -> NDArray[np.float64]:
     """Lambdas as float64, none negative or NaN."""
     checked = np.asarray(lambdas, np.float64)
     if not (checked >= 0).all():
-        raise ValueError(f"willingness_to_pay must be at least 0, got {lambdas}")
+        raise ValueError(f"willingness_to_pay must be at least 0, got {checked}")
     return checked

@@ -15,7 +15,7 @@ from routerbench.errors import InputError
 
 NAN = float("nan")
 
-# Three prompts, two models; one quality and one cost are not known. A comma, quotes, a newline and a number that is a text.
+# Three prompts, two models; one quality and one cost are not known. A comma, quotes, a newline, a number that is text.
 PROMPTS = ['Say "hi",\nthen stop', "007", "naïve 🧪"]
 WIDE = {
     "sample_id": ["x", "y", "z"],
@@ -221,7 +221,7 @@ def test_rows_of_one_id_that_disagree_are_refused(tmp_path):
         "split": ["train", "val", "test"],
     }.items():
         message = refusal(write_wide(tmp_path, **ids, **(same | agreeing | {name: cells})))
-        assert f"rows 1 and 3, column '{'benchmark' if name == 'eval_name' else name}'" in message
+        assert f"rows 1 and 3, column {name!r}" in message
         assert repr(cells[0]) in message
         assert repr(cells[2]) in message
 

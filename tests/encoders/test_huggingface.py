@@ -51,6 +51,24 @@ def test_causal_model_without_padding_token(tiny_gpt, texts):
     np.testing.assert_allclose(encoder.encode([full[0], ""])[1:], alone, atol=1e-5)
 
 
+def test_encoder_half_of_an_encoder_decoder(tiny_bert, tmp_path, texts):
+    """Sentence-T5 and its like publish no decoder, and none is needed."""
+    import torch
+    from transformers import T5Config, T5EncoderModel
+
+    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=204, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    model = T5EncoderModel(config).eval()
+    model.save_pretrained(tmp_path)
+    encoder = HuggingFaceEncoder(str(tmp_path), max_length=64, device="cpu", normalize=False)
+    ids = torch.tensor([encoder._tokenizer(texts[0])["input_ids"]])
+    with torch.no_grad():
+        expected = model(input_ids=ids).last_hidden_state[0].mean(dim=0)
+    np.testing.assert_allclose(encoder.encode(texts)[0], expected, atol=1e-5)
+    assert encoder.dim == 16
+
+
 @pytest.mark.parametrize("batch_tokens", [1, 50, 100_000])
 def test_batches_do_not_change_vectors(tiny_bert, encoder, texts, batch_tokens):
     other = HuggingFaceEncoder(str(tiny_bert), max_length=64, device="cpu", batch_tokens=batch_tokens)

@@ -1,0 +1,92 @@
+"""The README's commands and snippets, executed in order."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from routerbench.data.demo import make_world
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines() if line.startswith("python")]
+QUICK = {
+    "data": ["data.num_prompts=400"],
+    "encoder": ["encoder=hashing", "encoder.dim=64"],
+    "trainer.max_epochs": ["trainer.max_epochs=2"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder that looks like a clone, without outputs, with a user's table in the README's layout."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("train.py", "evaluate.py", "conf"):
+        (folder / name).symlink_to(ROOT / name)
+    table = make_world(300, seed=1).table
+    models = {"gpt-4": 0, "mistral-7b": 10}
+    (header,) = [text.splitlines()[0] for kind, text in BLOCKS if kind == "csv"]
+    assert header.split(",") == [
+        "prompt",
+        "eval_name",
+        *(n for model in models for n in (model, f"{model}|total_cost")),
+    ]
+    rows = [
+        ",".join([f'"{prompt}"', name, *(str(v) for m in models.values() for v in (quality[m], cost[m]))])
+        for prompt, name, quality, cost in zip(table.prompts, table.benchmark, table.quality, table.cost, strict=True)
+    ]
+    (folder / "outcomes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+def run(folder, *command):
+    environment = os.environ | {"ROUTERBENCH_CACHE": str(folder / "cache"), "WANDB_MODE": "offline"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
+    assert len(COMMANDS) >= 8
+    for command in COMMANDS:
+        _, *words = shlex.split(command)
+        named = {word.split("=")[0] for word in words}
+        if words[0] == "train.py":  # the same words on a smaller world, so that the suite stays quick
+            words += [word for option, small in QUICK.items() if option not in named for word in small]
+        if "data=table" in words:
+            words.remove(QUICK["data"][0]) if QUICK["data"][0] in words else None
+        done = run(folder, *words)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert (folder / "outputs" / "demo" / "report.html").is_file()
+    (snippet,) = [text for kind, text in BLOCKS if kind == "python"]
+    done = run(folder, "-c", snippet)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(re.fullmatch(r"\S+: expected quality [01]\.\d\d for 0\.\d{5} USD", line) for line in lines)
+
+
+def test_make_demo_is_what_the_readme_says():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    demo = [line.replace("$(RUN)", "python").strip() for line in makefile.split("demo:")[1].splitlines()[1:4]]
+    assert demo == COMMANDS[:3]
+
+
+def test_the_options_table_is_complete():
+    for group in ("router", "data", "encoder", "logger"):
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{group}=`")]
+        assert set(re.findall(r"`(\w+)`", row)) == {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
+
+
+def test_every_file_and_folder_of_the_map_exists():
+    house = next(text for kind, text in re.findall(r"^```()\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
+    named = [word for line in house.splitlines()[2:] for word in re.findall(r"^[\w./]+|(?<=  )\w+\.py", line)]
+    assert len(named) > 8
+    assert all((ROOT / name).exists() for name in named)
+    packages = {path.parent.name for path in (ROOT / "routerbench").glob("*/__init__.py")}
+    assert packages <= {Path(name).name for name in named}
