@@ -43,7 +43,8 @@ def load(
         benchmarks: the benchmarks to keep; None keeps all.
         drop_unpriced_models: whether to leave out models without any cost, where other models have one.
         holdout_benchmarks: benchmarks whose prompts are all test.
-        columns: the word for a column -> its name in the file, for example ``{"prompt": "question"}``.
+        columns: the word for a column -> its name in the file, for example ``{"prompt": "question"}``; None for a
+            column to pass over, as ``{"split": None}`` to draw a split although the file has one.
         seed: of the split.
 
     Raises:
@@ -105,13 +106,15 @@ def names_in(option: Sequence[str] | str) -> list[str]:
 
 def _name_columns(found: Mapping[str, Column], columns: Mapping[str, str] | None, source: str) -> dict[str, str]:
     """Our word for a column -> its name in the file, for the columns that are there."""
-    renamed = {word: name for word, name in dict(columns or {}).items() if name is not None and name != word}
+    given = dict(columns or {})
+    renamed = {word: name for word, name in given.items() if name is not None and name != word}
     for word, name in renamed.items():
         if word not in WORDS:
             raise InputError(f"{source}: data.columns has no {word!r}; it renames {', '.join(WORDS)}")
         if name not in found:
             raise InputError(f"{source}: no column {name!r} (data.columns.{word}); the table has {', '.join(found)}")
-    names = {word: word for word in WORDS if word in found and word not in renamed.values()} | renamed
+    plain = [word for word in WORDS if word in found and given.get(word, word) == word]
+    names = {word: word for word in plain if word not in renamed.values()} | renamed
     if "prompt" not in names:
         raise InputError(
             f"{source}: no column 'prompt'; say which one it is with data.columns.prompt=NAME; "

@@ -1,0 +1,24 @@
+"""Reports: an evaluation as files for people and for programs."""
+
+from pathlib import Path
+
+from routerbench.evaluation.results import Evaluation
+from routerbench.report.curves import write_curves
+from routerbench.report.figures import write_frontier
+from routerbench.report.html import write_html
+from routerbench.report.metrics import write_metrics
+from routerbench.report.tables import write_table
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write metrics.json, curves.parquet, table.md, frontier.png and report.html into a folder.
+
+    Args:
+        evaluation: what was found.
+        folder: where to; made if it is missing.
+    """
+    write_metrics(evaluation, folder / "metrics.json")
+    write_curves(evaluation, folder / "curves.parquet")
+    write_table(evaluation, folder / "table.md")
+    write_frontier(evaluation, folder / "frontier.png")
+    write_html(evaluation, folder / "report.html")

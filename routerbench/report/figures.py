@@ -51,7 +51,7 @@ def _frontier(evaluation: Evaluation) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
-    axes = figure.add_axes((0.08, 0.115, 0.71, 0.845))
+    axes = figure.add_axes((0.08, 0.115, 0.68, 0.845))
     lines = _lines(evaluation)
     left, right = _cost_limits(evaluation)
     _axis_of_cost(axes, left, right)
@@ -93,21 +93,16 @@ def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
 
 
 def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     if left > 0:
         axes.set_xscale("log")
-        if right / left > 4:
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right / left < 3000 else (1,)))
-        else:
-            from matplotlib.ticker import MaxNLocator
-
-            axes.xaxis.set_major_locator(MaxNLocator(6))
+        decades = LogLocator(subs=(1, 2, 5) if right / left < 3000 else (1,))
+        axes.xaxis.set_major_locator(decades if right / left > 4 else MaxNLocator(6))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.10g}"))
     axes.set_xlim(left, right)
     axes.set_xlabel("mean cost in USD per 1,000 prompts" + (", log scale" if left > 0 else ""))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda quality, _: f"{quality:.10g}"))
     axes.grid(color="#e4e4e4", linewidth=0.6)
     _plain(axes)
 
@@ -125,6 +120,8 @@ def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right
 
 def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64]) -> None:
     """Single models as points; the best ones and those on the Pareto frontier get their labels first."""
+    from matplotlib.patheffects import withStroke
+
     cost, quality = evaluation.model_cost * 1000, evaluation.model_quality
     pareto = set(pareto_frontier(cost, quality).tolist())
     best = evaluation.models.index(evaluation.best_single)
@@ -133,7 +130,7 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     axes.scatter(cost[strong], quality[strong], s=17, color=_INK, linewidth=0, zorder=5)
     axes.scatter(cost[best], quality[best], s=70, facecolor="none", edgecolor=_INK, linewidth=0.9, zorder=5)
     order = sorted(range(len(cost)), key=lambda model: (model != best, model not in pareto, -quality[model]))
-    names = short_names(evaluation.models, 26)
+    names = short_names(evaluation.models, 32)
     texts = [
         axes.text(0, 0, names[m], fontsize=6.8 if m in strong else 5.8, color=_INK if m in strong else "#6e6e6e",
                   parse_math=False, zorder=6)
@@ -143,12 +140,15 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     points = axes.transData.transform(np.column_stack([cost, quality]))
     dots = np.concatenate([points, axes.transData.transform(lines)])
     frame = axes.get_window_extent()
-    corners = place(points[order], sizes, dots, (frame.x0, frame.y0, frame.x1, frame.y1), gap=_DPI / 72 * 4)
+    corners = place(
+        points[order], sizes, dots, (frame.x0, frame.y0, frame.x1, frame.y1), gap=_DPI / 72 * 4, num_needed=len(strong)
+    )
     for text, corner in zip(texts, corners, strict=True):
         if corner is None:  # the table has its name
             text.remove()
         else:
             text.set(position=axes.transData.inverted().transform(corner), verticalalignment="bottom")
+            text.set_path_effects([withStroke(linewidth=1.5, foreground="white", alpha=0.8)])
 
 
 def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str, Any]]], right: float) -> None:
@@ -167,7 +167,7 @@ def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str,
         axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place_at, clip_on=False)
         weight = "bold" if is_router else "normal"
         axes.text(1.035, label, share(aiq), color=colour, weight=weight, size=8, va="center", transform=place_at)
-        axes.text(1.085, label, shorten(name, 21), color=colour, weight=weight, size=8, va="center",
+        axes.text(1.108, label, shorten(name, 22), color=colour, weight=weight, size=8, va="center",
                   transform=place_at, parse_math=False)  # fmt: skip
     axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=_FAINT, size=7, va="center", transform=place_at)
 

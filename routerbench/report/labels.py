@@ -14,6 +14,7 @@ def place(
     obstacles: NDArray[np.float64],
     frame: tuple[float, float, float, float],
     gap: float,
+    num_needed: int = 0,
 ) -> list[tuple[float, float] | None]:
     """Place labels one by one, the first ones first; none overlaps an earlier label, an obstacle or the frame.
 
@@ -23,6 +24,7 @@ def place(
         obstacles: ``(Q, 2)`` spots that no label may cover, such as all points and the dots of lines, in pixels.
         frame: left, bottom, right and top of the space in pixels.
         gap: distance in pixels between a point and its label.
+        num_needed: so many of the first labels cover obstacles, as few as possible, rather than stay away.
 
     Returns:
         Per label its lower left corner, or None where there is no room.
@@ -33,16 +35,16 @@ def place(
     """
     taken: list[NDArray[np.float64]] = []
     corners: list[tuple[float, float] | None] = []
-    for point, size in zip(points, sizes, strict=True):
-        corner = None
-        for reach in _REACH:
-            boxes = (_box(point, size, direction, gap * reach) for direction in _DIRECTIONS)
-            box = next((box for box in boxes if _is_free(box, taken, obstacles, frame)), None)
-            if box is not None:
-                taken.append(box)
-                corner = (float(box[0]), float(box[1]))
-                break
-        corners.append(corner)
+    for number, (point, size) in enumerate(zip(points, sizes, strict=True)):
+        boxes = [_box(point, size, way, gap * reach) for reach in _REACH for way in _DIRECTIONS]
+        boxes = [box for box in boxes if _is_open(box, taken, frame)]
+        hidden = [_num_inside(box, obstacles) for box in boxes]
+        if not boxes or (min(hidden) and number >= num_needed):
+            corners.append(None)
+            continue
+        box = boxes[int(np.argmin(hidden))]
+        taken.append(box)
+        corners.append((float(box[0]), float(box[1])))
     return corners
 
 
@@ -86,14 +88,14 @@ def _box(
     return np.concatenate([centre - size / 2, centre + size / 2])
 
 
-def _is_free(
-    box: NDArray[np.float64],
-    taken: list[NDArray[np.float64]],
-    obstacles: NDArray[np.float64],
-    frame: tuple[float, float, float, float],
+def _is_open(
+    box: NDArray[np.float64], taken: list[NDArray[np.float64]], frame: tuple[float, float, float, float]
 ) -> bool:
+    """Whether a label lies inside the frame and over no other label."""
     if box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]:
         return False
-    if any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in taken):
-        return False
-    return not ((obstacles > box[:2]) & (obstacles < box[2:])).all(axis=1).any()
+    return not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
+
+
+def _num_inside(box: NDArray[np.float64], obstacles: NDArray[np.float64]) -> int:
+    return int(((obstacles > box[:2]) & (obstacles < box[2:])).all(axis=1).sum())

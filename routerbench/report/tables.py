@@ -107,7 +107,9 @@ def benchmark_rows(evaluation: Evaluation) -> Table:
         figures = [scored.per_benchmark.get(benchmark, {}).get(figure) for _, scored in columns]
         cells = ("-" if found is None else share(found.value) for found in figures)
         rows.append((benchmark, f"{count:,}", *cells))
-    return Table(("benchmark", "prompts", *(name for name, _ in columns)), "l" + "r" * (1 + len(columns)), (tuple(rows),))
+    return Table(
+        ("benchmark", "prompts", *(name for name, _ in columns)), "l" + "r" * (1 + len(columns)), (tuple(rows),)
+    )
 
 
 def model_rows(evaluation: Evaluation) -> Table:
@@ -133,7 +135,9 @@ def scope(evaluation: Evaluation) -> str:
     if evaluation.cost_interval is None:
         return f"{text}."
     low, high = (per_thousand(cost) for cost in evaluation.cost_interval)
-    return f"{text}; cost interval {low} to {high} USD per 1,000 prompts, from the cheapest single model to the dearest."
+    return (
+        f"{text}; cost interval {low} to {high} USD per 1,000 prompts, from the cheapest single model to the dearest."
+    )
 
 
 def definitions(evaluation: Evaluation) -> dict[str, str]:

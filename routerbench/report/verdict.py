@@ -28,7 +28,9 @@ def verdict(evaluation: Evaluation) -> str:
 
 def _with_cost(evaluation: Evaluation, scored: Scored, best_single: str) -> str:
     quality, cost = _best_single(evaluation)
-    return f"AIQ {share(scored.aiq.value)}{_standing(evaluation, scored)}. {_savings(scored, quality, cost, best_single)}"
+    return (
+        f"AIQ {share(scored.aiq.value)}{_standing(evaluation, scored)}. {_savings(scored, quality, cost, best_single)}"
+    )
 
 
 def _standing(evaluation: Evaluation, scored: Scored) -> str:

@@ -123,6 +123,13 @@ def test_columns_of_other_names(tmp_path):
     assert read(wide, columns={"prompt": "question"}).prompts.tolist() == PROMPTS
 
 
+def test_a_column_can_be_passed_over(tmp_path):
+    path = write_wide(tmp_path)
+    assert read(path).split.tolist() == ["train", "dev", "test"]
+    assert read(path, columns={"split": None}).split is None
+    assert read(path, columns={"sample_id": None}).ids.tolist() == ["1", "2", "3"]
+
+
 def test_truths_are_qualities_in_every_spelling(tmp_path):
     columns = {"prompt": ["p", "q"], "a": [True, False], "b": ["1", "0.5"]}
     assert read(write(tmp_path / "t", columns, "csv")).quality.tolist() == [[1, 1], [0, 0.5]]

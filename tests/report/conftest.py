@@ -15,7 +15,12 @@ NONE = Figure(None)
 
 
 def scored(
-    curve: Sweep | None, hull: Hull, sees: str, interval: tuple[float, float] | None, zero: Hull, best: tuple[float, float]
+    curve: Sweep | None,
+    hull: Hull,
+    sees: str,
+    interval: tuple[float, float] | None,
+    zero: Hull,
+    best: tuple[float, float],
 ) -> Scored:
     peak = Figure(float(hull.quality[-1]))
     if interval is None:
@@ -45,7 +50,9 @@ def build(
     rng = np.random.default_rng(seed)
     num_models = len(models)
     skill = np.sort(rng.uniform(-1.0, 2.2, num_models)) + rng.normal(0, 0.5, num_models)
-    chance = 1 / (1 + np.exp(-(skill + rng.normal(0, 1.5, (num_prompts, 1)) + rng.normal(0, 0.8, (num_prompts, num_models)))))
+    chance = 1 / (
+        1 + np.exp(-(skill + rng.normal(0, 1.5, (num_prompts, 1)) + rng.normal(0, 0.8, (num_prompts, num_models))))
+    )
     quality = (rng.random(chance.shape) < chance).astype(float)
     price = np.geomspace(3e-5, 9e-3, num_models)
     cost = price * rng.lognormal(0, 0.4, chance.shape) if has_cost else np.zeros_like(chance)
@@ -68,7 +75,9 @@ def build(
     group = np.broadcast_to(skill, chance.shape) + rng.normal(0, 0.5, chance.shape)
     references = {
         "zero_router": fixed(zero, "mean outcomes of the scored prompts"),
-        "best_single": fixed(non_decreasing_hull(mean_cost[[cheapest, best]], mean_quality[[cheapest, best]]), "nothing"),
+        "best_single": fixed(
+            non_decreasing_hull(mean_cost[[cheapest, best]], mean_quality[[cheapest, best]]), "nothing"
+        ),
         "benchmark_oracle": curve("benchmark_oracle", group, "benchmark id", expected),
         "oracle": curve("oracle", quality, "measured outcomes", cost),
         "random": fixed(Hull(mean_cost[[cheapest]], mean_quality[[cheapest]]), "nothing"),
