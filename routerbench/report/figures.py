@@ -28,7 +28,7 @@ LANDMARK_STYLES: dict[str, dict[str, Any]] = {
 }
 _DPI = 200
 _INK, _FAINT = "#333333", "#8a8a8a"
-_FONT = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
+_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 
 
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
@@ -87,7 +87,7 @@ def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     if low <= 0:  # a free model has no place on a log axis
-        return -0.04 * high, 1.08 * high
+        return -0.04 * (high or 1), 1.08 * (high or 1)
     room = max((high / low) ** 0.06, 1.05)
     return low / room**1.5, high * room
 
@@ -131,6 +131,7 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     axes.scatter(cost[best], quality[best], s=70, facecolor="none", edgecolor=_INK, linewidth=0.9, zorder=5)
     order = sorted(range(len(cost)), key=lambda model: (model != best, model not in pareto, -quality[model]))
     names = short_names(evaluation.models, 32)
+    names[best] += ", best single"
     texts = [
         axes.text(0, 0, names[m], fontsize=6.8 if m in strong else 5.8, color=_INK if m in strong else "#6e6e6e",
                   parse_math=False, zorder=6)

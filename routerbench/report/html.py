@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from routerbench.evaluation.results import Evaluation
 from routerbench.files import atomic_path
 from routerbench.report.interactive import benchmark_map, call_shares, frontier
-from routerbench.report.tables import Table, benchmark_rows, definitions, model_rows, result_rows, scope
+from routerbench.report.tables import Table, benchmark_rows, definitions, model_rows, result_rows, scope, title
 from routerbench.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def write_html(evaluation: Evaluation, path: Path) -> None:
 def _page(evaluation: Evaluation) -> str:
     from plotly.offline import get_plotlyjs
 
-    title = f"Routers on {escape(evaluation.source)}"
+    heading = escape(title(evaluation))
     lines = "".join(f"<p>{escape(line)}</p>" for line in verdict(evaluation).split("\n"))
     terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in definitions(evaluation).items())
     return f"""<!DOCTYPE html>
@@ -61,12 +61,12 @@ def _page(evaluation: Evaluation) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>{heading}</title>
 <style>{_STYLE}</style>
 <script>{get_plotlyjs()}</script>
 </head>
 <body><main>
-<h1>{title}</h1>
+<h1>{heading}</h1>
 <div class="verdict">{lines}</div>
 {_pictures(evaluation)}
 <h2>Results</h2>
@@ -92,7 +92,7 @@ def _pictures(evaluation: Evaluation) -> str:
         '<p class="note">Thick: the hull, which mixing points of the curve can reach. Thin: the curve over lambda as it'
         " was measured. A click on a name hides its lines. Shaded: the cost interval of the AIQ.</p>",
     ]
-    if evaluation.routers:
+    if any(scored.sweep is not None for scored in evaluation.routers.values()):
         parts += ["<h2>Who answers</h2>", _picture(call_shares(evaluation), "shares")]
         parts.append('<p class="note">Share of the prompts that go to each model, along the willingness to pay.</p>')
     return "\n".join(parts)

@@ -40,22 +40,21 @@ def frontier(evaluation: Evaluation) -> go.Figure:
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     room = max((high / low) ** 0.08, 1.05) if low > 0 else 1.08
+    right = (high or 1) * room
     figure = go.Figure()
     for name in LANDMARKS:
         if scored := evaluation.references.get(name):
             line = {"color": LANDMARK_STYLES[name]["color"], "dash": _LANDMARK_DASHES[name], "width": 1.5}
-            figure.add_trace(_hull(name, scored, line, high * room))
+            figure.add_trace(_hull(name, scored, line, right, rank=2000))
     for number, (name, scored) in enumerate(ranked(evaluation)):
         line = {"color": PALETTE[number % len(PALETTE)], "dash": _DASHES[number // len(PALETTE) % len(_DASHES)]}
-        figure.add_trace(_hull(name, scored, line | {"width": 3}, high * room))
+        figure.add_trace(_hull(name, scored, line | {"width": 3}, right, rank=number))
         if scored.sweep is not None:
             figure.add_trace(_curve(name, scored.sweep, PALETTE[number % len(PALETTE)]))
     figure.add_trace(_models(evaluation))
     figure.add_vrect(x0=low, x1=high, fillcolor="#f3f5f7", line_width=0, layer="below")
     figure.update_layout(_LAYOUT, height=560, hovermode="closest", legend={"title": {"text": "AIQ"}})
-    scale = (
-        {"type": "log", "range": np.log10([low / room**1.5, high * room]).tolist(), "dtick": "D2"} if low > 0 else {}
-    )
+    scale = {"type": "log", "range": np.log10([low / room**1.5, right]).tolist(), "dtick": "D2"} if low > 0 else {}
     figure.update_xaxes(title="mean cost in USD per 1,000 prompts", tickformat="~g", showline=True, **scale)
     figure.update_yaxes(title="mean quality", showline=True)
     return figure
@@ -66,14 +65,16 @@ def call_shares(evaluation: Evaluation) -> go.Figure:
     import plotly.graph_objects as go
 
     routers = [(name, scored.sweep) for name, scored in ranked(evaluation) if scored.sweep is not None]
+    grids = [_grid(sweep) for _, sweep in routers]
+    shares = [sweep.call_share(grid) for (_, sweep), grid in zip(routers, grids, strict=True)]
+    shown = _often_called(shares)
     figure = go.Figure()
     owners: list[int] = []
-    for number, (_, sweep) in enumerate(routers):
-        lambdas = _grid(sweep)
-        for label, colour, part in _stack(evaluation.models, sweep.call_share(lambdas)):
+    for number, (grid, share_of) in enumerate(zip(grids, shares, strict=True)):
+        for label, colour, part in _stack(evaluation.models, share_of, shown):
             figure.add_trace(
                 go.Scatter(
-                    x=lambdas, y=part, name=label, visible=number == 0, stackgroup=f"router {number}", mode="lines",
+                    x=grid, y=part, name=label, visible=number == 0, stackgroup=f"router {number}", mode="lines",
                     line={"width": 0}, fillcolor=colour, hovertemplate="%{y:.1%}",
                 )
             )  # fmt: skip
@@ -113,7 +114,7 @@ def benchmark_map(evaluation: Evaluation) -> go.Figure:
             colorbar={"title": {"text": "to zero_router"}, "thickness": 12, "tickformat": "+.2f"},
         )
     )  # fmt: skip
-    figure.update_layout(_LAYOUT, height=110 + 30 * len(rows), margin={"l": 10, "r": 10, "t": 40, "b": 10})
+    figure.update_layout(_LAYOUT, height=130 + 30 * len(rows), margin={"l": 10, "r": 10, "t": 60, "b": 10})
     # Names as tick texts of numbered cells: two long names may be shortened to the same text.
     names = [escape(shorten(name, 24)) for name, _ in columns]
     figure.update_xaxes(side="top", tickvals=list(range(len(columns))), ticktext=names, showgrid=False)
@@ -122,7 +123,7 @@ def benchmark_map(evaluation: Evaluation) -> go.Figure:
     return figure
 
 
-def _hull(name: str, scored: Scored, line: dict[str, Any], right: float) -> go.Scatter:
+def _hull(name: str, scored: Scored, line: dict[str, Any], right: float, rank: int) -> go.Scatter:
     import plotly.graph_objects as go
 
     vertices = scored.hull.cost * 1000
@@ -131,8 +132,9 @@ def _hull(name: str, scored: Scored, line: dict[str, Any], right: float) -> go.S
     cost = np.unique(np.append(vertices, grid[grid >= first]))
     return go.Scatter(
         x=cost, y=scored.hull.at(np.maximum(cost / 1000, scored.hull.cost[0])), line=line, mode="lines",
-        name=f"{share(scored.aiq.value)}  {escape(shorten(name, 30))}", legendgroup=name,
-        hovertemplate=f"<b>{_literal(name)}</b>, hull<br>%{{x:.3g}} USD per 1,000 prompts<br>quality %{{y:.3f}}<extra></extra>",
+        name=f"{share(scored.aiq.value)}  {escape(shorten(name, 30))}", legendgroup=name, legendrank=rank,
+        hovertemplate=f"<b>{_literal(name)}</b>, hull<br>%{{x:.3g}} USD per 1,000 prompts<br>"
+        "quality %{y:.3f}<extra></extra>",
     )  # fmt: skip
 
 
@@ -159,7 +161,7 @@ def _models(evaluation: Evaluation) -> go.Scatter:
     best = evaluation.models.index(evaluation.best_single)
     sizes = [12 if number == best else 7 for number in range(len(evaluation.models))]
     return go.Scatter(
-        x=evaluation.model_cost * 1000, y=evaluation.model_quality, mode="markers", name="single models",
+        x=evaluation.model_cost * 1000, y=evaluation.model_quality, mode="markers", name="single models", legendrank=3000,
         marker={"color": "white", "size": sizes, "line": {"color": "#333", "width": 1.3}},
         customdata=[escape(shorten(name, 80)) for name in evaluation.models],
         hovertemplate="<b>%{customdata}</b><br>%{x:.3g} USD per 1,000 prompts<br>quality %{y:.3f}<extra></extra>",
@@ -175,15 +177,24 @@ def _grid(sweep: Sweep) -> NDArray[np.float64]:
     return np.geomspace(low / 2, max(high, low) * 2, 200)
 
 
-def _stack(models: tuple[str, ...], shares: NDArray[np.float64]) -> list[tuple[str, str, NDArray[np.float64]]]:
-    """Label, colour and share of each layer, in the order of the models; those rarely called become one layer."""
-    shown = np.sort(np.argsort(-shares.mean(axis=0), kind="stable")[:_MAX_MODELS])
+def _often_called(shares: list[NDArray[np.float64]]) -> NDArray[np.int64]:
+    """The models that get a layer of their own, the same for all routers, in the order of the table."""
+    called = np.max([share_of.mean(axis=0) for share_of in shares], axis=0)
+    return np.sort(np.argsort(-called, kind="stable")[:_MAX_MODELS])
+
+
+def _stack(
+    models: tuple[str, ...], shares: NDArray[np.float64], shown: NDArray[np.int64]
+) -> list[tuple[str, str, NDArray[np.float64]]]:
+    """Label, colour and share of each layer; the models that are not shown become one layer."""
     names = short_names(models, 30)
-    layers = [(escape(names[model]), _STACK[model % len(_STACK)], shares[:, model]) for model in shown]
+    layers = [
+        (escape(names[model]), colour, shares[:, model])
+        for model, colour in zip(shown, _STACK[: len(shown)], strict=True)
+    ]
     if len(shown) < len(models):
-        layers.append(
-            (f"{len(models) - len(shown)} other models", _OTHERS, np.delete(shares, shown, axis=1).sum(axis=1))
-        )
+        rest = np.delete(shares, shown, axis=1).sum(axis=1)
+        layers.append((f"{len(models) - len(shown)} other models", _OTHERS, rest))
     return layers
 
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.files import atomic_path
@@ -55,7 +55,7 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
     """
     lines = verdict(evaluation).split("\n")
     blocks = [
-        f"# Routers on {escape(evaluation.source)}",
+        f"# {escape(title(evaluation))}",
         "\n".join(f"- {escape(line)}" for line in lines),
         results_table(evaluation),
         escape(scope(evaluation)),
@@ -127,6 +127,11 @@ def by_count(evaluation: Evaluation) -> list[tuple[str, int]]:
     return sorted(evaluation.benchmark_counts.items(), key=lambda item: (-item[1], item[0]))
 
 
+def title(evaluation: Evaluation) -> str:
+    """The heading of a report: the table's name, without the folders of whoever made it."""
+    return f"Routers on {PurePath(evaluation.source).name or evaluation.source}"
+
+
 def scope(evaluation: Evaluation) -> str:
     """What the numbers are about: prompts scored and left out, the best single model, the cost interval."""
     scored = sum(evaluation.benchmark_counts.values())
@@ -150,13 +155,13 @@ def definitions(evaluation: Evaluation) -> dict[str, str]:
 
 
 def markdown(table: Table) -> str:
-    """Markdown of equal column widths, an empty row between groups.
+    r"""Markdown of equal column widths, an empty row between groups.
 
     Example:
         >>> print(markdown(Table(("model", "quality"), "lr", ((("a|b", ".5"),),))))
         | model | quality |
         | :---- | ------: |
-        | a\\|b  |      .5 |
+        | a\|b  |      .5 |
     """
     groups = [[tuple(map(escape, row)) for row in group] for group in table.groups if group]
     header, empty = tuple(map(escape, table.header)), ("",) * len(table.header)

@@ -17,7 +17,7 @@ def verdict(evaluation: Evaluation) -> str:
     """
     if not evaluation.routers:
         return "No router was evaluated: these are the references alone."
-    speak = _without_cost if evaluation.cost_interval is None else _with_cost
+    speak = _with_cost if _has_aiq(evaluation) else _without_cost
     best_single = f"the best single model ({evaluation.best_single}, {share(_best_single(evaluation)[0])})"
     lines = []
     for name, scored in ranked(evaluation):
@@ -83,12 +83,17 @@ def _trust(evaluation: Evaluation) -> list[str]:
     lines = []
     if evaluation.cost_interval is None:
         lines.append("This table has no cost: quality only.")
-        deltas = [scored.peak_quality for scored in evaluation.routers.values()]
-    else:
-        deltas = [scored.delta_aiq_zero for scored in evaluation.routers.values()]
-    if any(delta.low is None for delta in deltas):
+    elif not _has_aiq(evaluation):
+        lines.append("All models cost the same, so there is nothing to save and no AIQ: quality only.")
+    name = "delta_aiq_zero" if _has_aiq(evaluation) else "peak_quality"
+    if any(getattr(scored, name).low is None for scored in evaluation.routers.values()):
         lines.append("These differences have no confidence interval yet: small ones may be noise.")
     return lines
+
+
+def _has_aiq(evaluation: Evaluation) -> bool:
+    """Whether costs are known and differ between models."""
+    return evaluation.cost_interval is not None and evaluation.cost_interval[0] < evaluation.cost_interval[1]
 
 
 def _best_single(evaluation: Evaluation) -> tuple[float, float]:

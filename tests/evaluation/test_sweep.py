@@ -133,8 +133,8 @@ def test_nothing_to_choose_gives_one_point(shape):
 
 
 def test_three_lines_through_a_point_no_float_holds_are_one_breakpoint():
-    # 0.1 / 0.3, 0.2 / 0.6 and 0.1 / (0.6 - 0.3) differ in the last digit.
-    quality, cost = np.array([[0.0, 0.3, 0.6]]), np.array([[0.0, 0.1, 0.2]])
+    # 0.02 / 0.2 is the float below (0.03 - 0.02) / (0.3 - 0.2).
+    quality, cost = np.array([[0.0, 0.2, 0.3]]), np.array([[0.0, 0.02, 0.03]])
     assert len(sweep(quality, cost, quality, cost).lambdas) == 2
 
 
@@ -152,6 +152,7 @@ def test_chunks_do_not_show(monkeypatch):
     parts = sweep(*world)
     assert np.allclose(parts.cost, whole.cost)
     assert np.array_equal(parts.lambdas, whole.lambdas)
+    assert np.array_equal(np.sort(parts.event_prompt), np.sort(whole.event_prompt))
     assert np.array_equal(parts.call_share(whole.lambdas), whole.call_share(whole.lambdas))
 
 
