@@ -6,13 +6,13 @@ from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
-from routerbench.evaluation.evaluate import evaluate
 
 from routerbench import artefact
 from routerbench.config import instantiate, instantiate_data, one_line_errors
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import evaluate
 from routerbench.report import write_report
 from routerbench.report.curves import write_predictions
 from routerbench.report.tables import results_table
@@ -30,6 +30,7 @@ def main(cfg: DictConfig) -> None:
         table = instantiate(cfg.data) if cfg.data else _trained_on(routers)
         for name, router in routers.items():
             _check(name, router, table)
+            router.check_encoder()
         store = EmbeddingStore(cfg.cache_dir)
         is_test = table.split == "test"
         test, train = table.part("test"), table.part("train")
@@ -75,9 +76,7 @@ def _check(name: str, router: artefact.TrainedRouter, table: OutcomeTable) -> No
         )
     data = router.card["data"]
     if table.digest() == data["digest"] and table.split_digest() != data["split_digest"]:
-        raise InputError(
-            f"{name} learned from another split of {table.source}: test prompts may be its train prompts"
-        )
+        raise InputError(f"{name} learned from another split of {table.source}: test prompts may be its train prompts")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
-from routerbench.evaluation.evaluate import validation_aiq
 
 from routerbench import artefact
 from routerbench.config import instantiate, one_line_errors, to_dict
 from routerbench.data.outcomes import Examples
 from routerbench.encoders.store import EmbeddingStore
+from routerbench.evaluation.evaluate import validation_aiq
 
 log = logging.getLogger("routerbench.train")
 

@@ -108,7 +108,11 @@ def main() -> None:
 
     ours = lightning_epochs(examples, train_batches(resident, args.batch, seed=0), args.epochs)
     shuffle = EpochShuffle(N, seed=0)
-    theirs = lightning_epochs(examples, DataLoader(plain, args.batch, sampler=shuffle, collate_fn=collate, generator=torch.Generator()), args.epochs)
+    theirs = lightning_epochs(
+        examples,
+        DataLoader(plain, args.batch, sampler=shuffle, collate_fn=collate, generator=torch.Generator()),
+        args.epochs,
+    )
     arithmetic = arithmetic_epochs(examples, resident, args.batch, args.epochs)
     gap = max(abs(a - b) for a, b in zip(ours.losses, theirs.losses, strict=True))
     rows = {"plain DataLoader": theirs.seconds, "routerbench": ours.seconds, "arithmetic alone": arithmetic}

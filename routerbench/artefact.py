@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder
-from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.files import atomic_path
 from routerbench.policy import select
@@ -52,12 +51,14 @@ class TrainedRouter:
         encoder: makes them from prompts.
         models: the M names that the columns of a prediction stand for.
         card: what ``router.json`` says.
+        fingerprint: what the encoder must answer to, or None for an encoder given at load.
     """
 
     router: Router
     encoder: Encoder
     models: tuple[str, ...]
     card: Mapping[str, Any]
+    fingerprint: str | None
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.
@@ -80,15 +81,24 @@ class TrainedRouter:
             for i, prompt in enumerate(prompts):
                 if not isinstance(prompt, str) or not prompt.strip():
                     raise InputError(f"prompt {i} is empty or no text: {prompt!r}")
+            self.check_encoder()
             embeddings = self.encoder.encode(list(prompts))
         if embeddings.ndim != 2 or embeddings.shape[1] != self.router.embedding_dim:
             expected = f"(N, {self.router.embedding_dim})"
             raise InputError(f"the router takes embeddings of shape {expected}, got {embeddings.shape}")
         return self.router.predict(embeddings)
 
-    def predict_table(self, table: OutcomeTable, store: EmbeddingStore) -> Prediction:
-        """``predict`` for a table's prompts, through the embedding store."""
-        return self.predict(self.encoder.embed(table, store))
+    def check_encoder(self) -> None:
+        """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.
+
+        Raises:
+            InputError: the fingerprints differ.
+        """
+        if self.fingerprint not in (None, self.encoder.fingerprint):
+            raise InputError(
+                f"the encoder is another than in training: {self.encoder.identity} is not "
+                f"{self.card['encoder']['identity']}; train again, or give the right one to load(..., encoder=...)"
+            )
 
     def route(self, prompts: Sequence[str] | NDArray[np.floating], willingness_to_pay: float) -> list[Decision]:
         """Send every prompt to the model with the best ``willingness_to_pay * quality - cost``.
@@ -178,6 +188,7 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         card = json.loads((folder / CARD).read_text())
         models, router_card, encoder_card = tuple(card["models"]), card["router"], card["encoder"]
         weights_digest, card_format = card["weights_sha256"], card["format"]
+        fingerprint = None if encoder else encoder_card["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
     if card_format != 1:
@@ -194,7 +205,7 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         import torch
 
         router.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    return TrainedRouter(router, encoder, models, card)
+    return TrainedRouter(router, encoder, models, card, fingerprint)
 
 
 def _recipe(part: Router | Encoder) -> dict[str, Any]:

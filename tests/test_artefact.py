@@ -113,6 +113,14 @@ def test_a_flipped_bit_in_the_weights_is_noticed(saved):
         routerbench.load(saved[0])
 
 
+def test_an_encoder_that_changed_since_training_is_refused(saved):
+    edit_card(saved[0], lambda card: card["encoder"]["arguments"].update(lowercase=False))
+    loaded = routerbench.load(saved[0])
+    with pytest.raises(InputError, match="encoder is another than in training"):
+        loaded.predict(PROMPTS)
+    assert loaded.predict(np.zeros((1, 64), np.float32)).quality.shape == (1, 3)
+
+
 @pytest.mark.parametrize("part", ["router", "encoder"])
 @pytest.mark.parametrize(
     "path",

@@ -1,7 +1,7 @@
 """Score routers beside the references, on one table and one interval of costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,10 @@ def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: O
     def score(group: dict[str | None, dict[str, _Curve]], name: str, information: str) -> Scored:
         return yardstick.score({scope: curves[name] for scope, curves in group.items()}, information)
 
+    points = {
+        "best_single": (whole.model_cost[best], whole.model_quality[best]),
+        "random": random_point(whole.model_cost, whole.model_quality),
+    }
     return Evaluation(
         source=test.source,
         models=test.models,
@@ -170,8 +174,22 @@ def evaluate(predictions: Mapping[str, Prediction], test: OutcomeTable, train: O
         benchmark_counts={name: len(rows) for name, rows in benchmarks.items()},
         num_left_out=len(test) - len(table),
         cost_interval=whole.interval,
-        references={name: score(references, name, information) for name, information in _INFORMATION.items()},
+        references={
+            name: _own_point(score(references, name, information), points.get(name))
+            for name, information in _INFORMATION.items()
+        },
         routers={name: score(routers, name, "prompt only") for name in predictions},
+    )
+
+
+def _own_point(scored: Scored, point: tuple[float, float] | None) -> Scored:
+    """A reference that is one point peaks there, even where the cheapest model, which its hull may call, is better."""
+    if point is None:
+        return scored
+    cost, quality = point
+    has_cost = scored.peak_cost.value is not None
+    return replace(
+        scored, peak_quality=Figure(float(quality)), peak_cost=Figure(float(cost)) if has_cost else Figure(None)
     )
 
 

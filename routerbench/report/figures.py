@@ -27,6 +27,9 @@ LANDMARK_STYLES: dict[str, dict[str, Any]] = {
     "oracle": {"color": "black", "linestyle": "solid", "linewidth": 0.7},
 }
 _DPI = 200
+# Reach of a model's point in pixels, and the spots around it that no label may cover.
+_RIM = 2.3 * _DPI / 72
+_TURNS = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4])
 _INK, _FAINT = "#333333", "#8a8a8a"
 _FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 
@@ -139,17 +142,20 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     ]  # fmt: skip
     sizes = np.array([[box.width, box.height] for box in (text.get_window_extent() for text in texts)])
     points = axes.transData.transform(np.column_stack([cost, quality]))
-    dots = np.concatenate([points, axes.transData.transform(lines)])
+    dots = np.concatenate([*(points + _RIM * turn for turn in _TURNS), axes.transData.transform(lines)])
     frame = axes.get_window_extent()
-    corners = place(
-        points[order], sizes, dots, (frame.x0, frame.y0, frame.x1, frame.y1), gap=_DPI / 72 * 4, num_needed=len(strong)
-    )
-    for text, corner in zip(texts, corners, strict=True):
+    limits = (frame.x0, frame.y0, frame.x1, frame.y1)
+    corners = place(points[order], sizes, dots, limits, gap=2 * _RIM, num_needed=len(strong))
+    to_data = axes.transData.inverted().transform
+    for text, corner, size, point in zip(texts, corners, sizes, points[order], strict=True):
         if corner is None:  # the table has its name
             text.remove()
-        else:
-            text.set(position=axes.transData.inverted().transform(corner), verticalalignment="bottom")
-            text.set_path_effects([withStroke(linewidth=1.5, foreground="white", alpha=0.8)])
+            continue
+        text.set(position=to_data(corner), verticalalignment="bottom")
+        text.set_path_effects([withStroke(linewidth=1.5, foreground="white", alpha=0.8)])
+        nearest = np.clip(point, corner, corner + size)
+        if np.linalg.norm(nearest - point) > 3 * _RIM:
+            axes.plot(*to_data([point, nearest]).T, color=_FAINT, linewidth=0.5, zorder=3.5)
 
 
 def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str, Any]]], right: float) -> None:

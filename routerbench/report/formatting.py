@@ -66,11 +66,11 @@ def with_interval(figure: Figure, write: Callable[[float | None], str]) -> str:
 
     Example:
         >>> with_interval(Figure(0.74, 0.73, 0.75), share), with_interval(Figure(0.74), share)
-        ('.740 [.730, .750]', '.740')
+        ('.740 (.730 to .750)', '.740')
     """
     if figure.low is None or figure.high is None:
         return write(figure.value)
-    return f"{write(figure.value)} [{write(figure.low)}, {write(figure.high)}]"
+    return f"{write(figure.value)} ({write(figure.low)} to {write(figure.high)})"
 
 
 def shorten(name: str, length: int = 28) -> str:

@@ -108,7 +108,9 @@ def _benchmarks(evaluation: Evaluation) -> str:
 
 
 def _picture(figure: go.Figure, name: str) -> str:
-    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    # plotly's bar of buttons has one that uploads the chart: a company's numbers stay in the company.
+    private = {"showSendToCloud": False, "plotlyServerURL": ""}
+    config = private | {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
     return figure.to_html(config=config, include_plotlyjs=False, full_html=False, div_id=name)
 
 

@@ -161,7 +161,8 @@ def _models(evaluation: Evaluation) -> go.Scatter:
     best = evaluation.models.index(evaluation.best_single)
     sizes = [12 if number == best else 7 for number in range(len(evaluation.models))]
     return go.Scatter(
-        x=evaluation.model_cost * 1000, y=evaluation.model_quality, mode="markers", name="single models", legendrank=3000,
+        x=evaluation.model_cost * 1000, y=evaluation.model_quality, mode="markers",
+        name="single models", legendrank=3000,
         marker={"color": "white", "size": sizes, "line": {"color": "#333", "width": 1.3}},
         customdata=[escape(shorten(name, 80)) for name in evaluation.models],
         hovertemplate="<b>%{customdata}</b><br>%{x:.3g} USD per 1,000 prompts<br>quality %{y:.3f}<extra></extra>",

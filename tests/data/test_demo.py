@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from routerbench.evaluation.evaluate import validation_aiq
 
 from routerbench.data.demo import PRICES, load, make_world
 from routerbench.data.demo_prompts import FAMILIES
 from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.routers.base import Prediction
 
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from routerbench.evaluation.evaluate import validation_aiq
 
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.routers.knn import KNNRouter
 from tests.conftest import make_examples
 

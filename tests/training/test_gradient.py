@@ -5,10 +5,10 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from routerbench.evaluation.evaluate import validation_aiq
 from torch.utils.data import DataLoader
 
 from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.routers.constant import ConstantRouter
 from routerbench.routers.linear import LinearRouter
 from routerbench.routers.mlp import MLPRouter

@@ -1,0 +1,79 @@
+"""The picture is a picture: of the right size, with every router's colour in it, labels apart."""
+
+from dataclasses import replace
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from routerbench.report.figures import PALETTE, write_frontier
+from routerbench.report.labels import place, spread
+
+
+def draw(evaluation, tmp_path):
+    write_frontier(evaluation, tmp_path / "frontier.png")
+    return matplotlib.image.imread(tmp_path / "frontier.png")[..., :3]
+
+
+def num_pixels(picture, colour):
+    return int((np.abs(picture - np.array(to_rgb(colour))).max(axis=2) < 0.02).sum())
+
+
+def test_frontier(evaluation, tmp_path):
+    picture = draw(evaluation, tmp_path)
+    assert picture.shape == (900, 1440, 3)
+    assert 0.02 < (picture.min(axis=2) < 0.9).mean() < 0.3
+    assert num_pixels(picture, PALETTE[0]) > 1000
+    assert num_pixels(picture, PALETTE[1]) > 1000
+    assert num_pixels(picture, PALETTE[2]) == 0
+
+
+def test_quality_only_bars(without_cost, tmp_path):
+    picture = draw(without_cost, tmp_path)
+    assert num_pixels(picture, PALETTE[0]) > 5000
+    assert num_pixels(picture, "#c9c9c9") > 5000
+
+
+@pytest.mark.parametrize(
+    "cost_of",
+    [lambda cost: cost * np.array([0.0, 1, 1, 1]), lambda cost: cost * 0, lambda cost: np.full_like(cost, 0.25)],
+    ids=["a free model", "all free", "one price"],
+)
+def test_odd_costs(make, tmp_path, cost_of):
+    assert num_pixels(draw(make(cost_of=cost_of), tmp_path), PALETTE[0]) > 100
+
+
+def test_odd_names_and_many(make, tmp_path):
+    models = ("$x_1$ $", "x" * 300, "a/b", "c/b", *(f"model-{number}" for number in range(26)))
+    evaluation = make(models, {f"router_{number} $": 0.1 for number in range(9)})
+    assert draw(evaluation, tmp_path).shape == (900, 1440, 3)
+
+
+def test_no_router(evaluation, tmp_path):
+    assert num_pixels(draw(replace(evaluation, routers={}), tmp_path), PALETTE[0]) == 0
+
+
+def test_placed_labels_do_not_overlap():
+    points = np.random.default_rng(0).uniform(0, 300, (40, 2))
+    sizes = np.tile([60.0, 10.0], (40, 1))
+    corners = place(points, sizes, points, (0, 0, 300, 300), gap=5, num_needed=3)
+    boxes = np.array([[*corner, corner[0] + 60, corner[1] + 10] for corner in corners if corner is not None])
+    assert len(boxes) > 15
+    assert boxes.min() >= 0
+    assert boxes.max() <= 300
+    for number, box in enumerate(boxes):
+        others = np.delete(boxes, number, axis=0)
+        apart = (others[:, :2] >= box[2:]).any(axis=1) | (others[:, 2:] <= box[:2]).any(axis=1)
+        assert apart.all()
+
+
+def test_spread_keeps_order_gap_and_bounds():
+    heights = np.array([0.9, 0.901, 0.2, 0.902, 0.95])
+    moved = spread(heights, gap=0.05, low=0, high=1)
+    assert np.array_equal(np.argsort(moved), np.argsort(heights))
+    assert np.diff(np.sort(moved)).min() >= 0.05 - 1e-12
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    assert moved[2] == 0.2
+    assert len(spread(np.empty(0), gap=1, low=0, high=1)) == 0
