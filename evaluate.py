@@ -1,6 +1,7 @@
 """Evaluate routers beside all references: `python evaluate.py 'routers=[DIR,DIR]'`; `--help` lists the options."""
 
 import logging
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def main(cfg: DictConfig) -> None:
             name: router.predict(router.encoder.embed(table, store)[is_test]) for name, router in routers.items()
         }
         evaluation = evaluate(predictions, test, train)
-        folder = Path(cfg.output_dir)
+        folder = Path(os.path.relpath(cfg.output_dir))
         write_report(evaluation, folder)
         for name, prediction in predictions.items():
             write_predictions(test, prediction, folder / "predictions" / f"{name}.parquet")

@@ -1,6 +1,7 @@
 """Train a router: `python train.py router=mlp data=table data.path=FILE`; `--help` lists the options."""
 
 import logging
+import os
 from pathlib import Path
 
 import hydra
@@ -21,9 +22,9 @@ def main(cfg: DictConfig) -> float:
     import torch  # here, so that --help does not wait for it
 
     with one_line_errors():
-        training = instantiate(cfg.training)
         encoder = instantiate(cfg.encoder)
         table = instantiate(cfg.data)
+        training = instantiate(cfg.training)
         torch.manual_seed(cfg.seed)  # of a network's first weights
         router = instantiate(cfg.router, embedding_dim=encoder.dim, num_models=table.num_models)
         embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
@@ -33,7 +34,7 @@ def main(cfg: DictConfig) -> float:
         training.fit(router, train, val)
 
         val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-        folder = Path(cfg.output_dir) / "router"
+        folder = Path(os.path.relpath(cfg.output_dir)) / "router"
         data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
         artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq})
         log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)

@@ -141,11 +141,12 @@ def save(
         data: what to record of the data: its config, digest and split digest.
         validation: figures on the validation split.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as serialize
 
     folder = Path(folder)
     with atomic_path(folder / WEIGHTS) as part:
-        save_file({name: np.asarray(array, order="C") for name, array in router.arrays().items()}, part)
+        # Written by Python, so that a full disk is an OSError that atomic_path explains.
+        part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in router.arrays().items()}))
         weights_digest = _digest(part)
     mean_cost = [None] * train.num_models
     if train.has_cost:

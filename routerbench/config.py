@@ -15,6 +15,7 @@ from hydra.errors import InstantiationException
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from routerbench.errors import InputError
+from routerbench.files import is_full
 
 
 @dataclass
@@ -75,8 +76,12 @@ def to_dict(node: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with the message of an ``InputError`` instead of a traceback."""
+    """End the program with the message of an ``InputError``, or that the disk is full, instead of a traceback."""
     try:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if not is_full(error):
+            raise
+        sys.exit(f"error: {error.filename or 'the output folder'}: the disk is full; free some space and run again")

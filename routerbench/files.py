@@ -45,12 +45,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         os.replace(part, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise InputError(f"{path}: the disk is full; free some space and run again") from error
         raise
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _umask() -> int:

@@ -66,7 +66,8 @@ class Gradient:
         if not isinstance(router, NeuralRouter):
             raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
         # What Lightning tells at this level is known from the config, or advertisement.
-        logging.getLogger("lightning").setLevel(logging.WARNING)
+        for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         mode = MONITORS[self.monitor]
         best = BestEpoch(router, self.monitor, mode)
         stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
