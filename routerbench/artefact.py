@@ -196,8 +196,8 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
     if _digest(folder / WEIGHTS) != weights_digest:
         raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
-    router = _build(router_card, Router, folder)
-    encoder = encoder or _build(encoder_card, Encoder, folder, device=device)
+    router = _build(router_card, Router, folder)  # type: ignore[type-abstract]
+    encoder = encoder or _build(encoder_card, Encoder, folder, device=device)  # type: ignore[type-abstract]
     try:
         router.load_arrays(load_file(folder / WEIGHTS))
     except (RuntimeError, KeyError, ValueError) as error:

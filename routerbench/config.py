@@ -84,4 +84,5 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         if not is_full(error):
             raise
-        sys.exit(f"error: {error.filename or 'the output folder'}: the disk is full; free some space and run again")
+        path = error.filename2 or error.filename or "the output folder"
+        sys.exit(f"error: {path}: the disk is full; free some space and run again")

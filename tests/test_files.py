@@ -11,9 +11,14 @@ from routerbench.files import atomic_path
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "figures.json"
     target.write_text("old")
-    with pytest.raises(RuntimeError, match="halfway"), atomic_path(target) as part:
-        part.write_text("half")
-        raise RuntimeError("halfway")
+
+    def write_half() -> None:
+        with atomic_path(target) as part:
+            part.write_text("half")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        write_half()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["figures.json"]
 

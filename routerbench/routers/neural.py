@@ -37,6 +37,11 @@ class NeuralRouter(Router, nn.Module):
         - Output: ``Heads`` of ``(B, M)`` each.
     """
 
+    mean: Tensor
+    std: Tensor
+    quality_bias: Tensor
+    mean_cost: Tensor
+
     def __init__(self, embedding_dim: int, num_models: int) -> None:
         super().__init__(embedding_dim, num_models)
         self.register_buffer("mean", torch.zeros(embedding_dim))
