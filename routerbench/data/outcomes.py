@@ -59,8 +59,8 @@ class OutcomeTable:
     @property
     def is_complete(self) -> NDArray[np.bool_]:
         """``(N,)`` prompts whose every cell is known: those that scoring may use."""
-        known = np.isfinite(self.quality)
-        return (known & np.isfinite(self.cost) if self.has_cost else known).all(axis=1)
+        cells = np.isfinite(self.quality)
+        return np.all(cells & np.isfinite(self.cost) if self.has_cost else cells, axis=1)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> OutcomeTable:
         """The table of some prompts, by index or mask."""
