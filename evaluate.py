@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> None:
         write_report(evaluation, folder)
         for name, prediction in predictions.items():
             write_predictions(test, prediction, folder / "predictions" / f"{name}.parquet")
-        log.info("%s\n%s", results_table(evaluation), verdict(evaluation))
+        log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
         log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
 
 

@@ -26,8 +26,8 @@ def read_cells(
 ) -> Cells:
     """The measurements of a wide table.
 
-    A model is a column that has a "|total_cost" or "|model_response" beside it, and any other numeric column that is
-    not known to be something else.
+    A model is a column that has a "|total_cost" or "|model_response" beside it, and any other column of numbers that
+    is not known to be something else; a few cells that are no numbers are mistakes, not another kind of column.
 
     Args:
         columns: ``(n,)`` cells of every column.
@@ -104,4 +104,4 @@ def _find_models(columns: Mapping[str, Column], described: set[str], source: str
 
 def _is_numeric(column: Column) -> bool:
     values, wrong = numbers(column)
-    return not len(wrong) and bool(np.isfinite(values).any())
+    return bool(np.isfinite(values).sum() > len(wrong))

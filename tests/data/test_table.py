@@ -130,6 +130,12 @@ def test_a_column_can_be_passed_over(tmp_path):
     assert read(path, columns={"sample_id": None}).ids.tolist() == ["1", "2", "3"]
 
 
+def test_a_typing_mistake_does_not_make_a_model_disappear(tmp_path):
+    columns = {"prompt": ["one", "two", "three"], "a": ["1", "0", "1"], "b": ["1", "o", "0"], "note": ["x", "1", "y"]}
+    message = refusal(write(tmp_path / "t", columns, "csv"))
+    assert all(part in message for part in ("row 2", "'b'", "'o'"))
+
+
 def test_truths_are_qualities_in_every_spelling(tmp_path):
     columns = {"prompt": ["p", "q"], "a": [True, False], "b": ["1", "0.5"]}
     assert read(write(tmp_path / "t", columns, "csv")).quality.tolist() == [[1, 1], [0, 0.5]]
