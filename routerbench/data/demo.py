@@ -93,7 +93,7 @@ def make_world(num_prompts: int, seed: int) -> World:
 
 
 def load(
-    num_prompts: int = 3000,
+    num_prompts: int = 2000,
     holdout_benchmarks: Sequence[str] = (),
     seed: int = 0,
 ) -> OutcomeTable:
