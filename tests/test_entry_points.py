@@ -230,6 +230,11 @@ def test_mistakes_die_before_work_starts_with_one_clear_message(overrides, messa
     assert not (tmp_path / "router").exists()
 
 
+@pytest.mark.parametrize("override", ["trainer.precision=bf16-mixed", "router.hidden=[]", "training.monitor=val/aiq"])
+def test_values_that_the_readme_suggests_work_with_the_defaults(override, tmp_path):
+    assert 0 < run(train, "train", tmp_path, *QUICK, override) < 1
+
+
 def test_multirun_trains_every_combination(tmp_path):
     command = [sys.executable, ROOT / "train.py", "-m", "router=knn,linear", "seed=0,1", *QUICK]
     places = [f"hydra.sweep.dir={tmp_path / 'sweep'}", f"cache_dir={tmp_path / 'cache'}"]

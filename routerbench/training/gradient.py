@@ -1,6 +1,7 @@
 """Fitting a network with Lightning: early stopping and the best epoch's weights, both by validation."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,8 @@ class Gradient:
         # What Lightning tells at this level is known from the config, or advertisement.
         for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
+        warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
         mode = MONITORS[self.monitor]
         best = BestEpoch(router, self.monitor, mode)
         stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
@@ -77,11 +80,20 @@ class Gradient:
         )
         router.prepare(train)
         device = trainer.strategy.root_device
-        trainer.fit(
-            RouterModule(router, self.optimizer, self.cost_weight, val.table, self.seed),
-            train_batches(ResidentExamples(train, router.mean_cost, device), self.batch_size, self.seed),
-            val_batches(ResidentExamples(val, router.mean_cost, device)),
-            ckpt_path=self.resume,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                RouterModule(router, self.optimizer, self.cost_weight, val.table, self.seed),
+                train_batches(ResidentExamples(train, router.mean_cost, device), self.batch_size, self.seed),
+                val_batches(ResidentExamples(val, router.mean_cost, device)),
+                ckpt_path=self.resume,
+                weights_only=True,
+            )
+        except RuntimeError as error:
+            if self.resume is None or "state_dict" not in str(error):
+                raise
+            raise InputError(
+                f"training.resume: {self.resume} is of another router or table; its weights do not fit"
+            ) from error
+        if not best.weights:
+            raise InputError(f"{self.monitor} was never a number; lower training.optimizer.lr")
         router.cpu().load_state_dict(best.weights)

@@ -100,6 +100,13 @@ def test_an_interrupted_training_resumes_to_the_same_result(tmp_path, train, val
     assert not np.array_equal(whole.predict(val.embeddings).quality, part.predict(val.embeddings).quality)
 
 
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, train, val):
+    training(tmp_path / "mlp", epochs=1).fit(mlp(), train, val)
+    resume = str(tmp_path / "mlp" / "checkpoints" / "last.ckpt")
+    with pytest.raises(InputError, match=r"last\.ckpt is of another router"):
+        training(tmp_path / "linear", epochs=2, resume=resume).fit(LinearRouter(8, 3), train, val)
+
+
 def test_bf16_trains_to_nearly_the_same_router(tmp_path, train, val):
     exact, half = LinearRouter(8, 3), LinearRouter(8, 3)
     training(tmp_path / "32").fit(exact, train, val)
