@@ -6,17 +6,21 @@ from collections import Counter
 from pathlib import Path
 
 import hydra
+import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
 from routerbench.config import instantiate, instantiate_data, one_line_errors
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.split import prompt_keys
+from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.report import write_report
 from routerbench.report.curves import write_predictions
-from routerbench.report.tables import results_table
+from routerbench.report.tables import results_table, scope
 from routerbench.report.verdict import verdict
 
 log = logging.getLogger("routerbench.evaluate")
@@ -27,14 +31,16 @@ def main(cfg: DictConfig) -> None:
     """Load the routers, predict the test prompts once, sweep lambda, report."""
     with one_line_errors():
         encoder = instantiate(cfg.encoder) if cfg.encoder else None
+        if not cfg.routers:
+            raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
         routers = _named([artefact.load(folder, encoder, cfg.device) for folder in cfg.routers])
         table = instantiate(cfg.data) if cfg.data else _trained_on(routers)
         for name, router in routers.items():
             _check(name, router, table)
             router.check_encoder()
         store = EmbeddingStore(cfg.cache_dir)
-        is_test = table.split == "test"
-        test, train = table.part("test"), table.part("train")
+        is_test = _unseen(table, routers)
+        test, train = table.take(is_test), table.part("train")
         predictions = {
             name: router.predict(router.encoder.embed(table, store)[is_test]) for name, router in routers.items()
         }
@@ -44,6 +50,7 @@ def main(cfg: DictConfig) -> None:
         for name, prediction in predictions.items():
             write_predictions(test, prediction, folder / "predictions" / f"{name}.parquet")
         log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
+        log.info("\n%s", scope(evaluation))
         log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
 
 
@@ -68,16 +75,32 @@ def _trained_on(routers: dict[str, artefact.TrainedRouter]) -> OutcomeTable:
 
 
 def _check(name: str, router: artefact.TrainedRouter, table: OutcomeTable) -> None:
-    """Refuse a table that the router cannot predict, or whose test prompts it was trained on."""
+    """Refuse a table that the router cannot predict."""
     if router.models != table.models:
         missing, extra = set(router.models) - set(table.models), set(table.models) - set(router.models)
         raise InputError(
             f"{name} routes other models than {table.source}: not in the table {sorted(missing)}, "
             f"not in the router {sorted(extra)}; choose with data.models=[...]"
         )
-    data = router.card["data"]
-    if table.digest() == data["digest"] and table.split_digest() != data["split_digest"]:
-        raise InputError(f"{name} learned from another split of {table.source}: test prompts may be its train prompts")
+    is_other_table = table.digest() != router.card["data"]["digest"]
+    if is_other_table and router.fingerprint and isinstance(router.encoder, PrecomputedEncoder):
+        raise InputError(
+            f"{name} learned from the embeddings {router.encoder.path} of another table; give those of "
+            f"{table.source}: encoder=precomputed encoder.path=FILE"
+        )
+
+
+def _unseen(table: OutcomeTable, routers: dict[str, artefact.TrainedRouter]) -> NDArray[np.bool_]:
+    """The test prompts that no router learned from; one split differently may have seen them."""
+    table.part("test")
+    is_test = table.split == "test"
+    seen = np.concatenate([router.seen for router in routers.values()])
+    is_seen = is_test & np.isin(prompt_keys(table.prompts), seen)
+    if (is_seen == is_test).all():
+        raise InputError(f"{table.source}: a router learned from every test prompt; use the split it was trained with")
+    if is_seen.any():
+        log.warning("%d of %d test prompts left out: a router learned from them", is_seen.sum(), is_test.sum())
+    return is_test & ~is_seen
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import hydra
+import numpy as np
 from omegaconf import DictConfig
 
 from routerbench import artefact
 from routerbench.config import instantiate, one_line_errors, to_dict
 from routerbench.data.outcomes import Examples
+from routerbench.data.split import prompt_keys
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.evaluation.evaluate import validation_aiq
 
@@ -36,7 +38,8 @@ def main(cfg: DictConfig) -> float:
         val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
         folder = Path(os.path.relpath(cfg.output_dir)) / "router"
         data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
-        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq})
+        seen = np.concatenate([prompt_keys(train.table.prompts), prompt_keys(val.table.prompts)])
+        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq}, seen)
         log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
         log.info("next: python evaluate.py 'routers=[%s]'", folder)
         return val_aiq

@@ -24,6 +24,7 @@ from routerbench.policy import select
 from routerbench.routers.base import Prediction, Router
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
+SEEN = "seen_prompts"  # name of the keys among the weights
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class TrainedRouter:
         models: the M names that the columns of a prediction stand for.
         card: what ``router.json`` says.
         fingerprint: what the encoder must answer to, or None for an encoder given at load.
+        seen: keys of the prompts it learned from, which no evaluation may score.
     """
 
     router: Router
@@ -59,6 +61,7 @@ class TrainedRouter:
     models: tuple[str, ...]
     card: Mapping[str, Any]
     fingerprint: str | None
+    seen: NDArray[np.uint64]
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.
@@ -130,6 +133,7 @@ def save(
     train: OutcomeTable,
     data: Mapping[str, Any],
     validation: Mapping[str, float],
+    seen: NDArray[np.uint64],
 ) -> None:
     """Write the artefact: ``weights.safetensors`` and ``router.json``.
 
@@ -140,13 +144,15 @@ def save(
         train: the outcomes it was fitted on: gives the models and their mean costs.
         data: what to record of the data: its config, digest and split digest.
         validation: figures on the validation split.
+        seen: ``prompt_keys`` of the prompts of train and val.
     """
     from safetensors.numpy import save as serialize
 
     folder = Path(folder)
     with atomic_path(folder / WEIGHTS) as part:
         # Written by Python, so that a full disk is an OSError that atomic_path explains.
-        part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in router.arrays().items()}))
+        arrays = {SEEN: seen, **router.arrays()}
+        part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))
         weights_digest = _digest(part)
     mean_cost = [None] * train.num_models
     if train.has_cost:
@@ -198,15 +204,22 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
     router = _build(router_card, Router, folder)  # type: ignore[type-abstract]
     encoder = encoder or _build(encoder_card, Encoder, folder, device=device)  # type: ignore[type-abstract]
+    if router.num_models != len(models):
+        raise InputError(f"{folder / CARD}: names {len(models)} models for a router of {router.num_models}")
     try:
-        router.load_arrays(load_file(folder / WEIGHTS))
+        arrays = load_file(folder / WEIGHTS)
+        seen = arrays.pop(SEEN)
+        router.load_arrays(arrays)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}") from error
     if hasattr(router, "to"):
         import torch
 
-        router.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    return TrainedRouter(router, encoder, models, card, fingerprint)
+        try:
+            router.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device {device!r} is not to be had here: {error}") from error
+    return TrainedRouter(router, encoder, models, card, fingerprint, seen)
 
 
 def _recipe(part: Router | Encoder) -> dict[str, Any]:
@@ -218,7 +231,7 @@ def _recipe(part: Router | Encoder) -> dict[str, Any]:
 
 def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: Any) -> T:
     """Construct what ``_recipe`` described, refusing anything but a ``kind`` of this package."""
-    path = str(recipe["class"])
+    path, arguments = str(recipe.get("class")), recipe.get("arguments", {})
     module, _, name = path.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name) if module.startswith("routerbench.") else None
@@ -228,7 +241,7 @@ def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: An
         raise InputError(f"{folder / CARD}: refuses to load {path!r}; it is no {kind.__name__} of routerbench")
     accepted = {key: value for key, value in machine.items() if key in inspect.signature(cls).parameters}
     try:
-        return cls(**recipe["arguments"], **accepted)
+        return cls(**arguments, **accepted)
     except TypeError as error:
         raise InputError(f"{folder / CARD}: {path} does not take these arguments: {error}") from error
 

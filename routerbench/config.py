@@ -13,6 +13,7 @@ import hydra.utils
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from routerbench.errors import InputError
 from routerbench.files import is_full
@@ -81,6 +82,8 @@ def one_line_errors() -> Iterator[None]:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
+    except MissingMandatoryValue as error:
+        sys.exit(f"error: an option without a default is not set: {error.full_key}=...")
     except OSError as error:
         if not is_full(error):
             raise

@@ -19,6 +19,7 @@ from routerbench.routers.knn import KNNRouter
 from routerbench.routers.mlp import MLPRouter
 from tests.conftest import make_examples
 
+NONE_SEEN = np.empty(0, np.uint64)
 PROMPTS = ["What is 2 + 2?", "Prove that there are infinitely many primes.", "Hi", "What is 2 + 2?"]
 
 
@@ -29,7 +30,7 @@ def saved(tmp_path):
     router, encoder = MLPRouter(64, 3, hidden=[8], dropout=0.0), HashingEncoder(dim=64)
     router.prepare(train)
     router.quality_bias.copy_(torch.tensor([-1.0, 0.0, 1.0]))  # the dearer, the better
-    artefact.save(tmp_path / "router", router, encoder, train.table, {"digest": "d"}, {"val/aiq": 0.5})
+    artefact.save(tmp_path / "router", router, encoder, train.table, {"digest": "d"}, {"val/aiq": 0.5}, NONE_SEEN)
     return tmp_path / "router", router, encoder
 
 
@@ -63,7 +64,7 @@ def test_route_spends_more_for_a_higher_willingness_to_pay(saved):
 def test_knn_carries_its_vectors(tmp_path, train, val):
     router = KNNRouter(8, 3, [10, 30], ["uniform", "cosine"])
     router.fit(train, val, validation_aiq)
-    artefact.save(tmp_path, router, HashingEncoder(dim=8), train.table, {}, {})
+    artefact.save(tmp_path, router, HashingEncoder(dim=8), train.table, {}, {}, NONE_SEEN)
     loaded = routerbench.load(tmp_path).predict(val.embeddings)
     np.testing.assert_allclose(loaded.quality, router.predict(val.embeddings).quality, rtol=1e-6)
 
@@ -72,7 +73,9 @@ def test_a_router_on_precomputed_embeddings_takes_embeddings_or_an_encoder(tmp_p
     np.save(tmp_path / "vectors.npy", train.embeddings)
     router = ConstantRouter(8, 3)
     router.fit(train, val, validation_aiq)
-    artefact.save(tmp_path / "r", router, PrecomputedEncoder(str(tmp_path / "vectors.npy")), train.table, {}, {})
+    artefact.save(
+        tmp_path / "r", router, PrecomputedEncoder(str(tmp_path / "vectors.npy")), train.table, {}, {}, NONE_SEEN
+    )
     (tmp_path / "vectors.npy").unlink()  # the artefact must not need the training data
     loaded = routerbench.load(tmp_path / "r")
     assert loaded.predict(val.embeddings).quality.shape == (len(val.table), 3)
@@ -144,6 +147,8 @@ def test_refuses_a_class_that_is_no_router_or_encoder_of_the_package(saved, part
     [
         (lambda card: card.pop("models"), "models"),
         (lambda card: card.update(format=2), "format 2"),
+        (lambda card: card["models"].pop(), "names 2 models for a router of 3"),
+        (lambda card: card["router"].pop("class"), "refuses to load"),
         (lambda card: card["router"]["arguments"].update(hiden=[3]), "hiden"),
         (lambda card: card["router"]["arguments"].update(hidden=[9]), "weights"),
     ],

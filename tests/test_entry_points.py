@@ -17,6 +17,7 @@ import routerbench
 import train
 from routerbench.data.demo import make_world
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.split import assign_split, prompt_keys
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
@@ -163,14 +164,17 @@ def test_two_routers_of_one_option_get_a_suffix(trained, tmp_path):
     assert set(json.loads((tmp_path / "metrics.json").read_text())["routers"]) == {"mlp-1", "mlp-2"}
 
 
-def test_other_data_can_be_evaluated_and_a_leaking_split_is_refused(trained, files, tmp_path):
+def test_other_data_can_be_evaluated_without_the_prompts_a_router_learned_from(trained, files, tmp_path):
     routers = f"routers=[{trained / 'knn' / 'router'}]"
     run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={files / 'table.parquet'}")
     assert json.loads((tmp_path / "metrics.json").read_text())["source"].endswith("table.parquet")
     table = make_world(600, seed=0).table
     path = write_wide(table, tmp_path / "same.parquet")
-    with pytest.raises(SystemExit, match="another split"):
-        run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={path}", "seed=1")
+    run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={path}", "seed=1")
+    with_leak = json.loads((tmp_path / "metrics.json").read_text())["num_scored"]
+    seen = set(routerbench.load(trained / "knn" / "router").seen.tolist())
+    split = assign_split(table, seed=1).part("test").prompts
+    assert with_leak == sum(int(key) not in seen for key in prompt_keys(split)) < len(split) / 2
     fewer = write_wide(table.select_models(table.models[:4]), tmp_path / "fewer.parquet")
     with pytest.raises(SystemExit, match=r"other models than.*mixtral-8x7b"):
         run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={fewer}")
@@ -219,6 +223,7 @@ def test_a_table_without_cost_gives_quality_only_results(files, tmp_path):
         (["data=table", "data.path=nowhere.csv"], "nowhere.csv"),
         (["encoder=precomputed", "encoder.path=nowhere.npy"], "nowhere.npy"),
         (["seed=abc"], "seed"),
+        (["data=table"], "data.path"),
     ],
 )
 def test_mistakes_die_before_work_starts_with_one_clear_message(overrides, message, tmp_path):

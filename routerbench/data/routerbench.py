@@ -12,7 +12,7 @@ import numpy as np
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import assign_split
-from routerbench.data.table import keep_benchmarks, names_in, read
+from routerbench.data.table import keep_benchmarks, read
 from routerbench.errors import InputError
 
 REPOSITORY = "withmartian/routerbench"
@@ -54,7 +54,7 @@ def load(
         raise InputError(f"{REPOSITORY}: data.shots is 0 or 5, not {shots!r}")
     table = read(_download(f"routerbench_{shots}shot.pkl"), "wide", models, drop_unpriced_models)
     table = keep_benchmarks(_group_benchmarks(table, all_benchmarks), benchmarks)
-    return assign_split(table, seed, names_in(holdout_benchmarks))
+    return assign_split(table, seed, holdout_benchmarks)
 
 
 def benchmark_of(eval_name: str) -> str:

@@ -23,7 +23,7 @@ _NAMES = np.array([*SPLITS, ""], dtype=object)
 log = logging.getLogger(__name__)
 
 
-def assign_split(table: OutcomeTable, seed: int, holdout_benchmarks: Sequence[str] = ()) -> OutcomeTable:
+def assign_split(table: OutcomeTable, seed: int, holdout_benchmarks: Sequence[str] | str = ()) -> OutcomeTable:
     """Give every prompt its split: the published one, else 60/10/30 within each benchmark.
 
     Prompts that differ only in white space or case are copies of each other and stay on one side. Where a published
@@ -41,6 +41,8 @@ def assign_split(table: OutcomeTable, seed: int, holdout_benchmarks: Sequence[st
     Raises:
         InputError: a split has an unknown name, train or test would be empty, or a held-out benchmark is unknown.
     """
+    if isinstance(holdout_benchmarks, str):  # data.holdout_benchmarks=coding
+        holdout_benchmarks = [holdout_benchmarks]
     held_out = _held_out(table, holdout_benchmarks)
     group = duplicate_groups(table.prompts)
     rng = np.random.default_rng(seed)
@@ -98,9 +100,14 @@ def duplicate_groups(prompts: NDArray[np.object_]) -> NDArray[np.int64]:
         >>> bool(a == c != b)
         True
     """
+    return np.unique(prompt_keys(prompts), return_inverse=True)[1].astype(np.int64)
+
+
+def prompt_keys(prompts: NDArray[np.object_]) -> NDArray[np.uint64]:
+    """``(N,)`` hashes of the prompts after white space and case are folded: copies share one, in any table."""
     folded = (" ".join(prompt.split()).casefold().encode(errors="surrogatepass") for prompt in prompts)
     keys = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in folded)
-    return np.unique(np.frombuffer(keys, dtype=np.uint64), return_inverse=True)[1].astype(np.int64)
+    return np.frombuffer(keys, dtype=np.uint64)
 
 
 def _carve(

@@ -52,7 +52,7 @@ def load(
     """
     table = read(path, layout, models, drop_unpriced_models, columns)
     table = keep_benchmarks(table, benchmarks)
-    return assign_split(table, seed, names_in(holdout_benchmarks))
+    return assign_split(table, seed, holdout_benchmarks)
 
 
 def read(

@@ -1,8 +1,6 @@
 """Nearest neighbours: the baseline that tuned well is hard to beat (arXiv 2505.12601)."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +8,6 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
-
-if TYPE_CHECKING:
-    import faiss
 
 CHUNK = 1024  # queries whose neighbours' outcomes, (queries, K, M), are in memory at once
 
@@ -26,16 +21,16 @@ class KNNRouter(ClosedFormRouter):
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_neighbors: candidates for K; those above the number of train prompts count as that number.
-        weighting: candidates for the weight of a neighbour: "uniform", or "cosine" for its similarity.
+        num_neighbors: candidates for K, or one; those above the number of train prompts count as that number.
+        weighting: candidates, or one, for the weight of a neighbour: "uniform", or "cosine" for its similarity.
     """
 
     def __init__(
-        self, embedding_dim: int, num_models: int, num_neighbors: Sequence[int], weighting: Sequence[str]
+        self, embedding_dim: int, num_models: int, num_neighbors: Sequence[int] | int, weighting: Sequence[str] | str
     ) -> None:
         super().__init__(embedding_dim, num_models)
-        self.num_neighbors = list(num_neighbors)
-        self.weighting = list(weighting)
+        self.num_neighbors = [num_neighbors] if isinstance(num_neighbors, int) else list(num_neighbors)
+        self.weighting = [weighting] if isinstance(weighting, str) else list(weighting)
         if not self.num_neighbors or min(self.num_neighbors) < 1:
             raise InputError(f"router.num_neighbors must be a list of numbers of at least 1, got {self.num_neighbors}")
         if not self.weighting or not {"uniform", "cosine"}.issuperset(self.weighting):
@@ -43,8 +38,7 @@ class KNNRouter(ClosedFormRouter):
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Keep the train prompts and choose the number of neighbours and their weighting on ``val``."""
-        self.embeddings = _normalized(train.embeddings)
-        self.quality, self.cost = train.table.quality, train.table.cost
+        self._remember(_normalized(train.embeddings), train.table.quality, train.table.cost)
         candidates = sorted({min(k, len(self.embeddings)) for k in self.num_neighbors})
         similarity, neighbors = self.search(val.embeddings, candidates[-1])
         scores = {
@@ -56,13 +50,14 @@ class KNNRouter(ClosedFormRouter):
         }
         self.chosen_weighting, self.chosen_neighbors = max(scores, key=lambda choice: scores[choice])
 
-    @cached_property
-    def _index(self) -> "faiss.Index":
+    def _remember(
+        self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
+    ) -> None:
         import faiss
 
-        index = faiss.IndexFlatIP(self.embedding_dim)
-        index.add(self.embeddings)
-        return index
+        self.embeddings, self.quality, self.cost = embeddings, quality, cost
+        self._index = faiss.IndexFlatIP(self.embedding_dim)
+        self._index.add(embeddings)
 
     def search(
         self, embeddings: NDArray[np.float32], num_neighbors: int
@@ -112,7 +107,7 @@ class KNNRouter(ClosedFormRouter):
 
     def load_arrays(self, arrays: dict[str, NDArray]) -> None:
         """Take back the train prompts."""
-        self.embeddings, self.quality, self.cost = arrays["embeddings"], arrays["quality"], arrays["cost"]
+        self._remember(arrays["embeddings"], arrays["quality"], arrays["cost"])
         self.chosen_neighbors = int(arrays["chosen_neighbors"])
         self.chosen_weighting = self.weighting[int(arrays["chosen_weighting"])]
 

@@ -18,13 +18,13 @@ class MLPRouter(NeuralRouter):
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        hidden: width of each hidden layer.
+        hidden: width of each hidden layer, or of the one.
         dropout: share of units dropped after each hidden layer, in [0, 1).
     """
 
-    def __init__(self, embedding_dim: int, num_models: int, hidden: Sequence[int], dropout: float) -> None:
+    def __init__(self, embedding_dim: int, num_models: int, hidden: Sequence[int] | int, dropout: float) -> None:
         super().__init__(embedding_dim, num_models)
-        self.hidden = list(hidden)
+        self.hidden = [hidden] if isinstance(hidden, int) else list(hidden)
         self.dropout = dropout
         if min(self.hidden, default=1) < 1 or not 0 <= dropout < 1:
             raise InputError(f"router.hidden must be widths and router.dropout in [0, 1), got {self.hidden}, {dropout}")

@@ -56,7 +56,9 @@ class NeuralRouter(Router, nn.Module):
     def prepare(self, train: Examples) -> None:
         """Take the statistics of train; the untrained network then starts from every model's means."""
         self.mean.copy_(torch.from_numpy(train.embeddings.mean(axis=0)))
-        self.std.copy_(torch.from_numpy(train.embeddings.std(axis=0).clip(1e-6)))
+        std = torch.from_numpy(train.embeddings.std(axis=0))
+        # A column that is constant on train says nothing; divided by nothing it would drown all others elsewhere.
+        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
         mean_quality = torch.from_numpy(train.table.quality).nanmean(dim=0)
         self.quality_bias.copy_(torch.logit(mean_quality, eps=1e-3))
         self.mean_cost.copy_(torch.from_numpy(train.table.cost).nanmean(dim=0))

@@ -6,6 +6,8 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from routerbench.errors import InputError
+
 
 class BestEpoch(L.Callback):
     """Remembers the weights of the epoch that validates best.
@@ -17,9 +19,11 @@ class BestEpoch(L.Callback):
         router: the network whose weights to keep.
         monitor: name of a logged figure.
         mode: "min" if the figure should be small, "max" if large.
+        data: names the prompts of train and val, without which scores cannot be compared.
     """
 
-    def __init__(self, router: nn.Module, monitor: str, mode: str) -> None:
+    def __init__(self, router: nn.Module, monitor: str, mode: str, data: str) -> None:
+        self.data = data
         self.router = router
         self.monitor = monitor
         self.sign = {"min": -1, "max": 1}[mode]
@@ -36,9 +40,15 @@ class BestEpoch(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
-        return {"score": self.score, "weights": self.weights}
+        return {"score": self.score, "weights": self.weights, "data": self.data}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what was in the checkpoint."""
+        """Take back what was in the checkpoint.
+
+        Raises:
+            InputError: the checkpoint is of other data.
+        """
+        if state_dict["data"] != self.data:
+            raise InputError("training.resume: the checkpoint is of another table or split; train anew")
         self.score = state_dict["score"]
         self.weights = {name: torch.as_tensor(weight).cpu() for name, weight in state_dict["weights"].items()}

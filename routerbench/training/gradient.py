@@ -72,9 +72,11 @@ class Gradient:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
         warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
         mode = MONITORS[self.monitor]
-        best = BestEpoch(router, self.monitor, mode)
+        best = BestEpoch(router, self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
         stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
-        last = ModelCheckpoint(Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True)
+        last = ModelCheckpoint(
+            Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False
+        )
         trainer = self.trainer(
             callbacks=[*self.callbacks, best, stop, last], logger=self.logger, default_root_dir=self.output_dir
         )
@@ -95,5 +97,5 @@ class Gradient:
                 f"training.resume: {self.resume} is of another router or table; its weights do not fit"
             ) from error
         if not best.weights:
-            raise InputError(f"{self.monitor} was never a number; lower training.optimizer.lr")
+            raise InputError(f"{self.monitor} was never a number: no epoch ran, or training.optimizer.lr is too high")
         router.cpu().load_state_dict(best.weights)

@@ -68,6 +68,16 @@ def test_constant_predicts_the_means_of_what_was_observed(train, val):
     np.testing.assert_allclose(router.predict(val.embeddings).quality, np.tile(expected, (len(val.table), 1)))
 
 
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_a_column_that_is_constant_on_train_cannot_drown_the_others(name, train, val):
+    dead = train.embeddings.copy()
+    dead[:, 3] = 0
+    router = fitted(ROUTERS[name](), Examples(train.table, dead), val)
+    prediction = router.predict(val.embeddings)
+    assert np.isfinite(prediction.cost).all()
+    assert (prediction.cost < 100 * train.table.cost.max(axis=0)).all()
+
+
 @pytest.mark.parametrize("name", ["linear"])
 def test_an_untrained_linear_router_predicts_every_models_means(name, val):
     train = make_examples(500, seed=7)[0]
