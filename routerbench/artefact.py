@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
-from routerbench.files import atomic_path
+from routerbench.files import atomic_path, sha256_of
 from routerbench.policy import select
 from routerbench.routers.base import Prediction, Router
 
@@ -153,7 +152,7 @@ def save(
         # Written by Python, so that a full disk is an OSError that atomic_path explains.
         arrays = {SEEN: seen, **router.arrays()}
         part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))
-        weights_digest = _digest(part)
+        weights_digest = sha256_of(part)
     mean_cost = [None] * train.num_models
     if train.has_cost:
         mean_cost = np.nanmean(train.cost, axis=0).tolist()
@@ -200,7 +199,7 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
     if card_format != 1:
         raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
-    if _digest(folder / WEIGHTS) != weights_digest:
+    if sha256_of(folder / WEIGHTS) != weights_digest:
         raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
     router = _build(router_card, Router, folder)  # type: ignore[type-abstract]
     encoder = encoder or _build(encoder_card, Encoder, folder, device=device)  # type: ignore[type-abstract]
@@ -244,11 +243,6 @@ def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: An
         return cls(**arguments, **accepted)
     except TypeError as error:
         raise InputError(f"{folder / CARD}: {path} does not take these arguments: {error}") from error
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str | None:

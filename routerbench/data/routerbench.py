@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import assign_split
 from routerbench.data.table import keep_benchmarks, read
 from routerbench.errors import InputError
+from routerbench.files import sha256_of
 
 REPOSITORY = "withmartian/routerbench"
 REVISION = "784021482c3f320c6619ed4b3bb3b41a21424fcb"
@@ -93,8 +93,7 @@ def _download(name: str) -> Path:
             f"{name} of {REPOSITORY} cannot be downloaded ({type(error).__name__}: {reason}); check the network "
             "(HF_ENDPOINT names a mirror), or give a file that you have: data=table data.path=FILE"
         ) from error
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != SHA256[name]:
         raise InputError(
             f"{path}: is not the published {name}: its sha256 is {digest}, not {SHA256[name]}; it was not read; "

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from routerbench.encoders.base import Encoder, well_formed
 from routerbench.errors import InputError
+from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -255,12 +256,6 @@ class HuggingFaceEncoder(Encoder):
             raise InputError(f"encoder {self.name}: max_length {self.max_length} is beyond the model's {limit} tokens")
         model = model.encoder if has_halves else model
         return model.to(device=self._device, dtype=getattr(torch, self.dtype)).eval()
-
-
-def sha256_of(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check(option: str, value: str, known: Sequence[str]) -> None:

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from routerbench.encoders.huggingface import HuggingFaceEncoder, Side, sha256_of
+from routerbench.encoders.huggingface import HuggingFaceEncoder, Side
 from routerbench.errors import InputError
+from routerbench.files import sha256_of
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"

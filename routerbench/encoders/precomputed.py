@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.encoders.base import Encoder
-from routerbench.encoders.huggingface import sha256_of
 from routerbench.errors import InputError
+from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
