@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import hydra
@@ -11,17 +11,22 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.config import instantiate, instantiate_data, one_line_errors
-from routerbench.data.outcomes import OutcomeTable
+from routerbench.artefact import TrainedRouter
+from routerbench.config import check_seeds, instantiate, instantiate_data, one_line_errors
+from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
+from routerbench.evaluation.deployment import Validation
 from routerbench.evaluation.evaluate import evaluate
+from routerbench.evaluation.results import Targets
+from routerbench.experiments.baselines import BASELINES
 from routerbench.report import write_report
 from routerbench.report.curves import write_predictions
 from routerbench.report.tables import results_table, scope
 from routerbench.report.verdict import verdict
+from routerbench.routers.base import Prediction, Router
 
 log = logging.getLogger("routerbench.evaluate")
 
@@ -30,52 +35,96 @@ log = logging.getLogger("routerbench.evaluate")
 def main(cfg: DictConfig) -> None:
     """Load the routers, predict the test prompts once, sweep lambda, report."""
     with one_line_errors():
+        check_seeds(cfg)
+        targets = _targets(cfg)
         encoder = instantiate(cfg.encoder) if cfg.encoder else None
         if not cfg.routers:
             raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
         routers = _named([artefact.load(folder, encoder, cfg.device) for folder in cfg.routers])
-        table = instantiate(cfg.data) if cfg.data else _trained_on(routers)
-        for name, router in routers.items():
+        everyone = [(name, router) for name, seeds in routers.items() for router in seeds]
+        table = instantiate(cfg.data) if cfg.data else _trained_on(everyone)
+        for name, router in everyone:
             _check(name, router, table)
             router.check_encoder()
+        is_test = _unseen(table, everyone)
         store = EmbeddingStore(cfg.cache_dir)
-        is_test = _unseen(table, routers)
-        test, train = table.take(is_test), table.part("train")
-        predictions = {
-            name: router.predict(router.encoder.embed(table, store)[is_test]) for name, router in routers.items()
-        }
-        evaluation = evaluate(predictions, test, train)
+        embeddings = {name: seeds[0].encoder.embed(table, store) for name, seeds in routers.items()}
+        baselines = _baselines([name for name in cfg.baselines if name not in routers], table, embeddings)
+        test, train, val = table.take(is_test), table.part("train"), table.part("val")
+
+        def predict(rows: NDArray[np.bool_]) -> dict[str, list[Prediction]]:
+            return {
+                name: [router.predict(embeddings[name][rows]) for router in seeds] for name, seeds in routers.items()
+            }
+
+        first = next(iter(embeddings.values()))
+        predictions, predictions_on_val = predict(is_test), predict(table.split == "val")
+        evaluation = evaluate(
+            predictions,
+            test,
+            train,
+            baselines={name: router.predict(first[is_test]) for name, router in baselines.items()},
+            validation=Validation(val, predictions_on_val, targets),
+            num_resamples=cfg.resamples,
+            seed=cfg.seed,
+        )
         folder = Path(os.path.relpath(cfg.output_dir))
         write_report(evaluation, folder)
-        for name, prediction in predictions.items():
-            write_predictions(test, prediction, folder / "predictions" / f"{name}.parquet")
+        for name, seeds in predictions.items():
+            for number, prediction in enumerate(seeds):
+                file = name if len(seeds) == 1 else f"{name}-{number}"
+                write_predictions(test, prediction, folder / "predictions" / f"{file}.parquet")
         log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
         log.info("\n%s", scope(evaluation))
         log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
 
 
-def _named(routers: list[artefact.TrainedRouter]) -> dict[str, artefact.TrainedRouter]:
-    """Routers by their option's name, with a number behind it where two share one."""
-    total, seen, named = Counter(router.card["name"] for router in routers), Counter(), {}
+def _targets(cfg: DictConfig) -> Targets:
+    """What deployed routers are asked for."""
+    if cfg.keep is not None and not 0 < cfg.keep <= 1:
+        raise InputError(f"keep is a share of the best single model's quality, above 0 and at most 1, got {cfg.keep}")
+    if cfg.budget_usd_per_1k is not None and not cfg.budget_usd_per_1k > 0:
+        raise InputError(f"budget_usd_per_1k must be above 0, got {cfg.budget_usd_per_1k}")
+    if cfg.resamples < 0:
+        raise InputError(f"resamples must be at least 0, got {cfg.resamples}")
+    return Targets(None if cfg.budget_usd_per_1k is None else cfg.budget_usd_per_1k / 1000, cfg.keep)
+
+
+def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:
+    """Routers by their option's name; those that differ by the seed alone are one, others get a number."""
+    recipes: dict[str, list[list[TrainedRouter]]] = {}
     for router in routers:
-        name = router.card["name"]
-        seen[name] += 1
-        named[f"{name}-{seen[name]}" if total[name] > 1 else name] = router
-    return named
+        alike = recipes.setdefault(router.card["name"], [])
+        for group in alike:
+            if group[0].recipe == router.recipe:
+                group.append(router)
+                break
+        else:
+            alike.append([router])
+    return {
+        f"{name}-{number}" if len(alike) > 1 else name: group
+        for name, alike in recipes.items()
+        for number, group in enumerate(alike, start=1)
+    }
 
 
-def _trained_on(routers: dict[str, artefact.TrainedRouter]) -> OutcomeTable:
+def _trained_on(routers: Sequence[tuple[str, TrainedRouter]]) -> OutcomeTable:
     """The table that all routers were trained on, read again."""
-    configs = {name: router.card["data"]["config"] for name, router in routers.items()}
-    (first, config), *others = configs.items()
+    configs = [(name, router.card["data"]["config"]) for name, router in routers]
+    (first, config), *others = configs
     for name, other in others:
-        if other != config:
-            raise InputError(f"{first} and {name} were trained on different data; say which to use: data=...")
+        keys = sorted(key for key in config.keys() | other.keys() if config.get(key) != other.get(key))
+        if keys:
+            key = keys[0]
+            raise InputError(
+                f"{first} and {name} were trained on different data (data.{key}: {config.get(key)!r} and "
+                f"{other.get(key)!r}); say which to use: data=..."
+            )
     return instantiate_data(config)
 
 
-def _check(name: str, router: artefact.TrainedRouter, table: OutcomeTable) -> None:
-    """Refuse a table that the router cannot predict."""
+def _check(name: str, router: TrainedRouter, table: OutcomeTable) -> None:
+    """Refuse a table that the router cannot predict, or another split of the one it knows."""
     if router.models != table.models:
         missing, extra = set(router.models) - set(table.models), set(table.models) - set(router.models)
         raise InputError(
@@ -88,19 +137,39 @@ def _check(name: str, router: artefact.TrainedRouter, table: OutcomeTable) -> No
             f"{name} learned from the embeddings {router.encoder.path} of another table; give those of "
             f"{table.source}: encoder=precomputed encoder.path=FILE"
         )
+    split, own_split = table.split_digest(), router.card["data"]["split_digest"]
+    if not is_other_table and split != own_split:
+        table.part("test")
+        is_test = table.split == "test"
+        number = int(np.isin(prompt_keys(table.prompts[is_test]), router.seen).sum())
+        raise InputError(
+            f"{name} was trained on another split of {table.source} ({own_split}, not {split}) and learned from "
+            f"{number} of its {is_test.sum()} test prompts; use the split it was trained with, or train it again"
+        )
 
 
-def _unseen(table: OutcomeTable, routers: dict[str, artefact.TrainedRouter]) -> NDArray[np.bool_]:
-    """The test prompts that no router learned from; one split differently may have seen them."""
+def _unseen(table: OutcomeTable, routers: Sequence[tuple[str, TrainedRouter]]) -> NDArray[np.bool_]:
+    """The test prompts that no router learned from; another table may share some with the one it knows."""
     table.part("test")
     is_test = table.split == "test"
-    seen = np.concatenate([router.seen for router in routers.values()])
+    seen = np.concatenate([router.seen for _, router in routers])
     is_seen = is_test & np.isin(prompt_keys(table.prompts), seen)
     if (is_seen == is_test).all():
         raise InputError(f"{table.source}: a router learned from every test prompt; use the split it was trained with")
     if is_seen.any():
         log.warning("%d of %d test prompts left out: a router learned from them", is_seen.sum(), is_test.sum())
     return is_test & ~is_seen
+
+
+def _baselines(
+    names: Sequence[str], table: OutcomeTable, embeddings: Mapping[str, NDArray[np.float32]]
+) -> dict[str, Router]:
+    """The routers that all others are compared with, fitted on the embeddings of the first one."""
+    for name in set(names) - BASELINES.keys():
+        raise InputError(f"baselines: {name!r} is not one of {', '.join(BASELINES)}; train it and add it to routers")
+    vectors = next(iter(embeddings.values()))
+    train, val = (Examples(table.part(split), vectors[table.split == split]) for split in ("train", "val"))
+    return {name: BASELINES[name](train, val, name) for name in names}
 
 
 if __name__ == "__main__":

@@ -3,46 +3,100 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import hydra
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.config import instantiate, one_line_errors, to_dict
-from routerbench.data.outcomes import Examples
+from routerbench.adjustment import Adjustment
+from routerbench.config import check_seeds, get_class, instantiate, make_folder, one_line_errors, to_dict
+from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.evaluation.references import best_single
+from routerbench.experiments.baselines import with_baselines
+from routerbench.routers.base import ClosedFormRouter, Router
+from routerbench.training.closed_form import ClosedForm
+from routerbench.training.gradient import Gradient
 
 log = logging.getLogger("routerbench.train")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | None:
     """Build the parts, fit, save; the returned validation AIQ is what a sweeper maximises."""
-    import torch  # here, so that --help does not wait for it
-
     with one_line_errors():
+        check_seeds(cfg)
+        make_folder(cfg.output_dir)
         encoder = instantiate(cfg.encoder)
         table = instantiate(cfg.data)
-        training = instantiate(cfg.training)
-        torch.manual_seed(cfg.seed)  # of a network's first weights
-        router = instantiate(cfg.router, embedding_dim=encoder.dim, num_models=table.num_models)
+        best_single(table.part("train"))  # refuses a model of which train knows nothing
+        build(cfg, encoder.dim, table.num_models)  # refuses wrong options before the prompts are encoded
         embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
+        if cfg.experiment:
+            return run_experiment(cfg, table, embeddings)
         train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))
         log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
 
-        training.fit(router, train, val)
+        router = fit(cfg, train, val, cfg.output_dir)
 
         val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
         folder = Path(os.path.relpath(cfg.output_dir)) / "router"
         data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
         seen = np.concatenate([prompt_keys(train.table.prompts), prompt_keys(val.table.prompts)])
-        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq}, seen)
+        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq}, seen, _recipe(cfg))
         log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
         log.info("next: python evaluate.py 'routers=[%s]'", folder)
         return val_aiq
+
+
+def fit(cfg: DictConfig, train: Examples, val: Examples, output_dir: Path | str) -> Router:
+    """Train a new router on any table, then calibrate and guard it.
+
+    Args:
+        cfg: what ``conf/train.yaml`` composes to.
+        train: what to learn from, with as many models as the router will have.
+        val: what to choose by.
+        output_dir: where logs and checkpoints go, whatever ``cfg`` says.
+    """
+    cfg = cfg.copy()
+    cfg.output_dir = str(output_dir)
+    training, adjustment, router = build(cfg, train.embeddings.shape[1], train.table.num_models)
+    training.fit(router, train, val)
+    return adjustment.apply(router, train.table, val, validation_aiq)
+
+
+def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]) -> None:
+    """Run a protocol with the chosen router and the baselines; it ends in one table and one picture."""
+    from routerbench.report.experiment import findings, study_table, write_study
+
+    folder = Path(os.path.relpath(cfg.output_dir))
+    name = cfg.router._target_.split(".")[-2]
+    fits = with_baselines(name, lambda train, val, label: fit(cfg, train, val, folder / "fits" / label))
+    study = instantiate(cfg.experiment).run(fits, table, embeddings, np.random.default_rng(cfg.seed))
+    write_study(study, folder)
+    log.info("%s\n\n%s\n\nreport: %s", findings(study), study_table(study), folder / "experiment.md")
+
+
+def _recipe(cfg: DictConfig) -> dict[str, Any]:
+    """The training's options but for seed, place and reporting: what two runs of one router share."""
+    personal = {"seed", "output_dir", "resume", "logger", "callbacks"}
+    return {name: value for name, value in to_dict(cfg.training).items() if name not in personal}
+
+
+def build(cfg: DictConfig, embedding_dim: int, num_models: int) -> tuple[Gradient | ClosedForm, Adjustment, Router]:
+    """What ``fit`` needs; without torch where the router does."""
+    adjustment = Adjustment(cfg.calibration, cfg.policy.guard)
+    training = instantiate(cfg.training)
+    if not issubclass(get_class(cfg.router), ClosedFormRouter):
+        import torch
+
+        torch.manual_seed(cfg.seed)  # of a network's first weights
+    return training, adjustment, instantiate(cfg.router, embedding_dim=embedding_dim, num_models=num_models)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.adjustment import AdjustedRouter
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.files import atomic_path, sha256_of
 from routerbench.policy import select
 from routerbench.routers.base import Prediction, Router
+from routerbench.routers.calibration import METHODS
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
 SEEN = "seen_prompts"  # name of the keys among the weights
@@ -61,6 +63,12 @@ class TrainedRouter:
     card: Mapping[str, Any]
     fingerprint: str | None
     seen: NDArray[np.uint64]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the router is but for its seed: routers of one recipe stand for one router."""
+        parts = ("name", "router", "encoder", "calibration", "training", "models")
+        return {part: self.card.get(part) for part in parts}
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.
@@ -133,6 +141,7 @@ def save(
     data: Mapping[str, Any],
     validation: Mapping[str, float],
     seen: NDArray[np.uint64],
+    training: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the artefact: ``weights.safetensors`` and ``router.json``.
 
@@ -144,6 +153,7 @@ def save(
         data: what to record of the data: its config, digest and split digest.
         validation: figures on the validation split.
         seen: ``prompt_keys`` of the prompts of train and val.
+        training: options it was trained with, whatever the seed.
     """
     from safetensors.numpy import save as serialize
 
@@ -158,13 +168,13 @@ def save(
         mean_cost = np.nanmean(train.cost, axis=0).tolist()
     card = {
         "format": 1,
-        "name": type(router).__module__.rpartition(".")[2],
-        "router": _recipe(router),
+        **_router_card(router, train.models),
         "encoder": {**_recipe(encoder), "fingerprint": encoder.fingerprint, "identity": encoder.identity},
         "models": list(train.models),
         "mean_cost_usd_per_prompt": dict(zip(train.models, mean_cost, strict=True)),
         "information": "prompt only",
         "data": dict(data),
+        "training": dict(training or {}),
         "validation": dict(validation),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "weights_sha256": weights_digest,
@@ -195,13 +205,15 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         models, router_card, encoder_card = tuple(card["models"]), card["router"], card["encoder"]
         weights_digest, card_format = card["weights_sha256"], card["format"]
         fingerprint = None if encoder else encoder_card["fingerprint"]
+        adjustment = _read_adjustment(card)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
     if card_format != 1:
         raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
     if sha256_of(folder / WEIGHTS) != weights_digest:
         raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
-    router = _build(router_card, Router, folder)  # type: ignore[type-abstract]
+    network = _build(router_card, Router, folder)  # type: ignore[type-abstract]
+    router = AdjustedRouter(network, **adjustment) if adjustment else network
     encoder = encoder or _build(encoder_card, Encoder, folder, device=device)  # type: ignore[type-abstract]
     if router.num_models != len(models):
         raise InputError(f"{folder / CARD}: names {len(models)} models for a router of {router.num_models}")
@@ -211,14 +223,39 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         router.load_arrays(arrays)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}") from error
-    if hasattr(router, "to"):
+    if hasattr(network, "to"):
         import torch
 
         try:
-            router.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+            network.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} is not to be had here: {error}") from error
     return TrainedRouter(router, encoder, models, card, fingerprint, seen)
+
+
+def _router_card(router: Router, models: Sequence[str]) -> dict[str, Any]:
+    """Name and recipe of a router, and how its predictions are adjusted."""
+    calibration, policy = "none", dict[str, Any](guard=0.0, best_single=None)
+    if isinstance(router, AdjustedRouter):
+        calibration, policy = router.calibration, {"guard": router.guard, "best_single": models[router.best_single]}
+        router = router.router
+    name = type(router).__module__.rpartition(".")[2]
+    return {"name": name, "router": _recipe(router), "calibration": calibration, "policy": policy}
+
+
+def _read_adjustment(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the ``AdjustedRouter`` that a card describes, none if its router's predictions are left alone.
+
+    Raises:
+        KeyError, TypeError, ValueError: the card is damaged.
+    """
+    calibration, policy = card.get("calibration", "none"), card.get("policy", {"guard": 0.0})
+    if calibration not in ("none", *METHODS):
+        raise ValueError(f"calibration {calibration!r}")
+    if calibration == "none" and policy["guard"] == 0:
+        return {}
+    best = card["models"].index(policy["best_single"])
+    return {"calibration": calibration, "guard": policy["guard"], "best_single": best}
 
 
 def _recipe(part: Router | Encoder) -> dict[str, Any]:

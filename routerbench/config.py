@@ -3,20 +3,30 @@
 Nothing else in the package knows Hydra.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import hydra.utils
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
+from hydra.experimental.callback import Callback
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from routerbench.errors import InputError
 from routerbench.files import is_full
+
+
+@dataclass
+class PolicyConfig:
+    """How cautiously predictions are used."""
+
+    guard: Any = MISSING
 
 
 @dataclass
@@ -30,6 +40,9 @@ class TrainConfig:
     trainer: Any = MISSING
     callbacks: Any = MISSING
     logger: Any = MISSING
+    experiment: Any = None
+    calibration: str = MISSING
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     seed: int = MISSING
     cache_dir: str = MISSING
     output_dir: str = MISSING
@@ -42,6 +55,10 @@ class EvaluateConfig:
     routers: list[str] = MISSING
     data: Any = None
     encoder: Any = None
+    baselines: list[str] = MISSING
+    keep: float | None = MISSING
+    budget_usd_per_1k: float | None = MISSING
+    resamples: int = MISSING
     seed: int = MISSING
     device: str = MISSING
     cache_dir: str = MISSING
@@ -62,12 +79,59 @@ def instantiate(node: DictConfig, **arguments: Any) -> Any:
         raise
 
 
+def get_class(node: DictConfig) -> type:
+    """The class of the object that a config describes."""
+    return hydra.utils.get_class(node._target_)
+
+
 def instantiate_data(config: dict[str, Any]) -> Any:
     """Read the table that an artefact's card describes; a card may name a reader of this package and nothing else."""
     target = str(config.get("_target_"))
     if not target.startswith("routerbench.data."):
         raise InputError(f"refuses to call {target!r} for the data a router was trained on; pass data=...")
     return instantiate(OmegaConf.create(config))
+
+
+def check_seeds(cfg: DictConfig) -> None:
+    """Refuse what no generator of random numbers takes.
+
+    Raises:
+        InputError: a seed is negative or too large.
+    """
+    for name in ("seed", "data.seed"):
+        seed = OmegaConf.select(cfg, name, default=0)
+        if seed not in range(2**63):
+            raise InputError(f"{name} must be from 0 to {2**63 - 1}, got {seed}")
+
+
+def make_folder(folder: Path | str) -> None:
+    """Make a folder for results if it is missing, or say at once that nothing could be saved there.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another hydra.run.dir=...") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot be written to; choose another hydra.run.dir=...")
+
+
+class OutputFolder(Callback):
+    """Makes the output folder before Hydra does, which would report a mistake by a traceback."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Of one run."""
+        with one_line_errors():
+            make_folder(config.hydra.run.dir)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Of all runs of ``-m``."""
+        with one_line_errors():
+            make_folder(config.hydra.sweep.dir)
 
 
 def to_dict(node: DictConfig) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         ("encoder", "precomputed"): ["encoder=precomputed", f"encoder.path={files / 'demo.npy'}"],
         ("encoder", "huggingface"): ["encoder=huggingface", f"encoder.name={files / 'bert'}"],
         ("encoder", "minilm"): ["encoder=minilm"],
+        ("experiment", "new_models"): [*QUICK, "router=knn", "experiment=new_models", "experiment.num_prompts=[10,30]"],
         ("training", "closed_form"): [*QUICK, "router=constant", "training=closed_form"],
     }.get((group, option), [*QUICK, f"{group}={option}"])
     if (group, option) == ("data", "routerbench"):
@@ -91,8 +92,13 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
     if group == "encoder" and option != "hashing":
         overrides = [QUICK[0], *QUICK[3:], *overrides]
     aiq = run(train, "train", tmp_path / "train", *overrides)
+    if group == "experiment":
+        assert {"experiment.md", "experiment.png", "report.html"} <= {
+            path.name for path in (tmp_path / "train").iterdir()
+        }
+        return
     assert 0 < aiq <= 1
-    run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]")
+    run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]", "resamples=20")
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     (name,) = metrics["routers"]
     assert name == (option if group == "router" else "constant" if option == "closed_form" else "mlp")
@@ -134,7 +140,9 @@ def test_the_report_is_complete_and_consistent(trained):
     folder = trained / "both"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["routers"]) == {"mlp", "knn"}
-    assert set(metrics["references"]) == {"zero_router", "best_single", "benchmark_oracle", "oracle", "random"}
+    assert set(metrics["references"]) == {
+        "zero_router", "best_single", "benchmark_oracle", "oracle", "random", "linear"
+    }  # fmt: skip
     curves = pq.read_table(folder / "curves.parquet")
     assert {"router", "lambda", "cost", "quality"} <= set(curves.column_names)
     for name, figures in metrics["routers"].items():
@@ -158,23 +166,42 @@ def test_a_loaded_router_agrees_with_what_evaluate_wrote(trained, name):
         np.testing.assert_allclose(prediction.cost[:, m], written[f"{model}|total_cost"].to_numpy(), rtol=1e-5)
 
 
-def test_two_routers_of_one_option_get_a_suffix(trained, tmp_path):
-    folder = trained / "mlp" / "router"
-    run(evaluate, "evaluate", tmp_path, f"routers=[{folder},{folder}]")
-    assert set(json.loads((tmp_path / "metrics.json").read_text())["routers"]) == {"mlp-1", "mlp-2"}
+def test_seeds_of_one_router_are_pooled_and_other_options_get_a_number(trained, tmp_path):
+    quick = ("data.num_prompts=600", "encoder=hashing", "encoder.dim=256", "trainer.accelerator=cpu")
+    run(train, "train", tmp_path / "seed", "router=mlp", *quick, "seed=1", "trainer.max_epochs=3")
+    folders = [trained / "mlp" / "router", tmp_path / "seed" / "router"]
+    options = ("resamples=50", "baselines=[]")
+    run(evaluate, "evaluate", tmp_path / "two", f"routers=[{folders[0]},{folders[1]}]", *options)
+    assert set(json.loads((tmp_path / "two" / "metrics.json").read_text())["routers"]) == {"mlp-1", "mlp-2"}
+    run(train, "train", tmp_path / "same", "router=mlp", *quick, "seed=1")
+    run(evaluate, "evaluate", tmp_path / "one", f"routers=[{folders[0]},{tmp_path / 'same' / 'router'}]", *options)
+    (name, figures), *others = json.loads((tmp_path / "one" / "metrics.json").read_text())["routers"].items()
+    assert (name, others) == ("mlp", [])
+    assert figures["aiq"]["value"] == pytest.approx(np.mean(figures["seed_aiq"]))
+    assert len(set(figures["seed_aiq"])) == 2
+    assert (tmp_path / "one" / "predictions" / "mlp-1.parquet").exists()
 
 
 def test_other_data_can_be_evaluated_without_the_prompts_a_router_learned_from(trained, files, tmp_path):
-    routers = f"routers=[{trained / 'knn' / 'router'}]"
-    run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={files / 'table.parquet'}")
+    routers, *quick = f"routers=[{trained / 'knn' / 'router'}]", "resamples=0", "baselines=[]"
+    run(evaluate, "evaluate", tmp_path, routers, *quick, "data=table", f"data.path={files / 'table.parquet'}")
     assert json.loads((tmp_path / "metrics.json").read_text())["source"].endswith("table.parquet")
     table = make_world(600, seed=0).table
     path = write_wide(table, tmp_path / "same.parquet")
-    run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={path}", "seed=1")
-    with_leak = json.loads((tmp_path / "metrics.json").read_text())["num_scored"]
     seen = set(routerbench.load(trained / "knn" / "router").seen.tolist())
     split = assign_split(table, seed=1).part("test").prompts
-    assert with_leak == sum(int(key) not in seen for key in prompt_keys(split)) < len(split) / 2
+    leaked = sum(int(key) in seen for key in prompt_keys(split))
+    assert leaked > len(split) / 2
+    with pytest.raises(
+        SystemExit, match=rf"another split of .* learned from {leaked} of its {len(split)} test prompts"
+    ):
+        run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={path}", "data.seed=1")
+    # A table of its own that shares some prompts: those are left out, and counted.
+    other = write_wide(table.take(np.arange(500)), tmp_path / "other.parquet")
+    run(evaluate, "evaluate", tmp_path, routers, *quick, "data=table", f"data.path={other}", "data.seed=1")
+    split = assign_split(table.take(np.arange(500)), seed=1).part("test").prompts
+    scored = json.loads((tmp_path / "metrics.json").read_text())["num_scored"]
+    assert scored == sum(int(key) not in seen for key in prompt_keys(split)) < len(split) / 2
     fewer = write_wide(table.select_models(table.models[:4]), tmp_path / "fewer.parquet")
     with pytest.raises(SystemExit, match=r"other models than.*mixtral-8x7b"):
         run(evaluate, "evaluate", tmp_path, routers, "data=table", f"data.path={fewer}")
@@ -245,12 +272,8 @@ def test_multirun_trains_every_combination(tmp_path):
     places = [f"hydra.sweep.dir={tmp_path / 'sweep'}", f"cache_dir={tmp_path / 'cache'}"]
     subprocess.run([*command, *places], check=True, capture_output=True)
     cards = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/router/router.json"))]
-    assert sorted((card["name"], card["data"]["config"]["seed"]) for card in cards) == [
-        ("knn", 0),
-        ("knn", 1),
-        ("linear", 0),
-        ("linear", 1),
-    ]
+    assert [card["name"] for card in cards] == ["knn", "knn", "linear", "linear"]
+    assert len({card["data"]["split_digest"] for card in cards}) == 1  # seeds share one split
 
 
 @pytest.mark.parametrize(("entry", "word"), [("train.py", "router"), ("evaluate.py", "data")])

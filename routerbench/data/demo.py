@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from routerbench.data.demo_prompts import FAMILIES
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import assign_split
+from routerbench.errors import InputError
 
 # USD per million prompt and completion tokens, as RouterBench's table was priced (arXiv 2403.12031).
 PRICES = {
@@ -103,5 +104,10 @@ def load(
         num_prompts: N.
         holdout_benchmarks: task families that go to test only.
         seed: of the world and of its split.
+
+    Raises:
+        InputError: there are too few prompts for a split.
     """
+    if num_prompts < 1:
+        raise InputError(f"data.num_prompts must be at least 1, got {num_prompts}")
     return assign_split(make_world(num_prompts, seed).table, seed, holdout_benchmarks)

@@ -1,9 +1,13 @@
 """Which points of the cost-quality plane matter: the Pareto frontier and the non-decreasing convex hull."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+# Two sums of the same measurements may differ by rounding; that is no gain in quality.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Hull:
 def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.int64]:
     """Indices of the points that no other point beats in cost without losing quality.
 
-    Of equal points the first one stays.
+    Of equal points the first one stays; qualities that differ by less than 1e-12 are equal.
 
     Args:
         cost: ``(P,)`` in USD per prompt.
@@ -58,7 +62,7 @@ def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> 
     order = np.argsort(cost, kind="stable")
     height = quality[order]
     best_before = np.append(-np.inf, np.maximum.accumulate(height)[:-1])
-    order = order[height > best_before]
+    order = order[height > best_before + _ROUNDING]
     # Of equal costs the last one stands highest, because each point is above all before it.
     ascending = cost[order]
     return order[np.append(ascending[1:] > ascending[:-1], True)]
@@ -96,3 +100,26 @@ def non_decreasing_hull(cost: NDArray[np.float64], quality: NDArray[np.float64])
         vertices = isotonic_regression(slopes, weights=widths, increasing=False).blocks
         cost, quality = cost[vertices], quality[vertices]
     return Hull(cost, quality)
+
+
+def mean_hull(hulls: Sequence[Hull]) -> Hull:
+    """Mean height of several hulls at equal cost: what drawing one of them at random for every prompt reaches.
+
+    Concave and increasing again, so its AIQ is the mean of theirs.
+
+    Args:
+        hulls: at least one; the mean begins where all of them have begun.
+
+    Example:
+        >>> flat, steep = Hull(np.array([1.0]), np.array([0.5])), Hull(np.array([1.0, 2.0]), np.array([0.5, 0.9]))
+        >>> mean = mean_hull([flat, steep])
+        >>> mean.cost.tolist(), mean.quality.round(6).tolist()
+        ([1.0, 2.0], [0.5, 0.7])
+    """
+    if len(hulls) == 1:
+        return hulls[0]
+    first = max(float(hull.cost[0]) for hull in hulls)
+    last = max(first, *(float(hull.cost[-1]) for hull in hulls))
+    cost = np.unique(np.concatenate([[first, last], *(hull.cost for hull in hulls)]))
+    cost = cost[cost >= first]
+    return Hull(cost, np.mean([hull.at(cost) for hull in hulls], axis=0))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +60,26 @@ class Sweep:
         """
         point = np.searchsorted(self.lambdas[1:], _checked(willingness_to_pay), side="left")
         return self.cost[point], self.quality[point]
+
+    def choices(self, willingness_to_pay: float, is_after: bool = False) -> NDArray[np.int64]:
+        """The model that answers each prompt at one lambda.
+
+        Args:
+            willingness_to_pay: in USD per unit of quality, ``inf`` allowed.
+            is_after: just above that lambda, where the prompts tied at it have gone to the dearer model.
+
+        Returns:
+            ``(N,)`` index of the model.
+
+        Raises:
+            ValueError: lambda is negative or not a number.
+        """
+        side: Literal["left", "right"] = "right" if is_after else "left"
+        number = np.searchsorted(self.event_lambda, _checked(willingness_to_pay), side=side)
+        chosen = self.start.astype(np.int64)
+        # NumPy assigns in order: of a prompt's switches the last one stays.
+        chosen[self.event_prompt[:number]] = self.event_target[:number]
+        return chosen
 
     def call_share(self, lambdas: ArrayLike) -> NDArray[np.float64]:
         """Share of the prompts that each model answers.

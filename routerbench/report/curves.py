@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def write_curves(evaluation: Evaluation, path: Path) -> None:
     """Write every breakpoint of every router, and of every reference that has a curve.
 
-    Columns: ``router``, ``lambda`` in USD per unit of quality, ``cost`` in USD per prompt, ``quality`` in [0, 1]; in
-    the order of lambda within a router.
+    Columns: ``router``, ``seed`` (its number, from 0), ``lambda`` in USD per unit of quality, ``cost`` in USD per
+    prompt, ``quality`` in [0, 1]; in the order of lambda within a seed.
 
     Args:
         evaluation: what was found.
@@ -29,11 +29,12 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
     from pyarrow import parquet
 
     everyone = [*evaluation.routers.items(), *evaluation.references.items()]
-    curves = [(name, scored.sweep) for name, scored in everyone if scored.sweep is not None]
-    names = [name for name, sweep in curves for _ in range(len(sweep.lambdas))]
-    columns = {"router": pa.array(names, pa.string())}
+    curves = [(name, seed, sweep) for name, scored in everyone for seed, sweep in enumerate(scored.sweeps)]
+    names = [name for name, _, sweep in curves for _ in range(len(sweep.lambdas))]
+    seeds = [seed for _, seed, sweep in curves for _ in range(len(sweep.lambdas))]
+    columns = {"router": pa.array(names, pa.string()), "seed": pa.array(seeds, pa.int16())}
     for column, attribute in (("lambda", "lambdas"), ("cost", "cost"), ("quality", "quality")):
-        parts = [np.asarray(getattr(sweep, attribute), np.float64) for _, sweep in curves]
+        parts = [np.asarray(getattr(sweep, attribute), np.float64) for _, _, sweep in curves]
         columns[column] = pa.array(np.concatenate([np.empty(0), *parts]))
     with atomic_path(path) as part:
         parquet.write_table(pa.table(columns), part, compression="zstd")

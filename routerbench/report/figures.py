@@ -26,6 +26,8 @@ LANDMARK_STYLES: dict[str, dict[str, Any]] = {
     "benchmark_oracle": {"color": "#4d4d4d", "linestyle": (0, (1, 1.5)), "linewidth": 1.5},
     "oracle": {"color": "black", "linestyle": "solid", "linewidth": 0.7},
 }
+# Diamonds and squares, for lambda chosen within a budget or to keep quality.
+_MARKERS = {"budget": "D", "keep": "s"}
 _DPI = 200
 # Reach of a model's point in pixels, and the spots around it that no label may cover.
 _RIM = 2.3 * _DPI / 72
@@ -34,10 +36,16 @@ _INK, _FAINT = "#333333", "#8a8a8a"
 _FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 
 
+def coloured(evaluation: Evaluation) -> list[tuple[str, Scored, str]]:
+    """The routers, best first, each with the colour that it has in every picture."""
+    return [(name, scored, PALETTE[number % len(PALETTE)]) for number, (name, scored) in enumerate(ranked(evaluation))]
+
+
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
     """Draw the hulls of the routers among the references and the single models, cost on a log axis.
 
-    A table with no cost becomes bars of quality.
+    Shaded: the interval of each hull; diamonds and squares: deployed points. A table with no cost becomes bars of
+    quality.
 
     Args:
         evaluation: what was found.
@@ -58,14 +66,11 @@ def _frontier(evaluation: Evaluation) -> Figure:
     lines = _lines(evaluation)
     left, right = _cost_limits(evaluation)
     _axis_of_cost(axes, left, right)
-    heights = [float(hull.quality[-1]) for _, hull, _, _ in lines]
-    bottom, top = min(evaluation.model_quality.min(), *heights), max(evaluation.model_quality.max(), *heights)
-    margin = 0.05 * max(top - bottom, 0.02)
-    axes.set_ylim(bottom - margin, top + margin)
-    axes.set_ylabel("mean quality")
+    _axis_of_quality(axes, evaluation, [float(hull.quality[-1]) for _, hull, _, _ in lines])
     assert evaluation.cost_interval is not None
     axes.axvspan(*(1000 * cost for cost in evaluation.cost_interval), color="#f6f6f6", zorder=0, linewidth=0)
     drawn = [_draw_hull(axes, hull, style, left, right) for _, hull, _, style in lines]
+    drawn += [_draw_band_and_points(axes, scored, colour) for _, scored, colour in coloured(evaluation)]
     _draw_models(axes, evaluation, np.concatenate(drawn))
     _name_lines(axes, lines, right)
     return figure
@@ -78,9 +83,9 @@ def _lines(evaluation: Evaluation) -> list[tuple[str, Hull, float | None, dict[s
         for name in LANDMARKS
         if (scored := evaluation.references.get(name))
     ]
-    routers = list(enumerate(ranked(evaluation)))
-    for number, (name, scored) in reversed(routers):
-        style = {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE) % len(DASHES)]}
+    routers = list(enumerate(coloured(evaluation)))
+    for number, (name, scored, colour) in reversed(routers):
+        style = {"color": colour, "linestyle": DASHES[number // len(PALETTE) % len(DASHES)]}
         lines.append((name, scored.hull, scored.aiq.value, style | {"linewidth": 1.8, "zorder": 3}))
     return lines
 
@@ -110,6 +115,18 @@ def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
     _plain(axes)
 
 
+def _axis_of_quality(axes: Axes, evaluation: Evaluation, heights: list[float]) -> None:
+    """An axis that holds the single models, the tops of all hulls and their intervals."""
+    from matplotlib.ticker import MaxNLocator
+
+    bands = [scored.band for scored in evaluation.routers.values() if scored.band is not None]
+    reached = np.concatenate([evaluation.model_quality, heights, *(np.append(band.low, band.high) for band in bands)])
+    margin = 0.05 * max(np.ptp(reached), 0.02)
+    axes.set_ylim(reached.min() - margin, reached.max() + margin)
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.set_ylabel("mean quality")
+
+
 def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right: float) -> NDArray[np.float64]:
     """Draw a hull, flat to the right edge; return ``(Q, 2)`` spots on it, which labels should avoid."""
     first = max(float(hull.cost[0]) * 1000, left)
@@ -119,6 +136,21 @@ def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right
     quality = hull.at(np.maximum(cost / 1000, hull.cost[0]))
     axes.plot(cost, quality, **style)
     return np.column_stack([cost, quality])
+
+
+def _draw_band_and_points(axes: Axes, scored: Scored, colour: str) -> NDArray[np.float64]:
+    """The interval of a router's hull, faintly, and its deployed points; return the ``(Q, 2)`` points."""
+    if scored.band is not None:
+        axes.fill_between(scored.band.cost * 1000, scored.band.low, scored.band.high, color=colour, alpha=0.1,
+                          linewidth=0, zorder=1)  # fmt: skip
+    spots = []
+    for target, deployed in scored.deployed.items():
+        if deployed.cost.value is None or deployed.quality.value is None:
+            continue
+        spots.append((1000 * deployed.cost.value, deployed.quality.value))
+        axes.scatter(*spots[-1], s=22, marker=_MARKERS[target], color=colour, edgecolor="white", linewidth=0.7,
+                     zorder=5)  # fmt: skip
+    return np.array(spots).reshape(-1, 2)
 
 
 def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64]) -> None:
@@ -183,8 +215,7 @@ def _bars(evaluation: Evaluation) -> Figure:
     """Qualities as horizontal bars, the best on top: routers in colour, references dark, single models light."""
     from matplotlib.figure import Figure
 
-    colours = [PALETTE[number % len(PALETTE)] for number in range(len(evaluation.routers))]
-    routers = [(shorten(name), _peak(s), c) for (name, s), c in zip(ranked(evaluation), colours, strict=True)]
+    routers = [(shorten(name), _peak(scored), colour) for name, scored, colour in coloured(evaluation)]
     references = [(name, _peak(evaluation.references[name]), "#4d4d4d") for name in evaluation.references]
     names = short_names(evaluation.models)
     models = [(name, float(q), "#c9c9c9") for name, q in zip(names, evaluation.model_quality, strict=True)]

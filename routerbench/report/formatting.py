@@ -61,16 +61,31 @@ def percent(value: float | None) -> str:
     return f"{100 * value:.1f} %" if abs(value) < 0.0995 else f"{100 * value:.0f} %"
 
 
+def p_value(value: float) -> str:
+    """A p-value, with as many digits as mean something.
+
+    Example:
+        >>> p_value(0.002), p_value(0.0421), p_value(0.37), p_value(0.0004)
+        ('p = .002', 'p = .042', 'p = .37', 'p < .001')
+    """
+    if value < 0.001:
+        return "p < .001"
+    return "p = " + (f"{value:.3f}" if value < 0.1 else f"{value:.2f}").lstrip("0")
+
+
 def with_interval(figure: Figure, write: Callable[[float | None], str]) -> str:
-    """A figure, followed by its interval if it has one.
+    """A figure, followed by its interval if it has one; an infinite bound is never reached.
 
     Example:
         >>> with_interval(Figure(0.74, 0.73, 0.75), share), with_interval(Figure(0.74), share)
-        ('.740 (.730 to .750)', '.740')
+        ('.740 (.730, .750)', '.740')
+        >>> with_interval(Figure(0.74, 0.6, math.inf), percent)
+        '74 % (60 %, never)'
     """
     if figure.low is None or figure.high is None:
         return write(figure.value)
-    return f"{write(figure.value)} ({write(figure.low)} to {write(figure.high)})"
+    bounds = ("never" if math.isinf(bound) else write(bound) for bound in (figure.low, figure.high))
+    return f"{write(figure.value)} ({', '.join(bounds)})"
 
 
 def shorten(name: str, length: int = 28) -> str:

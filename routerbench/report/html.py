@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from routerbench.evaluation.results import Evaluation
 from routerbench.files import atomic_path
-from routerbench.report.interactive import benchmark_map, call_shares, frontier
-from routerbench.report.tables import Table, benchmark_rows, definitions, model_rows, result_rows, scope, title
+from routerbench.report.interactive.frontier import frontier
+from routerbench.report.interactive.reliability import reliability_diagram
+from routerbench.report.interactive.shares import call_shares
+from routerbench.report.interactive.style import below
+from routerbench.report.panels import benchmark_panels
+from routerbench.report.tables import (
+    DEPLOYED,
+    DIFFERENCES,
+    Table,
+    benchmark_rows,
+    definitions,
+    deployed_rows,
+    difference_rows,
+    model_rows,
+    other_rows,
+    result_rows,
+    scope,
+    title,
+)
 from routerbench.report.verdict import verdict
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_STYLE = """
-body { margin: 0; background: #fff; color: #222; font: 15px/1.55 system-ui, "Segoe UI", Roboto, Helvetica, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 32px 28px 64px; }
-h1 { font-size: 25px; margin: 0 0 16px; overflow-wrap: anywhere; }
-h2 { font-size: 18px; margin: 44px 0 8px; }
-.verdict { border-left: 3px solid #0072b2; padding: 2px 0 2px 18px; overflow-wrap: anywhere; }
-.verdict p { margin: 8px 0; max-width: 78ch; }
-.note, dl { color: #666; font-size: 13.5px; max-width: 95ch; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; margin: 12px 0; }
-th { font-weight: 600; border-bottom: 1.5px solid #555; white-space: nowrap; }
-th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: top; }
-td:first-child { overflow-wrap: anywhere; min-width: 14ch; }
-th.r, td.r { text-align: right; white-space: nowrap; }
-th.r:last-child, td.r:last-child { padding-right: 0; }
-tbody tr:hover { background: #f5f8fa; }
-tbody + tbody { border-top: 1px solid #aaa; color: #555; }
-dt { font-weight: 600; float: left; clear: left; margin-right: 8px; }
-dd { margin: 0 0 4px; }
-"""
-
 
 def write_html(evaluation: Evaluation, path: Path) -> None:
     """Write the verdict, interactive pictures and all tables as one self-contained page.
 
-    Names are escaped wherever they appear: a model may be called ``<script>``.
+    It reads on a phone and prints. Names are escaped wherever they appear: a model may be called ``<script>``.
 
     Args:
         evaluation: what was found.
@@ -54,6 +51,7 @@ def _page(evaluation: Evaluation) -> str:
     from plotly.offline import get_plotlyjs
 
     heading = escape(title(evaluation))
+    style, script = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     lines = "".join(f"<p>{escape(line)}</p>" for line in verdict(evaluation).split("\n"))
     terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in definitions(evaluation).items())
     return f"""<!DOCTYPE html>
@@ -62,64 +60,111 @@ def _page(evaluation: Evaluation) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{heading}</title>
-<style>{_STYLE}</style>
+<style>{style}</style>
 <script>{get_plotlyjs()}</script>
+<script>{script}</script>
 </head>
 <body><main>
 <h1>{heading}</h1>
 <div class="verdict">{lines}</div>
-{_pictures(evaluation)}
-<h2>Results</h2>
-{_table(result_rows(evaluation))}
-<p class="note">{escape(scope(evaluation))}</p>
+<noscript><p class="note">The pictures need JavaScript; the tables do not.</p></noscript>
+{_frontier(evaluation)}
+{_section("Deployed", _table(deployed_rows(evaluation), DEPLOYED))}
+{_section("Results", _table(result_rows(evaluation), scope(evaluation)))}
+{_section("Differences", _table(difference_rows(evaluation), DIFFERENCES))}
 {_benchmarks(evaluation)}
-<h2>Single models</h2>
-{_table(model_rows(evaluation))}
-<h2>Definitions</h2>
-<dl>{terms}</dl>
+{_shares(evaluation)}
+{_reliability(evaluation)}
+{_section("Other figures", _table(other_rows(evaluation)))}
+{_section("Single models", _table(model_rows(evaluation)))}
+{_section("Definitions", f"<dl>{terms}</dl>")}
 </main></body>
 </html>
 """
 
 
-def _pictures(evaluation: Evaluation) -> str:
-    """The pictures that need a cost."""
+def _frontier(evaluation: Evaluation) -> str:
     if evaluation.cost_interval is None:
         return ""
-    parts = [
-        "<h2>Quality over cost</h2>",
-        _picture(frontier(evaluation), "frontier"),
-        '<p class="note">Thick: the hull, which mixing points of the curve can reach. Thin: the curve over lambda as it'
-        " was measured. A click on a name hides its lines. Shaded: the cost interval of the AIQ.</p>",
-    ]
-    if any(scored.sweep is not None for scored in evaluation.routers.values()):
-        parts += ["<h2>Who answers</h2>", _picture(call_shares(evaluation), "shares")]
-        parts.append('<p class="note">Share of the prompts that go to each model, along the willingness to pay.</p>')
-    return "\n".join(parts)
+    routers = evaluation.routers.values()
+    text = "Thick: the hull, which mixing points of the curve can reach. "
+    if any(scored.band is not None for scored in routers):
+        text += "Shaded in its colour: the hull's 95 % interval at each cost. "
+    text += "Thin: the curve over lambda as it was measured, one for each seed. "
+    targets = {target for scored in routers for target in scored.deployed}
+    marks = {"budget": "Diamond: deployed within the budget", "keep": "Square: deployed to keep quality"}
+    for target in sorted(targets):
+        text += f"{marks[target]}, lambda chosen on validation. "
+    text += "Grey: the cost interval of the AIQ. A click on a name hides what belongs to it."
+    return _section("Quality over cost", _picture(frontier(evaluation), "frontier"), _note(text))
 
 
 def _benchmarks(evaluation: Evaluation) -> str:
-    parts = ["<h2>Benchmarks</h2>"]
-    if evaluation.cost_interval is not None and evaluation.routers:
-        parts.append(_picture(benchmark_map(evaluation), "benchmarks"))
-        parts.append('<p class="note">AIQ on the prompts of each benchmark alone; the colour is its difference to'
-                     " zero_router: blue above, red below.</p>")  # fmt: skip
-    return "\n".join([*parts, _table(benchmark_rows(evaluation))])
+    figure = "Peak quality" if evaluation.cost_interval is None else "AIQ"
+    text = f"{figure} on the prompts of each benchmark alone, the largest first; each panel has its own scale."
+    if evaluation.num_resamples:
+        text += " Lines: 95 % intervals."
+    text += " The upright line is zero_router."
+    table = f"<details><summary>The same as a table</summary>{_table(benchmark_rows(evaluation))}</details>"
+    return _section("Benchmarks", benchmark_panels(evaluation), _note(text), table)
+
+
+def _shares(evaluation: Evaluation) -> str:
+    if evaluation.cost_interval is None or not any(scored.sweeps for scored in evaluation.routers.values()):
+        return ""
+    text = "Share of the prompts that go to each model, along the willingness to pay."
+    return _section("Who answers", _picture(call_shares(evaluation), "shares"), _note(text))
+
+
+def _reliability(evaluation: Evaluation) -> str:
+    if not any(scored.calibration for scored in evaluation.routers.values()):
+        return ""
+    text = (
+        "Measured against predicted quality of all prompts and models, in bins; the area of a point is its number of"
+        " cells. A point below the dashed line promised too much. ECE: mean distance from that line."
+    )
+    return _section(
+        "May predictions be believed?", _picture(reliability_diagram(evaluation), "reliability"), _note(text)
+    )
+
+
+def _section(heading: str, *parts: str) -> str:
+    """A heading and what follows; nothing where nothing follows."""
+    return "\n".join([f"<h2>{heading}</h2>", *parts]) if any(parts) else ""
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
 
 
 def _picture(figure: go.Figure, name: str) -> str:
-    # plotly's bar of buttons has one that uploads the chart: a company's numbers stay in the company.
-    private = {"showSendToCloud": False, "plotlyServerURL": ""}
-    config = private | {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-    return figure.to_html(config=config, include_plotlyjs=False, full_html=False, div_id=name)
+    # Inside a script no name may end it: JSON knows "<" as \u003c too.
+    parts = (part.replace("<", r"\u003c") for part in (str(figure.to_json()), json.dumps(below(figure))))
+    return f'<div class="plot" id="{name}"></div>\n<script>draw("{name}", {", ".join(parts)});</script>'
 
 
-def _table(table: Table) -> str:
-    def row(cells: tuple[str, ...], tag: str) -> str:
-        pairs = zip(cells, table.align, strict=True)
-        return "<tr>" + "".join(f'<{tag} class="{side}">{escape(cell)}</{tag}>' for cell, side in pairs) + "</tr>"
-
-    bodies = "".join(
-        f"<tbody>{''.join(row(cells, 'td') for cells in group)}</tbody>" for group in table.groups if group
+def _table(table: Table | None, note: str = "") -> str:
+    """A table in a box that it may be wider than, and a note below; nothing if there is no table."""
+    if table is None:
+        return ""
+    header = "".join(
+        f'<th class="{side}">{escape(cell)}</th>' for cell, side in zip(table.header, table.align, strict=True)
     )
-    return f'<div class="wide"><table><thead>{row(table.header, "th")}</thead>{bodies}</table></div>'
+    bodies = "".join(
+        f"<tbody>{''.join(_row(row, table.align) for row in group)}</tbody>" for group in table.groups if group
+    )
+    box = f'<div class="wide"><table><thead><tr>{header}</tr></thead>{bodies}</table></div>'
+    return box + (_note(note) if note else "")
+
+
+def _row(cells: tuple[str, ...], align: str) -> str:
+    """Cells; the interval and the p-value behind a figure stand below it."""
+    texts = [_figure(cell) if side == "r" else escape(cell) for cell, side in zip(cells, align, strict=True)]
+    return (
+        "<tr>" + "".join(f'<td class="{side}">{text}</td>' for text, side in zip(texts, align, strict=True)) + "</tr>"
+    )
+
+
+def _figure(cell: str) -> str:
+    value, opening, rest = escape(cell).partition(" (")
+    return f"{value} <small>({rest.replace(') ', ')<br>')}</small>" if opening else value

@@ -5,17 +5,28 @@ import math
 from pathlib import Path
 from typing import Any
 
-from routerbench.evaluation.results import Evaluation, Figure, Scored
+from routerbench.evaluation.results import Deployed, Evaluation, Figure, Interval, Scored
 from routerbench.files import atomic_path
 
-ROUTER_FIGURES = ("aiq", "aiq_macro", "aiq_original_code", "delta_aiq_zero", "peak_quality", "peak_cost", "qnc")
+ROUTER_FIGURES = (
+    "aiq",
+    "area",
+    "aiq_macro",
+    "aiq_original_code",
+    "delta_aiq_zero",
+    "peak_quality",
+    "peak_cost",
+    "qnc",
+    "gain",
+)
 
 
 def write_metrics(evaluation: Evaluation, path: Path) -> None:
     """Write an evaluation as strict JSON.
 
-    A figure is an object ``{"value", "low", "high"}``; what does not exist is null, never NaN. A cost is in USD per
-    prompt, ``qnc`` a share of the cost of best_single. Means of single models are plain numbers.
+    A figure is an object ``{"value", "low", "high"}``; what does not exist is null, never NaN, and so is the upper
+    bound of a cost that may never be reached. A cost is in USD per prompt, ``qnc`` a share of the cost of best_single.
+    Means of single models are plain numbers.
 
     Args:
         evaluation: what was found.
@@ -33,6 +44,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, Any]:
         "source": evaluation.source,
         "num_scored": sum(evaluation.benchmark_counts.values()),
         "num_left_out": evaluation.num_left_out,
+        "num_resamples": evaluation.num_resamples,
         "models": {
             name: {"quality": _number(quality), "cost": _number(cost) if has_cost else None}
             for name, quality, cost in means
@@ -56,8 +68,35 @@ def _reference(scored: Scored) -> dict[str, Any]:
 
 
 def _router(scored: Scored) -> dict[str, Any]:
-    figures = {name: _figure(getattr(scored, name)) for name in ROUTER_FIGURES}
-    return {**figures, "per_benchmark": _per_benchmark(scored)}
+    return {
+        **{name: _figure(getattr(scored, name)) for name in ROUTER_FIGURES},
+        "seed_aiq": list(scored.seed_aiq),
+        "differences": {
+            other: {
+                "value": _number(found.value),
+                "prompts": _bounds(found.prompts),
+                "benchmarks": _bounds(found.benchmarks),
+            }
+            for other, found in scored.differences.items()
+        },
+        "deployed": {target: _deployed(point) for target, point in scored.deployed.items()},
+        "calibration": scored.calibration and {"ece": scored.calibration.ece, "brier": scored.calibration.brier},
+        "per_benchmark": _per_benchmark(scored),
+    }
+
+
+def _bounds(interval: Interval | None) -> dict[str, float | None] | None:
+    return None if interval is None else {name: _number(value) for name, value in interval._asdict().items()}
+
+
+def _deployed(point: Deployed) -> dict[str, Any]:
+    return {
+        "willingness_to_pay": [_number(value) for value in point.willingness_to_pay],
+        "dearer_share": list(point.dearer_share),
+        "validation_cost": point.validation_cost,
+        "validation_quality": point.validation_quality,
+        **{name: _figure(getattr(point, name)) for name in ("cost", "quality", "cost_share", "quality_share", "gain")},
+    }
 
 
 def _per_benchmark(scored: Scored) -> dict[str, dict[str, Any]]:

@@ -1,16 +1,18 @@
 """Tables that people read: Markdown for a terminal or a repository, and the rows that the HTML report shows too."""
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from routerbench.evaluation.results import Evaluation, Scored
+from routerbench.evaluation.results import Difference, Evaluation, Figure, Interval, Scored
 from routerbench.files import atomic_path
 from routerbench.report.formatting import (
     LANDMARKS,
     difference,
     merit,
+    p_value,
     per_thousand,
     percent,
     ranked,
@@ -21,14 +23,28 @@ from routerbench.report.verdict import verdict
 
 DEFINITIONS = {
     "AIQ": "mean height of a router's cost-quality hull on the cost interval (RouterBench paper, arXiv 2403.12031).",
-    "ΔAIQ zero": "AIQ minus that of zero_router, which mixes single models at random and reads no prompt.",
-    "AIQ macro": "unweighted mean of the AIQ of each benchmark.",
-    "peak quality": "highest mean quality of the hull, in [0, 1]; the cost beside it is where the hull gets there.",
+    "as routed": "the same of the curve over lambda as it is, without a hull over points that were picked on test.",
+    "peak quality": "highest mean quality of the hull, in [0, 1].",
     "QNC": "quality-neutral cost: what the quality of the best single model costs, as a share of that model's cost.",
+    "gain": "height of the hull at the best single model's cost, minus that model's quality.",
+    "AIQ macro": "unweighted mean of the AIQ of each benchmark.",
+    "AIQ original code": "the area as RouterBench's code normalises it; it depends on who is compared.",
+    "zero_router": "mixes single models at random and reads no prompt.",
+    "benchmark_oracle": "sends all prompts of a benchmark where they did best on train: knowing the benchmark alone.",
     "USD/1k": "US dollars per 1,000 prompts, as measured.",
+    "(low, high)": "95 % bootstrap interval over the test prompts, and over seeds where there are several.",
     "sees": "what a row was allowed to see when it chose a model.",
 }
-_COST_TERMS = ("AIQ", "ΔAIQ zero", "AIQ macro", "QNC", "USD/1k")
+_COST_TERMS = ("AIQ", "as routed", "QNC", "gain", "AIQ macro", "AIQ original code", "USD/1k")
+DIFFERENCES = (
+    "How much higher the AIQ of a router is than that of the others on the same prompts, or the quality where there is "
+    "no AIQ. Resampled prompts ask whether that holds for other prompts of these benchmarks, resampled benchmarks "
+    "whether it holds for other benchmarks."
+)
+DEPLOYED = (
+    "One lambda, chosen on validation and realised on test: what a service would have got. The last column is the "
+    "quality above that of zero_router at the same cost."
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,9 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
         "\n".join(f"- {escape(line)}" for line in lines),
         results_table(evaluation),
         escape(scope(evaluation)),
+        *_section("## Differences", DIFFERENCES, difference_rows(evaluation)),
+        *_section("## Deployed", DEPLOYED, deployed_rows(evaluation)),
+        *_section("## Other figures", "", other_rows(evaluation)),
         "## Benchmarks",
         f"{'AIQ' if evaluation.cost_interval else 'Peak quality'} on the prompts of each benchmark alone.",
         markdown(benchmark_rows(evaluation)),
@@ -93,8 +112,65 @@ def result_rows(evaluation: Evaluation) -> Table:
     )
     if evaluation.cost_interval is None:
         return Table(("router", "peak quality", "sees"), "lrl", groups)
-    figures = ("AIQ", "ΔAIQ zero", "AIQ macro", "peak quality", "at USD/1k", "QNC")
-    return Table(("router", *figures, "sees"), "lrrrrrrl", groups)
+    return Table(("router", "AIQ", "as routed", "peak quality", "QNC", "gain", "sees"), "lrrrrrl", groups)
+
+
+def difference_rows(evaluation: Evaluation) -> Table | None:
+    """How much better each router is than the others, over resampled prompts and over resampled benchmarks."""
+    others = list(dict.fromkeys(other for _, scored in ranked(evaluation) for other in scored.differences))
+    if not others:
+        return None
+
+    def cells(scored: Scored, unit: str) -> tuple[str, ...]:
+        found = [scored.differences.get(other) for other in others]
+        return tuple("" if one is None else _difference(one, getattr(one, unit)) for one in found)
+
+    groups = [
+        tuple((name, "prompts", *cells(scored, "prompts")) for name, scored in ranked(evaluation)),
+    ]
+    if any(one.benchmarks for _, scored in ranked(evaluation) for one in scored.differences.values()):
+        groups.append(tuple((name, "benchmarks", *cells(scored, "benchmarks")) for name, scored in ranked(evaluation)))
+    return Table(("router", "resampled", *others), "ll" + "r" * len(others), tuple(groups))
+
+
+def deployed_rows(evaluation: Evaluation) -> Table | None:
+    """What every router came to on test with one lambda that was chosen on validation."""
+    targets = {"budget": _budget(evaluation), "keep": _keep(evaluation)}
+    rows = [
+        (
+            name,
+            targets[target],
+            _lambdas(point.willingness_to_pay),
+            with_interval(point.cost, per_thousand),
+            with_interval(point.quality, share),
+            with_interval(point.cost_share, percent),
+            with_interval(point.quality_share, percent),
+            with_interval(point.gain, difference),
+        )
+        for name, scored in [*ranked(evaluation), *evaluation.references.items()]
+        for target, point in scored.deployed.items()
+    ]
+    if not rows:
+        return None
+    header = ("router", "asked for", "lambda", "USD/1k", "quality", "of best single's cost", "of its quality")
+    return Table((*header, "to zero_router"), "llrrrrrr", (tuple(rows),))
+
+
+def other_rows(evaluation: Evaluation) -> Table | None:
+    """Figures for the comparison with other papers."""
+    if evaluation.cost_interval is None:
+        return None
+    rows = tuple(
+        (
+            name,
+            with_interval(scored.aiq_macro, share),
+            with_interval(scored.aiq_original_code, share),
+            with_interval(scored.peak_cost, per_thousand),
+            " ".join(map(share, scored.seed_aiq)) if len(scored.seed_aiq) > 1 else "",
+        )
+        for name, scored in [*ranked(evaluation), *evaluation.references.items()]
+    )
+    return Table(("router", "AIQ macro", "AIQ original code", "peak at USD/1k", "AIQ of each seed"), "lrrrr", (rows,))
 
 
 def benchmark_rows(evaluation: Evaluation) -> Table:
@@ -105,7 +181,7 @@ def benchmark_rows(evaluation: Evaluation) -> Table:
     rows = []
     for benchmark, count in by_count(evaluation):
         figures = [scored.per_benchmark.get(benchmark, {}).get(figure) for _, scored in columns]
-        cells = ("-" if found is None else share(found.value) for found in figures)
+        cells = ("-" if found is None else with_interval(found, share) for found in figures)
         rows.append((benchmark, f"{count:,}", *cells))
     return Table(
         ("benchmark", "prompts", *(name for name, _ in columns)), "l" + "r" * (1 + len(columns)), (tuple(rows),)
@@ -186,11 +262,10 @@ def _cells(evaluation: Evaluation, scored: Scored) -> tuple[str, ...]:
         return (peak,)
     return (
         with_interval(scored.aiq, share),
-        with_interval(scored.delta_aiq_zero, difference),
-        with_interval(scored.aiq_macro, share),
+        with_interval(scored.area, share),
         peak,
-        per_thousand(scored.peak_cost.value),
         _qnc(evaluation, scored),
+        with_interval(scored.gain, difference),
     )
 
 
@@ -200,6 +275,28 @@ def _qnc(evaluation: Evaluation, scored: Scored) -> str:
     goal, peak = evaluation.model_quality[evaluation.models.index(evaluation.best_single)], scored.peak_quality.value
     # Of a free model no share of the cost exists, though its quality may well be reached.
     return "-" if peak is not None and peak >= goal else "never"
+
+
+def _difference(found: Difference, interval: Interval | None) -> str:
+    if interval is None:
+        return difference(found.value)
+    return f"{with_interval(Figure(found.value, *interval[:2]), difference)} {p_value(interval.p_value)}"
+
+
+def _budget(evaluation: Evaluation) -> str:
+    return f"at most {per_thousand(evaluation.targets.budget)} USD/1k"
+
+
+def _keep(evaluation: Evaluation) -> str:
+    return f"{percent(evaluation.targets.keep)} of best single's quality"
+
+
+def _lambdas(lambdas: tuple[float, ...]) -> str:
+    return " ".join("infinite" if math.isinf(lambda_) else f"{lambda_:.3g}" for lambda_ in lambdas)
+
+
+def _section(heading: str, note: str, table: Table | None) -> list[str]:
+    return [] if table is None else [part for part in (heading, note, markdown(table)) if part]
 
 
 def _width(text: str) -> int:

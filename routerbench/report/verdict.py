@@ -1,81 +1,110 @@
 """What an evaluation says, in plain words: the first lines of every report."""
 
+import math
 from collections.abc import Callable
 
-from routerbench.evaluation.results import Evaluation, Figure, Scored
-from routerbench.report.formatting import difference, percent, ranked, share
+from routerbench.evaluation.results import Difference, Evaluation, Figure, Interval, Scored
+from routerbench.report.formatting import difference, p_value, percent, ranked, share
+
+SIGNIFICANT = 0.05
+_NAMES = {"benchmark_oracle": "knowing the benchmark alone"}
+# With fewer, resampled benchmarks say next to nothing.
+_MIN_BENCHMARKS = 5
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """Say of each router, best first, whether it is worth having.
+    """Say of each router, best first, whether it is worth having, and how sure that is.
 
     Args:
         evaluation: what was found.
 
     Returns:
-        One line of one or two sentences per router, and a closing line on how far to trust them.
+        One line of a few sentences per router, and a closing line on how far to trust them.
     """
     if not evaluation.routers:
         return "No router was evaluated: these are the references alone."
-    speak = _with_cost if _has_aiq(evaluation) else _without_cost
     best_single = f"the best single model ({evaluation.best_single}, {share(_best_single(evaluation)[0])})"
     lines = []
     for name, scored in ranked(evaluation):
-        lines.append(f"{name}: {speak(evaluation, scored, best_single)}")
+        sentences = [*_savings(evaluation, scored, best_single), _standing(evaluation, scored), _elsewhere(scored)]
+        lines.append(f"{_titled(name, scored)}: {' '.join(filter(None, [*sentences, _deployed(evaluation, scored)]))}")
         best_single = "the best single model"  # named once is enough
     return "\n".join([*lines, *_trust(evaluation)])
 
 
-def _with_cost(evaluation: Evaluation, scored: Scored, best_single: str) -> str:
-    quality, cost = _best_single(evaluation)
-    return (
-        f"AIQ {share(scored.aiq.value)}{_standing(evaluation, scored)}. {_savings(scored, quality, cost, best_single)}"
-    )
+def _titled(name: str, scored: Scored) -> str:
+    return f"{name} (mean of {len(scored.sweeps)} seeds)" if len(scored.sweeps) > 1 else name
+
+
+def _savings(evaluation: Evaluation, scored: Scored, best_single: str) -> list[str]:
+    """What the router saves at the quality of the best single model, and gains at its cost."""
+    if not _has_aiq(evaluation):
+        return []
+    quality, _ = _best_single(evaluation)
+    peak, needed = scored.peak_quality.value, scored.qnc.value
+    gain = f"{difference(scored.gain.value)}{_interval(scored.gain, difference)} in quality"
+    if needed is None:
+        if peak is not None and peak >= quality:
+            return [f"reaches the quality of {best_single}, which costs nothing, so there is nothing to save."]
+        most = f"never reaches the quality of {best_single}: {share(peak)} is the most it gets at any price;"
+        return [f"{most} {gain} at the same cost."]
+    if needed > 1:
+        return [f"takes {percent(needed - 1)} more than {best_single} for its quality; {gain} at its cost."]
+    saved = f"saves {percent(1 - needed)}{_saving_interval(scored.qnc)}"
+    return [f"{saved} at the quality of {best_single}; {gain} at its cost."]
 
 
 def _standing(evaluation: Evaluation, scored: Scored) -> str:
-    """Where the AIQ stands between zero_router and benchmark_oracle."""
-    aiq, delta = scored.aiq.value, scored.delta_aiq_zero
-    if aiq is None or delta.value is None:
+    """Which of the others the router can be told from."""
+    figure = scored.aiq if _has_aiq(evaluation) else scored.peak_quality
+    word = "AIQ" if _has_aiq(evaluation) else "Quality"
+    groups: dict[str, list[str]] = {"above": [], "not distinguishable from": [], "below": []}
+    for other, found in scored.differences.items():
+        groups[_relation(found)].append(f"{_NAMES.get(other, other)} ({_measured(found)})")
+    parts = [f"{relation} {_listed(names)}" for relation, names in groups.items() if names]
+    standing = f": {'; '.join(parts)}" if parts else ""
+    return f"{word} {share(figure.value)}{_interval(figure, share)}{standing}."
+
+
+def _relation(found: Difference) -> str:
+    is_level = share(abs(found.value)) == ".000" if found.prompts is None else found.prompts.p_value >= SIGNIFICANT
+    return "not distinguishable from" if is_level else "above" if found.value > 0 else "below"
+
+
+def _measured(found: Difference) -> str:
+    if found.prompts is None:
+        return difference(found.value)
+    return f"{difference(found.value)}, {p_value(found.prompts.p_value)}"
+
+
+def _elsewhere(scored: Scored) -> str:
+    """Whether what was distinguishable on these benchmarks would be on others."""
+    if not len(scored.per_benchmark) > 1:
         return ""
-    words = share(abs(delta.value))
-    if words == ".000":
-        against_zero = "level with zero_router, which needs no router at all"
-    elif delta.value > 0:
-        against_zero = f"above zero_router by {words}"
-    else:
-        against_zero = f"worse than zero_router, which needs no router at all, by {words}"
-    oracle = evaluation.references.get("benchmark_oracle")
-    if oracle is None or oracle.aiq.value is None:
-        return f", {against_zero}{_interval(delta, difference)}"
-    return f", {against_zero}{_interval(delta, difference)} and {_compare(aiq - oracle.aiq.value, 'benchmark_oracle')}"
+    if len(scored.per_benchmark) < _MIN_BENCHMARKS:
+        return f"{len(scored.per_benchmark)} benchmarks are too few to say how this would be on others."
+
+    def is_lost(clusters: Interval | None, prompts: Interval | None) -> bool:
+        return bool(clusters and prompts and prompts.p_value < SIGNIFICANT <= clusters.p_value)
+
+    lost = [
+        f"{_NAMES.get(other, other)} ({p_value(found.benchmarks.p_value)})"
+        for other, found in scored.differences.items()
+        if found.benchmarks and is_lost(found.benchmarks, found.prompts)
+    ]
+    return f"With other benchmarks it might not differ from {_listed(lost)}." if lost else ""
 
 
-def _savings(scored: Scored, quality: float, cost: float, best_single: str) -> str:
-    """What the router saves at the quality of the best single model, and gains at its cost."""
-    peak, saving = scored.peak_quality.value, scored.qnc.value
-    if saving is None and peak is not None and peak >= quality:
-        return f"It reaches the quality of {best_single}, which costs nothing, so there is nothing to save."
-    if saving is None:
-        return f"It never reaches the quality of {best_single}: {share(peak)} is the most it gets at any price."
-    # The hull starts at the cheapest model, at or left of the best one but for rounding.
-    reached = float(scored.hull.at(max(cost, float(scored.hull.cost[0]))))
+def _deployed(evaluation: Evaluation, scored: Scored) -> str:
+    """What the router did with a lambda chosen on validation to keep so much quality."""
+    point = scored.deployed.get("keep")
+    if point is None or evaluation.targets.keep is None:
+        return ""
     return (
-        f"It matches {best_single} {'only ' if saving > 1 else ''}at {percent(saving)} of its cost"
-        f"{_interval(scored.qnc, percent)}; at the cost of the best single model its hull reaches {share(reached)}."
+        f"Deployed to keep {percent(evaluation.targets.keep)} of the best single model's quality, it kept "
+        f"{_exact_percent(point.quality_share.value)}{_interval(point.quality_share, _exact_percent)} at "
+        f"{percent(point.cost_share.value)}{_interval(point.cost_share, percent)} of its cost."
     )
-
-
-def _without_cost(evaluation: Evaluation, scored: Scored, best_single: str) -> str:
-    quality, _ = _best_single(evaluation)
-    peak = scored.peak_quality.value
-    if peak is None:
-        return "its quality is not known."
-    parts = [_compare(peak - quality, best_single)]
-    oracle = evaluation.references.get("benchmark_oracle")
-    if oracle is not None and oracle.peak_quality.value is not None:
-        parts.append(_compare(peak - oracle.peak_quality.value, "benchmark_oracle"))
-    return f"quality {share(peak)}, {' and '.join(parts)}."
 
 
 def _trust(evaluation: Evaluation) -> list[str]:
@@ -85,9 +114,13 @@ def _trust(evaluation: Evaluation) -> list[str]:
         lines.append("This table has no cost: quality only.")
     elif not _has_aiq(evaluation):
         lines.append("All models cost the same, so there is nothing to save and no AIQ: quality only.")
-    name = "delta_aiq_zero" if _has_aiq(evaluation) else "peak_quality"
-    if any(getattr(scored, name).low is None for scored in evaluation.routers.values()):
-        lines.append("These differences have no confidence interval yet: small ones may be noise.")
+    if not evaluation.num_resamples:
+        lines.append("These differences have no confidence interval: small ones may be noise.")
+    else:
+        lines.append(
+            f"Ranges are 95 % bootstrap intervals ({evaluation.num_resamples:,} resamples of the test prompts); "
+            f"differences are paired, and not distinguishable where p is {SIGNIFICANT} or more."
+        )
     return lines
 
 
@@ -102,14 +135,24 @@ def _best_single(evaluation: Evaluation) -> tuple[float, float]:
     return float(evaluation.model_quality[number]), float(evaluation.model_cost[number])
 
 
-def _compare(gap: float, other: str) -> str:
-    words = share(abs(gap))
-    if words == ".000":
-        return f"level with {other}"
-    return f"{'above' if gap > 0 else 'below'} {other} by {words}"
+def _saving_interval(qnc: Figure) -> str:
+    """The interval of what is saved, which is one minus what is spent."""
+    if qnc.low is None or qnc.high is None:
+        return ""
+    if math.isinf(qnc.high):
+        return f" (at best {percent(1 - qnc.low)}; at worst it never gets there)"
+    return f" ({percent(1 - qnc.high)} to {percent(1 - qnc.low)})"
+
+
+def _exact_percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _interval(figure: Figure, write: Callable[[float | None], str]) -> str:
     if figure.low is None or figure.high is None:
         return ""
-    return f" (95 % interval {write(figure.low)} to {write(figure.high)})"
+    return f" ({write(figure.low)} to {write(figure.high)})"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

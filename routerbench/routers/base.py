@@ -14,16 +14,23 @@ class Prediction(NamedTuple):
     """Predicted outcomes of N prompts on M models. One prediction serves every willingness to pay.
 
     Attributes:
-        quality: ``(N, M)`` predicted quality in [0, 1].
+        quality: ``(N, M)`` predicted mean quality in [0, 1]; on the scale "ranking" any finite numbers.
         cost: ``(N, M)`` predicted mean cost in USD per prompt, at least 0; all NaN if no cost was ever seen.
-        quality_std: ``(N, M)`` standard deviation of the quality, in units of quality, or None.
-        scale: "quality" if ``quality`` may be weighed against a cost, "ranking" if only its order means something.
+        quality_std: ``(N, M)`` standard error of ``quality``, in its units, or None if the router knows none: how far
+            the predicted mean may be off, not how far single answers scatter around it.
+        scale: "quality" if ``quality`` may be weighed against a cost, "ranking" if only the order of the prompts within
+            a model, or of the models within a prompt, means something: it is calibrated before lambda touches it.
     """
 
     quality: NDArray[np.float64]
     cost: NDArray[np.float64]
     quality_std: NDArray[np.float64] | None = None
     scale: Literal["quality", "ranking"] = "quality"
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Prediction":
+        """The prediction of some prompts, by mask or index."""
+        std = None if self.quality_std is None else self.quality_std[rows]
+        return self._replace(quality=self.quality[rows], cost=self.cost[rows], quality_std=std)
 
 
 Score = Callable[[Prediction, OutcomeTable], float]

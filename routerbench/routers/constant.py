@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
+from routerbench.routers.onboarding import Onboarding, shrunk_mean
 
 
-class ConstantRouter(ClosedFormRouter):
+class ConstantRouter(ClosedFormRouter, Onboarding):
     """Predicts each model's mean quality and cost on train, for every prompt.
 
     Swept over lambda it calls one single model after the other, as RouterBench's Zero router does without its mixing
@@ -18,6 +19,13 @@ class ConstantRouter(ClosedFormRouter):
         """Take the means of what was observed; there is nothing to choose."""
         self.quality = np.nanmean(train.table.quality, axis=0)
         self.cost = np.nanmean(train.table.cost, axis=0) if train.table.has_cost else np.full(self.num_models, np.nan)
+
+    def _append_model(
+        self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
+    ) -> None:
+        """Append the means of one more model, that of quality shrunk to the others'."""
+        self.quality = np.append(self.quality, shrunk_mean(quality, self.quality))
+        self.cost = np.append(self.cost, cost.mean())
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """The same row for each of the N embeddings."""

@@ -1,6 +1,7 @@
 """Nearest neighbours: the baseline that tuned well is hard to beat (arXiv 2505.12601)."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +9,46 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
+from routerbench.routers.onboarding import Onboarding, shrunk_mean
 
 CHUNK = 1024  # queries whose neighbours' outcomes, (queries, K, M), are in memory at once
+PRIOR_NEIGHBORS = 20  # how many neighbours the overall mean of an added model counts for
+_ROUNDING = 1e-6  # by which two ways to multiply the same vectors may differ
 
 
-class KNNRouter(ClosedFormRouter):
+class Added(NamedTuple):
+    """Models that joined after the fit, and the S prompts they were scored on, one after the other.
+
+    Attributes:
+        embeddings: ``(S, D)`` unit vectors.
+        quality: ``(S,)`` in [0, 1].
+        cost: ``(S,)`` in USD per prompt.
+        model: ``(S,)`` which of the A added models was scored.
+        mean_quality: ``(A,)`` quality to expect of each model without a look at the prompt.
+    """
+
+    embeddings: NDArray[np.float32]
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    model: NDArray[np.int64]
+    mean_quality: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, embedding_dim: int) -> "Added":
+        """No model has joined yet."""
+        empty = np.empty(0)
+        return cls(np.empty((0, embedding_dim), np.float32), empty, empty, np.empty(0, np.int64), empty)
+
+
+class KNNRouter(ClosedFormRouter, Onboarding):
     """Predicts the mean quality and cost of the most similar train prompts, as RouterBench's kNN router does.
 
     One exact FAISS search finds the neighbours of every query, by cosine similarity; it serves every number of
     neighbours that is tried and every lambda. Which number and which weighting to use is chosen on validation.
+
+    A model that is added later is known on a few prompts only. Its outcome is the mean over those of them that are as
+    near as the neighbours that predict the other models, and over its overall mean, which counts as 20 neighbours: with
+    few scored prompts nearby the overall mean decides, with many the neighbourhood. The other models stay as they are.
 
     Args:
         embedding_dim: D, the size of an embedding.
@@ -40,6 +72,7 @@ class KNNRouter(ClosedFormRouter):
         """Keep the train prompts and choose the number of neighbours and their weighting on ``val``."""
         self._remember(_normalized(train.embeddings), train.table.quality, train.table.cost)
         candidates = sorted({min(k, len(self.embeddings)) for k in self.num_neighbors})
+        self.added = Added.none(self.embedding_dim)
         similarity, neighbors = self.search(val.embeddings, candidates[-1])
         scores = {
             (weighting, k): score(prediction, val.table)
@@ -76,13 +109,50 @@ class KNNRouter(ClosedFormRouter):
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """Mean outcomes of the chosen number of neighbours of ``(N, D)`` embeddings."""
         similarity, neighbors = self.search(embeddings, self.chosen_neighbors)
-        return next(self._outcomes(similarity, neighbors, [self.chosen_neighbors], self.chosen_weighting))
+        known = next(self._outcomes(similarity, neighbors, [self.chosen_neighbors], self.chosen_weighting))
+        if not len(self.added.mean_quality):
+            return known
+        quality, cost = self._added_outcomes(_normalized(embeddings), similarity[:, -1:])
+        return Prediction(np.hstack([known.quality, quality]), np.hstack([known.cost, cost]))
+
+    def _append_model(
+        self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
+    ) -> None:
+        """Remember the prompts that one more model was scored on."""
+        added = self.added
+        mean_quality = shrunk_mean(quality, np.append(np.nanmean(self.quality, axis=0), added.mean_quality))
+        self.added = Added(
+            np.concatenate([added.embeddings, _normalized(embeddings)]),
+            np.append(added.quality, quality),
+            np.append(added.cost, cost),
+            np.append(added.model, np.full(len(quality), len(added.mean_quality))),
+            np.append(added.mean_quality, mean_quality),
+        )
+
+    def _added_outcomes(
+        self, queries: NDArray[np.float32], radius: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``(N, A)`` quality and cost of the added models, near ``(N, D)`` unit vectors.
+
+        Args:
+            queries: N unit vectors.
+            radius: ``(N, 1)`` cosine similarity of the last neighbour of each query.
+        """
+        added = self.added
+        is_model = (added.model[:, None] == np.arange(len(added.mean_quality))).astype(np.float64)
+        mean_cost = added.cost @ is_model / is_model.sum(axis=0)
+        similarity = queries @ added.embeddings.T
+        weights = _weights(similarity, self.chosen_weighting) * (similarity >= radius - _ROUNDING)
+        total = weights @ is_model + PRIOR_NEIGHBORS
+        quality = (weights @ (is_model * added.quality[:, None]) + PRIOR_NEIGHBORS * added.mean_quality) / total
+        cost = (weights @ (is_model * added.cost[:, None]) + PRIOR_NEIGHBORS * mean_cost) / total
+        return quality, cost
 
     def _outcomes(
         self, similarity: NDArray[np.float32], neighbors: NDArray[np.int64], candidates: list[int], weighting: str
     ) -> Iterator[Prediction]:
         """The prediction for each candidate K: the cumulative means over the neighbours give all of them at once."""
-        weights = np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
+        weights = _weights(similarity, weighting)
         quality, cost = (
             np.concatenate(
                 [
@@ -103,6 +173,7 @@ class KNNRouter(ClosedFormRouter):
             "cost": self.cost,
             "chosen_neighbors": np.array(self.chosen_neighbors),
             "chosen_weighting": np.array(self.weighting.index(self.chosen_weighting)),
+            **{f"added_{name}": array for name, array in self.added._asdict().items()},
         }
 
     def load_arrays(self, arrays: dict[str, NDArray]) -> None:
@@ -110,12 +181,18 @@ class KNNRouter(ClosedFormRouter):
         self._remember(arrays["embeddings"], arrays["quality"], arrays["cost"])
         self.chosen_neighbors = int(arrays["chosen_neighbors"])
         self.chosen_weighting = self.weighting[int(arrays["chosen_weighting"])]
+        self.added = Added(*(arrays[f"added_{name}"] for name in Added._fields))
 
 
 def _normalized(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors: with both sides normalised an inner product is a cosine."""
     embeddings = np.ascontiguousarray(embeddings, np.float32)
     return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+
+
+def _weights(similarity: NDArray[np.float32], weighting: str) -> NDArray[np.float32]:
+    """What a neighbour counts for."""
+    return np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
 
 
 def _cumulative_means(

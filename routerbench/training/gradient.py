@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from routerbench.data.outcomes import Examples
@@ -52,34 +53,32 @@ class Gradient:
         """Refuse wrong options before any work starts."""
         if self.monitor not in MONITORS:
             raise InputError(f"training.monitor must be one of {', '.join(MONITORS)}, got {self.monitor!r}")
-        if self.resume is not None and not Path(self.resume).is_file():
-            raise InputError(f"training.resume: no checkpoint {self.resume}; it is checkpoints/last.ckpt of a run")
+        for name, value, least in (("batch_size", self.batch_size, 1), ("patience", self.patience, 0)):
+            if value < least:
+                raise InputError(f"training.{name} must be at least {least}, got {value}")
+        if self.resume is not None:
+            _check_checkpoint(self.resume)
+        self._make_trainer([], logger=False)
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
-        from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+        from lightning.pytorch.callbacks import ModelCheckpoint
 
         from routerbench.routers.neural import NeuralRouter
         from routerbench.training.batches import ResidentExamples, train_batches, val_batches
         from routerbench.training.best_epoch import BestEpoch
         from routerbench.training.module import RouterModule
+        from routerbench.training.patience import Patience
 
         if not isinstance(router, NeuralRouter):
             raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
-        # What Lightning tells at this level is known from the config, or advertisement.
-        for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
-        warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
         mode = MONITORS[self.monitor]
         best = BestEpoch(router, self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
-        stop = EarlyStopping(self.monitor, mode=mode, patience=self.patience)
+        stop = Patience(self.monitor, mode=mode, patience=self.patience)
         last = ModelCheckpoint(
             Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False
         )
-        trainer = self.trainer(
-            callbacks=[*self.callbacks, best, stop, last], logger=self.logger, default_root_dir=self.output_dir
-        )
+        trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
         router.prepare(train)
         device = trainer.strategy.root_device
         try:
@@ -99,3 +98,31 @@ class Gradient:
         if not best.weights:
             raise InputError(f"{self.monitor} was never a number: no epoch ran, or training.optimizer.lr is too high")
         router.cpu().load_state_dict(best.weights)
+
+    def _make_trainer(self, callbacks: list[Any], logger: Any) -> "L.Trainer":
+        """The Trainer, or one line on what the machine does not have."""
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+        # What Lightning tells at this level is known from the config, or advertisement.
+        for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
+        warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
+        try:
+            return self.trainer(callbacks=callbacks, logger=logger, default_root_dir=self.output_dir)
+        except (MisconfigurationException, ValueError, ImportError) as error:
+            raise InputError(f"trainer: {error}") from error
+
+
+def _check_checkpoint(path: str) -> None:
+    """Refuse a file that no training wrote."""
+    import torch
+
+    if not Path(path).is_file():
+        raise InputError(f"training.resume: no checkpoint {path}; it is checkpoints/last.ckpt of a run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, ValueError, EOFError, KeyError, UnpicklingError):
+        checkpoint = None
+    if not (isinstance(checkpoint, dict) and {"state_dict", "callbacks", "loops"} <= checkpoint.keys()):
+        raise InputError(f"training.resume: {path} is no checkpoint; it is checkpoints/last.ckpt of a run")

@@ -47,7 +47,7 @@ def build(
         name: Prediction(seen + level * rng.normal(size=seen.shape), expected)
         for name, level in (noise if noise is not None else {"mlp": 0.05, "knn": 0.6}).items()
     }
-    return evaluate(predictions, test, train)
+    return evaluate(predictions, test, train, num_resamples=100)
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,14 @@ from routerbench.routers.base import Prediction
 def test_curves_are_the_sweeps(evaluation, tmp_path):
     write_curves(evaluation, tmp_path / "curves.parquet")
     table = parquet.read_table(tmp_path / "curves.parquet")
-    assert table.column_names == ["router", "lambda", "cost", "quality"]
-    assert [str(field.type) for field in table.schema] == ["string", "double", "double", "double"]
+    assert table.column_names == ["router", "seed", "lambda", "cost", "quality"]
+    assert [str(field.type) for field in table.schema] == ["string", "int16", "double", "double", "double"]
     names = np.array(table["router"].to_pylist())
     assert set(names) == {"mlp", "knn", "oracle", "benchmark_oracle"}
     for name, scored in {**evaluation.routers, **evaluation.references}.items():
-        if scored.sweep is not None:
+        for sweep in scored.sweeps:
             for column, values in (("lambda", "lambdas"), ("cost", "cost"), ("quality", "quality")):
-                assert np.array_equal(table[column].to_numpy()[names == name], getattr(scored.sweep, values))
+                assert np.array_equal(table[column].to_numpy()[names == name], getattr(sweep, values))
 
 
 def test_no_router_and_no_cost(make, tmp_path):

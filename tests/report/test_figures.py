@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 
 from routerbench.report.figures import PALETTE, write_frontier
 from routerbench.report.labels import place, spread
+from tests.report.records import bare, rich
 
 
 def draw(evaluation, tmp_path):
@@ -29,6 +30,33 @@ def test_frontier(evaluation, tmp_path):
     assert num_pixels(picture, PALETTE[2]) == 0
 
 
+def test_band_and_deployed_points_are_drawn_quietly(evaluation, tmp_path):
+    plain, full = bare(rich(evaluation, ["mlp"])), rich(evaluation, ["mlp"])
+    without = draw(plain, tmp_path)
+    only_points = replace(full, routers={"mlp": replace(full.routers["mlp"], band=None)})
+    only_band = replace(full, routers={"mlp": replace(full.routers["mlp"], deployed={})})
+    colour = np.array(to_rgb(PALETTE[0]))
+
+    def num_tinted(picture):  # between the background and a tenth of the colour
+        return int((np.abs(picture - (0.9 + 0.1 * colour)).max(axis=2) < 0.04).sum())
+
+    assert num_tinted(draw(only_band, tmp_path)) > num_tinted(without) + 5000
+    more = num_pixels(draw(only_points, tmp_path), PALETTE[0]) - num_pixels(without, PALETTE[0])
+    assert 50 < more < 2000
+
+
+def test_the_picture_holds_the_whole_band(evaluation, tmp_path):
+    drawn = rich(evaluation, ["mlp"])
+    band = drawn.routers["mlp"].band
+    deep = replace(drawn.routers["mlp"], band=band._replace(low=band.low - 0.5))
+    # The axis grows downwards: the best router's line stands higher in the picture.
+    rows = [
+        np.argwhere(np.abs(draw(each, tmp_path) - np.array(to_rgb(PALETTE[0]))).max(axis=2) < 0.02)[:, 0].mean()
+        for each in (drawn, replace(drawn, routers={"mlp": deep}))
+    ]
+    assert rows[1] < rows[0] - 50
+
+
 def test_quality_only_bars(without_cost, tmp_path):
     picture = draw(without_cost, tmp_path)
     assert num_pixels(picture, PALETTE[0]) > 5000
@@ -41,12 +69,12 @@ def test_quality_only_bars(without_cost, tmp_path):
     ids=["a free model", "all free", "one price"],
 )
 def test_odd_costs(make, tmp_path, cost_of):
-    assert num_pixels(draw(make(cost_of=cost_of), tmp_path), PALETTE[0]) > 100
+    assert num_pixels(draw(make(num_prompts=60, cost_of=cost_of), tmp_path), PALETTE[0]) > 100
 
 
 def test_odd_names_and_many(make, tmp_path):
     models = ("$x_1$ $", "x" * 300, "a/b", "c/b", *(f"model-{number}" for number in range(26)))
-    evaluation = make(models, {f"router_{number} $": 0.1 for number in range(9)})
+    evaluation = make(models, {f"router_{number} $": 0.1 for number in range(9)}, num_prompts=60)
     assert draw(evaluation, tmp_path).shape == (900, 1440, 3)
 
 

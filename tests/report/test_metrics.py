@@ -21,12 +21,14 @@ def read(evaluation, tmp_path):
 def test_keys(evaluation, tmp_path):
     found = read(evaluation, tmp_path)
     assert list(found) == [
-        "source", "num_scored", "num_left_out", "models", "best_single", "benchmark_counts", "cost_interval",
-        "references", "routers", "information",
+        "source", "num_scored", "num_left_out", "num_resamples", "models", "best_single", "benchmark_counts",
+        "cost_interval", "references", "routers", "information",
     ]  # fmt: skip
     assert set(found["references"]) == {"zero_router", "best_single", "benchmark_oracle", "oracle", "random"}
     assert set(found["references"]["oracle"]) == {"aiq", "quality", "cost", "per_benchmark"}
-    assert set(found["routers"]["mlp"]) == {*ROUTER_FIGURES, "per_benchmark"}
+    assert set(found["routers"]["mlp"]) == {
+        *ROUTER_FIGURES, "seed_aiq", "differences", "deployed", "calibration", "per_benchmark"
+    }  # fmt: skip
     assert set(found["models"]["vendor/middle"]) == {"quality", "cost"}
     assert set(found["information"]) == {*found["routers"], *found["references"]}
 
@@ -37,7 +39,12 @@ def test_numbers(evaluation, tmp_path):
     assert found["num_left_out"] == 1
     assert found["cost_interval"] == list(evaluation.cost_interval)
     for name in ROUTER_FIGURES:
-        assert found["routers"]["mlp"][name] == {"value": getattr(mlp, name).value, "low": None, "high": None}
+        figure = getattr(mlp, name)
+        high = None if figure.high == np.inf else figure.high
+        assert found["routers"]["mlp"][name] == {"value": figure.value, "low": figure.low, "high": high}
+    against = found["routers"]["mlp"]["differences"]["zero_router"]
+    assert against["value"] == mlp.delta_aiq_zero.value
+    assert against["prompts"] == mlp.differences["zero_router"].prompts._asdict()
     assert found["references"]["oracle"]["cost"]["value"] == evaluation.references["oracle"].peak_cost.value
     assert found["routers"]["mlp"]["per_benchmark"]["odd|x"]["aiq"]["value"] == mlp.per_benchmark["odd|x"]["aiq"].value
     assert found["models"]["huge"]["cost"] == evaluation.model_cost[3]

@@ -6,8 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from routerbench.evaluation.results import Figure
-from routerbench.report.formatting import difference, per_thousand, percent, share
-from routerbench.report.tables import benchmark_rows, markdown, model_rows, results_table, write_table
+from routerbench.report.formatting import difference, p_value, per_thousand, percent, share, with_interval
+from routerbench.report.tables import (
+    benchmark_rows,
+    deployed_rows,
+    difference_rows,
+    markdown,
+    model_rows,
+    results_table,
+    write_table,
+)
 
 
 def cells(text):
@@ -17,14 +25,31 @@ def cells(text):
 
 def test_cells_are_the_figures(evaluation):
     header, _, *rows = cells(results_table(evaluation))
-    assert header == ["router", "AIQ", "ΔAIQ zero", "AIQ macro", "peak quality", "at USD/1k", "QNC", "sees"]
+    assert header == ["router", "AIQ", "as routed", "peak quality", "QNC", "gain", "sees"]
     found = {row[0]: row for row in rows}
     for name, scored in {**evaluation.routers, **evaluation.references}.items():
-        reached = "never" if scored.qnc.value is None else percent(scored.qnc.value)
+        reached = "never" if scored.qnc.value is None else with_interval(scored.qnc, percent)
         assert found[name] == [
-            name, share(scored.aiq.value), difference(scored.delta_aiq_zero.value), share(scored.aiq_macro.value),
-            share(scored.peak_quality.value), per_thousand(scored.peak_cost.value), reached, scored.information,
+            name, with_interval(scored.aiq, share), with_interval(scored.area, share),
+            with_interval(scored.peak_quality, share), reached, with_interval(scored.gain, difference),
+            scored.information,
         ]  # fmt: skip
+
+
+def test_differences_have_a_row_for_each_router_and_unit(evaluation):
+    table = difference_rows(evaluation)
+    assert table.header == ("router", "resampled", "zero_router", "best_single", "benchmark_oracle", "knn")
+    over_prompts, over_benchmarks = table.groups
+    assert [row[:2] for row in over_prompts] == [("mlp", "prompts"), ("knn", "prompts")]
+    assert [row[:2] for row in over_benchmarks] == [("mlp", "benchmarks"), ("knn", "benchmarks")]
+    found = evaluation.routers["mlp"].differences["knn"]
+    low, high, p = found.prompts
+    assert over_prompts[0][-1] == f"{difference(found.value)} ({difference(low)}, {difference(high)}) {p_value(p)}"
+    assert over_prompts[1][-1] == ""  # knn is not compared with itself
+
+
+def test_no_deployed_points_no_table(evaluation):
+    assert deployed_rows(evaluation) is None
 
 
 def test_routers_by_aiq_then_an_empty_row_then_the_references(evaluation):
@@ -44,7 +69,7 @@ def test_benchmarks_by_count(evaluation):
     assert header[-3:] == ["zero_router", "benchmark_oracle", "oracle"]
     assert [row[0] for row in rows] == [r"odd\|x", "even"]
     assert rows[0][1] == str(evaluation.benchmark_counts["odd|x"])
-    assert rows[1][header.index("mlp")] == share(evaluation.routers["mlp"].per_benchmark["even"]["aiq"].value)
+    assert rows[1][header.index("mlp")] == with_interval(evaluation.routers["mlp"].per_benchmark["even"]["aiq"], share)
 
 
 def test_models_by_quality(evaluation):
@@ -55,14 +80,16 @@ def test_models_by_quality(evaluation):
 
 
 def test_intervals_are_shown(evaluation):
-    router = replace(evaluation.routers["mlp"], delta_aiq_zero=Figure(0.03, -0.01, 0.07))
-    assert "+.030 (-.010 to +.070)" in results_table(replace(evaluation, routers={"mlp": router}))
+    router = replace(evaluation.routers["mlp"], gain=Figure(0.03, -0.01, 0.07), qnc=Figure(0.4, 0.3, np.inf))
+    table = results_table(replace(evaluation, routers={"mlp": router}))
+    assert "+.030 (-.010, +.070)" in table
+    assert "40 % (30 %, never)" in table
 
 
 def test_the_file(evaluation, tmp_path):
     write_table(replace(evaluation, source="/home/someone/tables/outcomes.parquet"), tmp_path / "table.md")
     text = (tmp_path / "table.md").read_text()
-    assert text.startswith("# Routers on outcomes.parquet\n\n- mlp: AIQ ")
+    assert text.startswith("# Routers on outcomes.parquet\n\n- mlp: ")
     assert "149 prompts scored, 1 left out" in text
     assert "USD per 1,000 prompts" in text
     assert "- QNC: " in text
@@ -80,7 +107,7 @@ def test_quality_only(without_cost, tmp_path):
 
 def test_a_free_best_model_has_no_qnc_and_is_not_called_unreached(make):
     free = make(cost_of=lambda cost: cost * np.array([1.0, 1.0, 1.0, 0.0]))
-    assert {row[6] for row in cells(results_table(free))[2:] if row[0] == "oracle"} == {"-"}
+    assert {row[4] for row in cells(results_table(free))[2:] if row[0] == "oracle"} == {"-"}
 
 
 def test_odd_names(make, tmp_path):

@@ -5,59 +5,103 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from routerbench.evaluation.frontier import Hull
-from routerbench.evaluation.results import Figure
+from routerbench.evaluation.results import Deployed, Difference, Figure, Interval, Targets
 from routerbench.report.verdict import verdict
+
+SURE, UNSURE = 0.002, 0.31
 
 
 @pytest.fixture
 def speak(evaluation):
-    """The verdict on one router whose figures are given, beside a benchmark_oracle with AIQ .746."""
+    """The verdict on one router whose figures and differences are given."""
     best = evaluation.models.index(evaluation.best_single)
     model_quality, model_cost = evaluation.model_quality.copy(), evaluation.model_cost.copy()
     model_quality[best], model_cost[best] = 0.88, 2.0
-    reference = replace(evaluation.references["benchmark_oracle"], aiq=Figure(0.746))
-    hull = Hull(np.array([1.0, 3.0]), np.array([0.6, 0.92]))
 
-    def words(**figures):
-        router = replace(evaluation.routers["mlp"], hull=hull, **{name: Figure(*v) for name, v in figures.items()})
-        references = {**evaluation.references, "benchmark_oracle": reference}
-        changed = replace(
-            evaluation, model_quality=model_quality, model_cost=model_cost, references=references, routers={"r": router}
+    def words(differences=(), num_resamples=1000, num_benchmarks=2, deployed=None, **figures):
+        figures = {"aiq": [0.741], "gain": [0.01], "peak_quality": [0.9], "qnc": [0.43]} | figures
+        router = replace(
+            evaluation.routers["mlp"],
+            differences=dict(differences),
+            deployed=deployed or {},
+            per_benchmark={f"b{i}": {} for i in range(num_benchmarks)},
+            **{name: Figure(*values) for name, values in figures.items()},
         )
+        changed = replace(
+            evaluation, model_quality=model_quality, model_cost=model_cost, routers={"r": router},
+            num_resamples=num_resamples, targets=Targets(keep=0.95),
+        )  # fmt: skip
         return verdict(changed).replace(evaluation.best_single, "BEST")
 
     return words
 
 
-def test_better(speak):
-    assert speak(aiq=[0.741], delta_aiq_zero=[0.032], qnc=[0.43]) == (
-        "r: AIQ .741, above zero_router by .032 and below benchmark_oracle by .005. It matches the best single model "
-        "(BEST, .880) at 43 % of its cost; at the cost of the best single model its hull reaches .760.\n"
-        "These differences have no confidence interval yet: small ones may be noise."
-    )
+def found(value, p, clusters=None):
+    return Difference(value, Interval(value - 0.01, value + 0.01, p), clusters and Interval(-1, 1, clusters))
 
 
-def test_worse_than_zero_and_never_the_best(speak):
-    line = speak(aiq=[0.7], delta_aiq_zero=[-0.01], qnc=[None], peak_quality=[0.85]).split("\n")[0]
+def test_savings_gain_and_standing(speak):
+    differences = {
+        "zero_router": found(0.032, SURE),
+        "best_single": found(0.1, SURE),
+        "benchmark_oracle": found(0.003, UNSURE),
+        "knn": found(-0.02, 0.04),
+    }
+    line = speak(differences, aiq=[0.741, 0.73, 0.75], qnc=[0.43, 0.4, 0.5], gain=[0.01, -0.001, 0.02]).split("\n")[0]
     assert line == (
-        "r: AIQ .700, worse than zero_router, which needs no router at all, by .010 and below "
-        "benchmark_oracle by .046. It never reaches the quality of the best single model (BEST, .880): "
-        ".850 is the most it gets at any price."
+        "r: saves 57 % (50 % to 60 %) at the quality of the best single model (BEST, .880); +.010 (-.001 to +.020) in "
+        "quality at its cost. AIQ .741 (.730 to .750): above zero_router (+.032, p = .002) and best_single (+.100, "
+        "p = .002); not distinguishable from knowing the benchmark alone (+.003, p = .31); below knn (-.020, "
+        "p = .040). 2 benchmarks are too few to say how this would be on others."
     )
 
 
-def test_level_dear_and_with_interval(speak):
-    text = speak(aiq=[0.7464], delta_aiq_zero=[0.0001, -0.01, 0.012], qnc=[1.2])
-    assert "level with zero_router, which needs no router at all (95 % interval -.010 to +.012)" in text
-    assert "level with benchmark_oracle" in text
-    assert "only at 120 % of its cost" in text
-    assert "confidence" not in text
+def test_never_the_best(speak):
+    line = speak(qnc=[None], peak_quality=[0.85], gain=[-0.03]).split("\n")[0]
+    assert line.startswith(
+        "r: never reaches the quality of the best single model (BEST, .880): .850 is the most it gets at any price; "
+        "-.030 in quality at the same cost. AIQ .741."
+    )
+
+
+def test_dear_and_uncertain(speak):
+    assert "r: takes 20 % more than the best single model (BEST, .880) for its quality;" in speak(qnc=[1.2, 1.1, 1.3])
+    assert "saves 18 % (at best 57 %; at worst it never gets there) at" in speak(qnc=[0.82, 0.43, np.inf])
 
 
 def test_a_free_best_model(speak):
-    text = speak(aiq=[0.75], delta_aiq_zero=[0.1], qnc=[None], peak_quality=[0.9])
-    assert "It reaches the quality of the best single model (BEST, .880), which costs nothing" in text
+    text = speak(qnc=[None], peak_quality=[0.9])
+    assert "r: reaches the quality of the best single model (BEST, .880), which costs nothing" in text
+
+
+def test_what_other_benchmarks_might_undo(speak):
+    differences = {"zero_router": found(0.03, SURE, clusters=0.2), "knn": found(0.02, SURE, clusters=0.01)}
+    assert "With other benchmarks it might not differ from zero_router (p = .20)." in speak(
+        differences, num_benchmarks=9
+    )
+    assert "benchmark" not in speak({"knn": found(0.02, SURE, clusters=0.01)}, num_benchmarks=9)
+    assert "too few" not in speak(differences, num_benchmarks=1)
+
+
+def test_deployed(speak):
+    share = Figure(0.948, 0.93, 0.96)
+    point = Deployed((0.1,), (0.0,), 1.0, 0.8, Figure(1.0), Figure(0.8), Figure(0.25, 0.2, 0.3), share, Figure(0.0))
+    assert (
+        "Deployed to keep 95 % of the best single model's quality, it kept 94.8 % (93.0 % to 96.0 %) at 25 % (20 % to "
+        "30 %) of its cost." in speak(deployed={"keep": point})
+    )
+
+
+def test_without_intervals(speak):
+    text = speak({"zero_router": Difference(0.0001, None, None), "knn": Difference(0.02, None, None)}, num_resamples=0)
+    assert "above knn (+.020); not distinguishable from zero_router (.000)" in text
+    assert text.endswith("These differences have no confidence interval: small ones may be noise.")
+
+
+def test_several_seeds_are_named(evaluation):
+    router = evaluation.routers["mlp"]
+    pooled = replace(evaluation, routers={"mlp": replace(router, sweeps=router.sweeps * 3)})
+    assert verdict(pooled).startswith("mlp (mean of 3 seeds): ")
 
 
 def test_best_first_and_the_best_model_named_once(evaluation):
@@ -68,7 +112,8 @@ def test_best_first_and_the_best_model_named_once(evaluation):
 
 def test_quality_only(without_cost):
     lines = verdict(without_cost).split("\n")
-    assert lines[0].startswith("mlp: quality .")
+    assert lines[0].startswith("mlp: Quality .")
+    assert "best_single (" in lines[0]
     assert lines[2] == "This table has no cost: quality only."
     assert "AIQ" not in "".join(lines)
 

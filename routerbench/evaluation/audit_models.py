@@ -1,0 +1,192 @@
+"""What an audit finds out about models: who is never needed, who is whose twin, and which costs look like mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.sweep import sweep
+
+_MAD_TO_SD = 1.4826  # of a normal distribution
+_SMALL_BENCHMARK = 20
+_LEAST_SPREAD = 0.1  # of log cost: models billed at a flat rate have no spread, and a tenth more is no mistake
+OUTLIER_Z = 6.0
+NEEDLESS_SHARE = 0.01
+TOP_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Models:
+    """The M models of a table side by side, over the prompts that have no missing cell.
+
+    Attributes:
+        names: M names.
+        quality: ``(M,)`` mean quality in [0, 1].
+        cost: ``(M,)`` mean cost in USD per prompt, or None without costs.
+        oracle_share: ``(M,)`` share of the prompts on which the oracle calls the model at one lambda at least; without
+            costs, on which no other model is better.
+        alone_best: ``(M,)`` share of the prompts on which every other model is worse.
+        dominated_by: the best model that is no dearer and better in the mean, or as good and cheaper; None if there
+            is none or no cost.
+        needless: models that another one dominates and that the oracle calls on less than 1 % of the prompts; without
+            costs, those among the best on so few.
+        needless_loss: mean quality that the oracle loses without all of them.
+        closest: ``(M,)`` the other model with the most outcomes in common.
+        differing: ``(M,)`` share of the prompts on which the two have different qualities.
+    """
+
+    names: tuple[str, ...]
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64] | None
+    oracle_share: NDArray[np.float64]
+    alone_best: NDArray[np.float64]
+    dominated_by: tuple[int | None, ...]
+    needless: tuple[int, ...]
+    needless_loss: float
+    closest: NDArray[np.int64]
+    differing: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """One cell whose cost is far from the model's others on the same benchmark.
+
+    Attributes:
+        id: of the prompt.
+        model: the model's name.
+        cost: of the cell, in USD.
+        median: of the model's costs on the same benchmark, in USD per prompt.
+    """
+
+    id: str
+    model: str
+    cost: float
+    median: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs that look like mistakes, and how evenly the money is spent.
+
+    Attributes:
+        num_cells: cells with a known cost.
+        num_outliers: of them, those at a robust z of log cost beyond 6.
+        farthest: the outlier with the largest z, or None.
+        num_zero: cells that cost nothing, of models that cost something elsewhere.
+        free_models: models whose every known cost is 0.
+        top_share: share of all money, over complete prompts, that their dearest 1 % cost.
+    """
+
+    num_cells: int
+    num_outliers: int
+    farthest: Outlier | None
+    num_zero: int
+    free_models: tuple[str, ...]
+    top_share: float
+
+
+def compare_models(table: OutcomeTable) -> Models:
+    """Set the models side by side.
+
+    Args:
+        table: outcomes; prompts with a missing cell are left out, one at least has none.
+    """
+    table = table.take(table.is_complete)
+    quality, cost = table.quality, table.cost.mean(axis=0) if table.has_cost else None
+    means = quality.mean(axis=0)
+    is_best = quality == quality.max(axis=1, keepdims=True)
+    oracle_share = _oracle_share(quality, table.cost) if table.has_cost else is_best.mean(axis=0)
+    dominated_by = (None,) * table.num_models if cost is None else _dominators(means, cost)
+    # An oracle may do without the best single model, a router that cannot foresee outcomes may not.
+    can_go = [by is not None for by in dominated_by] if cost is not None else means < means.max()
+    needless = np.flatnonzero((oracle_share < NEEDLESS_SHARE) & can_go)
+    closest, differing = _twins(quality)
+    return Models(
+        names=table.models,
+        quality=means,
+        cost=cost,
+        oracle_share=oracle_share,
+        alone_best=(is_best & (is_best.sum(axis=1, keepdims=True) == 1)).mean(axis=0),
+        dominated_by=dominated_by,
+        needless=tuple(needless.tolist()),
+        needless_loss=float((quality.max(axis=1) - np.delete(quality, needless, axis=1).max(axis=1)).mean()),
+        closest=closest,
+        differing=differing,
+    )
+
+
+def check_costs(table: OutcomeTable) -> Costs | None:
+    """Look for costs that are mistakes; None if the table has none at all.
+
+    The robust z of a cell is ``|log cost - median| / max(1.4826 * MAD, 0.1)``, over the model's costs above 0 on one
+    benchmark (Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers); those of fewer than 20 prompts are taken
+    together.
+
+    Args:
+        table: outcomes; cells without a cost are passed over.
+    """
+    if not table.has_cost:
+        return None
+    cost = table.cost
+    is_free = np.array([not (column > 0).any() for column in cost.T])
+    z, median = _robust_z(cost, table.benchmark)
+    row, model = np.unravel_index(int(z.argmax()), z.shape)
+    farthest = Outlier(str(table.ids[row]), table.models[model], float(cost[row, model]), float(median[row, model]))
+    spent = np.sort(cost[np.isfinite(cost).all(axis=1)].sum(axis=1))[::-1]
+    top = spent[: int(np.ceil(TOP_SHARE * len(spent)))]
+    return Costs(
+        num_cells=int(np.isfinite(cost).sum()),
+        num_outliers=int((z > OUTLIER_Z).sum()),
+        farthest=farthest if z[row, model] > OUTLIER_Z else None,
+        num_zero=int((cost[:, ~is_free] == 0).sum()),
+        free_models=tuple(name for name, free in zip(table.models, is_free, strict=True) if free),
+        top_share=float(top.sum() / spent.sum()) if spent.sum() > 0 else 0.0,
+    )
+
+
+def _oracle_share(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(M,)`` share of the prompts on whose upper envelope a model lies; each is there once or never."""
+    curve = sweep(quality, cost, quality, cost)
+    num_models = quality.shape[1]
+    calls = np.bincount(curve.start, minlength=num_models) + np.bincount(curve.event_target, minlength=num_models)
+    return calls / len(quality)
+
+
+def _dominators(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> tuple[int | None, ...]:
+    """Of each model, the best one that is at least as good and as cheap, and really better or cheaper."""
+    found: list[int | None] = []
+    for own_quality, own_cost in zip(quality, cost, strict=True):
+        as_good = (quality >= own_quality) & (cost <= own_cost)
+        rivals = np.flatnonzero(as_good & ((quality > own_quality) | (cost < own_cost)))
+        found.append(int(rivals[np.lexsort((cost[rivals], -quality[rivals]))[0]]) if len(rivals) else None)
+    return tuple(found)
+
+
+def _twins(quality: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of each model, the other one that differs on the fewest prompts, and the share of them."""
+    columns = np.ascontiguousarray(quality.T)
+    differing = np.array([(columns != column).mean(axis=1) for column in columns])
+    np.fill_diagonal(differing, np.inf)
+    return differing.argmin(axis=1), differing.min(axis=1)
+
+
+def _robust_z(
+    cost: NDArray[np.float64], benchmark: NDArray[np.object_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(N, M)`` robust z of log cost, 0 where the cost is 0 or unknown, and ``(N, M)`` the median it refers to."""
+    _, label, counts = np.unique(benchmark.astype(str), return_inverse=True, return_counts=True)
+    label = np.where(counts[label] < _SMALL_BENCHMARK, -1, label)
+    z, medians = np.zeros_like(cost), np.zeros_like(cost)
+    for group in np.unique(label):
+        for model, column in enumerate(cost.T):
+            rows = np.flatnonzero((label == group) & (column > 0))
+            if len(rows):
+                logs = np.log(column[rows])
+                middle = float(np.median(logs))
+                distance = np.abs(logs - middle)
+                z[rows, model] = distance / max(_MAD_TO_SD * float(np.median(distance)), _LEAST_SPREAD)
+                medians[rows, model] = np.exp(middle)
+    return z, medians

@@ -1,0 +1,100 @@
+"""From a contest and its resamples to the records of a result: figures, differences and bands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.evaluation.contest import FIGURES, Contest, Resamples
+from routerbench.evaluation.resample import basic_interval, difference_interval, percentile_interval
+from routerbench.evaluation.results import Band, Difference, Figure, Interval
+
+# Costs at a quality are skewed and may be infinite, so their intervals are percentiles.
+_PERCENTILE = ("peak_cost", "qnc")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A contest with its resamples: of prompts, and for the whole of test of benchmarks.
+
+    Attributes:
+        contest: everyone on some prompts.
+        prompts: over resampled prompts; None without intervals.
+        benchmarks: over resampled benchmarks; None with fewer than two.
+    """
+
+    contest: Contest
+    prompts: Resamples | None = None
+    benchmarks: Resamples | None = None
+
+    def values(self, name: str, figure: str) -> tuple[float, float, NDArray[np.float64]]:
+        """A figure of one contestant as measured, as the resamples are centred, and ``(B,)`` in the resamples."""
+        assert self.prompts is not None
+        place = self.contest.names.index(name), FIGURES.index(figure)
+        return self.contest.figures[place], self.prompts.center[place], self.prompts.figures[:, *place]
+
+    def figure(self, name: str, figure: str) -> Figure:
+        """One figure of one contestant."""
+        value = self.contest.figures[self.contest.names.index(name), FIGURES.index(figure)]
+        if not np.isfinite(value):
+            return Figure(None)
+        if self.prompts is None:
+            return Figure(float(value))
+        measured, center, resampled = self.values(name, figure)
+        if figure in _PERCENTILE:
+            return Figure(float(value), *(percentile_interval(resampled) or (None, None)))
+        bounds = basic_interval(measured, center, resampled)
+        if bounds is None:
+            return Figure(float(value))
+        lowest = -1.0 if figure == "gain" else 0.0
+        return Figure(float(value), max(bounds[0], lowest), min(bounds[1], 1.0))  # a quality is in [0, 1]
+
+    def difference(self, name: str, other: str) -> Difference:
+        """How much higher one contestant scores than another: AIQ, or peak quality where there is no AIQ."""
+        is_blind = self.contest.interval is None or self.contest.interval[0] == self.contest.interval[1]
+        figure = FIGURES.index("peak_quality" if is_blind else "aiq")
+        row, against = self.contest.names.index(name), self.contest.names.index(other)
+        value = float(self.contest.figures[row, figure] - self.contest.figures[against, figure])
+
+        def over(resamples: Resamples | None) -> Interval | None:
+            if resamples is None:
+                return None
+            center = resamples.center[row, figure] - resamples.center[against, figure]
+            resampled = resamples.figures[:, row, figure] - resamples.figures[:, against, figure]
+            return difference_interval(value, float(center), resampled)
+
+        return Difference(value, over(self.prompts), over(self.benchmarks))
+
+    def delta_aiq(self, name: str, other: str) -> Figure:
+        """The same of the AIQ alone, as a figure."""
+        if not np.isfinite(self.contest.figures[self.contest.names.index(name), FIGURES.index("aiq")]):
+            return Figure(None)
+        found = self.difference(name, other)
+        return Figure(found.value, *(found.prompts[:2] if found.prompts else (None, None)))
+
+    def band(self, name: str) -> Band | None:
+        """Interval of the height of a contestant's hull, at each of some costs."""
+        costs = self.contest.band_costs
+        if self.prompts is None or len(costs) < 2:
+            return None
+        hull = self.contest.standings[name].hull
+        height = hull.at(np.maximum(costs, hull.cost[0]))
+        resampled = self.prompts.heights[:, self.contest.names.index(name)]
+        bounds = [basic_interval(h, h, column) or (h, h) for h, column in zip(height, resampled.T, strict=True)]
+        low, high = np.array(bounds).T
+        return Band(costs, low.clip(0, 1), high.clip(0, 1))
+
+
+def macro(parts: Sequence[Measured], name: str) -> Figure:
+    """Unweighted mean over benchmarks of a contestant's AIQ; a benchmark where all models cost the same has none."""
+    place = parts[0].contest.names.index(name), FIGURES.index("aiq")
+    known = [part for part in parts if np.isfinite(part.contest.figures[place])]
+    if not known:
+        return Figure(None)
+    value = float(np.mean([part.contest.figures[place] for part in known]))
+    if any(part.prompts is None for part in known):
+        return Figure(value)
+    values = [part.values(name, "aiq") for part in known]
+    center, resampled = np.mean([c for _, c, _ in values]), np.mean([r for _, _, r in values], axis=0)
+    return Figure(value, *(basic_interval(value, float(center), resampled) or (None, None)))

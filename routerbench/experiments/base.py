@@ -1,0 +1,144 @@
+"""What the protocols share: the parts of a table, a router trained anew for each setting, one evaluation of all."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import SPLITS, Examples, OutcomeTable
+from routerbench.errors import InputError
+from routerbench.experiments.study import Study
+from routerbench.routers.base import Router
+
+Fit = Callable[[Examples, Examples, str], Router]
+"""Trains a new router on train and val, as many models as train has; the text names a folder for its logs."""
+
+log = logging.getLogger(__name__)
+
+
+class Experiment(ABC):
+    """A protocol: what is done to train and val before routers learn from them. Test stays as it is."""
+
+    @abstractmethod
+    def run(
+        self,
+        fits: Mapping[str, Fit],
+        table: OutcomeTable,
+        embeddings: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Study:
+        """Train every router under every setting and score all of them on the test prompts.
+
+        Args:
+            fits: trains a router, by its name.
+            table: N outcomes with their split.
+            embeddings: ``(N, D)``, one row per prompt of ``table``.
+            rng: draws what the protocol leaves to chance; the same state gives the same study.
+
+        Raises:
+            InputError: the table is too small for the protocol.
+        """
+
+
+class Parts(NamedTuple):
+    """The three splits of a table, with their embeddings."""
+
+    train: Examples
+    val: Examples
+    test: Examples
+
+    @classmethod
+    def of(cls, table: OutcomeTable, embeddings: NDArray[np.float32]) -> Parts:
+        """Part a table that has its split.
+
+        Args:
+            table: N outcomes.
+            embeddings: ``(N, D)``.
+
+        Raises:
+            InputError: a split is empty.
+        """
+        return cls(*(Examples(table.part(split), embeddings[table.split == split]) for split in SPLITS))
+
+
+class Lesson(NamedTuple):
+    """What a router is to learn from in one setting."""
+
+    setting: str
+    train: Examples
+    val: Examples
+
+
+def take(examples: Examples, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
+    """Some prompts with their embeddings, by index or mask."""
+    return Examples(examples.table.take(rows), examples.embeddings[rows])
+
+
+def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: int) -> Iterator[tuple[str, str, Router]]:
+    """Train every router on every lesson, and log after each fit how long it took and how much remains.
+
+    Args:
+        fits: trains a router, by its name.
+        lessons: made one at a time, so that only one is in memory.
+        num_lessons: how many there are.
+
+    Yields:
+        Name of the router, label of the setting, and the router trained for it.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in fits}
+    total = num_lessons * len(fits)
+    for lesson in lessons:
+        for name, fit in fits.items():
+            number = sum(map(len, seconds.values())) + 1
+            started = time.perf_counter()
+            router = fit(lesson.train, lesson.val, f"{number:03d}-{_slug(name)}-{_slug(lesson.setting)}")
+            seconds[name].append(time.perf_counter() - started)
+            remaining = sum(np.median(times) * (num_lessons - len(times)) for times in seconds.values() if times)
+            log.info(
+                "fit %d of %d: %s, %s, in %.1f s; about %.0f s remain",
+                *(number, total, name, lesson.setting, seconds[name][-1], remaining),
+            )
+            yield name, lesson.setting, router
+
+
+def check_models(train: Examples, setting: str, advice: str) -> None:
+    """Refuse a train split from which a model has vanished: no router could say anything of it.
+
+    Args:
+        train: what is left of the split.
+        setting: where that happens, for the message.
+        advice: what to do, for the message.
+
+    Raises:
+        InputError: a model has no known quality, or no known cost where others have one.
+    """
+    table = train.table
+    for what, cells in (("quality", table.quality), ("cost", table.cost)):
+        if what == "cost" and not table.has_cost:
+            continue
+        known = np.isfinite(cells).any(axis=0)
+        if not known.all():
+            model = table.models[int(known.argmin())]
+            raise InputError(f"{table.source}: {setting} leaves no {what} of {model!r} to learn from; {advice}")
+
+
+def percent(share: float) -> str:
+    """A share as it is written on a label, without needless decimals.
+
+    Example:
+        >>> percent(0.1), percent(0.005)
+        ('10 %', '0.5 %')
+    """
+    return f"{100 * share:.10g} %"
+
+
+def _slug(text: str) -> str:
+    """A label as part of a folder's name."""
+    return re.sub(r"[^\w.]+", "_", text).strip("_") or "_"

@@ -1,0 +1,72 @@
+"""How much a router suffers when its quality labels are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.errors import InputError
+from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, fit_each, percent
+from routerbench.experiments.scoring import score
+from routerbench.experiments.study import Setting, Study
+
+
+@dataclass(frozen=True)
+class LabelNoise(Experiment):
+    """Flips quality labels of train and validation, q to 1 - q, each with the same chance; test stays clean.
+
+    What is flipped at one rate is flipped at every higher rate too.
+
+    Attributes:
+        rates: chances in [0, 0.5]; the lowest is what the others are compared with.
+    """
+
+    rates: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no chance, and what would teach the opposite."""
+        if len(self.rates) < 2 or not all(0 <= rate <= 0.5 for rate in self.rates):
+            raise InputError(
+                f"experiment.rates must list at least two shares of labels from 0 to 0.5, got {list(self.rates)}"
+            )
+
+    def run(
+        self,
+        fits: Mapping[str, Fit],
+        table: OutcomeTable,
+        embeddings: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Study:
+        """Train every router at every rate; see `Experiment.run`."""
+        parts = Parts.of(table, embeddings)
+        train, val, test = parts
+        rates = sorted(set(self.rates))
+        fates, val_fates = rng.random(train.table.quality.shape), rng.random(val.table.quality.shape)
+        settings = [Setting(f"{percent(rate)} flipped", rate) for rate in rates]
+        lessons = (
+            Lesson(setting.label, _flip(train, fates < rate), _flip(val, val_fates < rate))
+            for setting, rate in zip(settings, rates, strict=True)
+        )
+        runs = {
+            (router, setting): fitted.predict(test.embeddings)
+            for router, setting, fitted in fit_each(fits, lessons, len(rates))
+        }
+        return score(
+            runs,
+            parts,
+            settings,
+            settings[0].label,
+            rng,
+            title=f"What wrong labels cost, on {len(test.table):,} test prompts",
+            axis="share of flipped quality labels in train and validation",
+            notes=["Test is clean, and so are the labels that the references know."],
+        )
+
+
+def _flip(examples: Examples, is_flipped: NDArray[np.bool_]) -> Examples:
+    quality = np.where(is_flipped, 1 - examples.table.quality, examples.table.quality)
+    return Examples(replace(examples.table, quality=quality), examples.embeddings)

@@ -1,0 +1,160 @@
+"""How a router takes in a model that appears after its training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.errors import InputError
+from routerbench.evaluation.references import best_single
+from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, fit_each, take
+from routerbench.experiments.scoring import score
+from routerbench.experiments.study import Setting, Study
+from routerbench.routers.base import Prediction, Router
+from routerbench.routers.onboarding import Onboarding
+
+SEEN, ALL = "seen models only", "all models known"
+_UNWANTED = 1e-9  # how far the quality of a model that can be chosen stays above that of one that cannot
+
+
+@dataclass(frozen=True)
+class NewModels(Experiment):
+    """Trains without a third of the models, then adds each of them from k scored train prompts.
+
+    The k prompts are the same for all new models, and part of the next larger k. On the one side stand the router that
+    never calls a new model, on the other the one that was trained on all of them (the protocol of UniRoute, arXiv
+    2502.08773, with the number of prompts as its axis).
+
+    Attributes:
+        num_prompts: candidates for k.
+    """
+
+    num_prompts: Sequence[int]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of prompts."""
+        if not self.num_prompts or min(self.num_prompts) < 1:
+            raise InputError(
+                f"experiment.num_prompts must list numbers of scored prompts of at least 1, got {self.num_prompts}"
+            )
+
+    def run(
+        self,
+        fits: Mapping[str, Fit],
+        table: OutcomeTable,
+        embeddings: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Study:
+        """Train every router on the seen models and on all, and add the others; see `Experiment.run`."""
+        if table.num_models < 3:
+            raise InputError(
+                f"{table.source}: new models take at least 3 models, two to train on and one to add; it has "
+                f"{', '.join(table.models)}"
+            )
+        num_seen = table.num_models - round(table.num_models / 3)
+        is_new = np.isin(np.arange(table.num_models), rng.permutation(table.num_models)[num_seen:])
+        # New models last, which is where `add_model` puts them.
+        table = table.select_models([table.models[model] for model in np.argsort(is_new, kind="stable")])
+        parts = Parts.of(table, embeddings)
+        train, val, test = parts
+        sizes = sorted(set(self.num_prompts))
+        scored = self._scored(train, num_seen, rng)
+
+        def lessons() -> Iterator[Lesson]:
+            yield Lesson(SEEN, _of(train, table.models[:num_seen]), _of(val, table.models[:num_seen]))
+            yield Lesson(ALL, train, val)
+
+        runs: dict[tuple[str, str], Prediction] = {}
+        unable = []
+        for name, lesson, fitted in fit_each(fits, lessons(), 2):
+            if lesson == ALL:
+                runs[name, ALL] = fitted.predict(test.embeddings)
+                continue
+            runs[name, SEEN] = never_new(fitted.predict(test.embeddings), table.num_models)
+            if not isinstance(fitted, Onboarding):
+                unable.append(f"{name} is unable to take in a model: it would have to be trained anew.")
+                continue
+            for k in sizes:
+                grown = _grown(fitted, take(train, scored[:k]), num_seen)
+                runs[name, _label(k)] = grown.predict(test.embeddings)
+        return score(
+            runs,
+            parts,
+            [Setting(SEEN), *(Setting(_label(k), k) for k in sizes), Setting(ALL)],
+            ALL,
+            rng,
+            title=f"Models that join after training, on {len(test.table):,} test prompts",
+            axis="scored prompts of each new model",
+            log_axis=True,
+            notes=[*_draw_notes(table, train, num_seen), *unable],
+        )
+
+    def _scored(self, train: Examples, num_seen: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Train prompts on which every new model is known, in the order in which they are scored."""
+        table = train.table
+        known = np.isfinite(table.quality) & (np.isfinite(table.cost) | (not table.has_cost))
+        rows = rng.permutation(np.flatnonzero(known[:, num_seen:].all(axis=1)))
+        if len(rows) < max(self.num_prompts):
+            raise InputError(
+                f"{table.source}: cannot score {max(self.num_prompts)} prompts per new model, as {len(rows)} train "
+                "prompts have outcomes of all new models; lower experiment.num_prompts"
+            )
+        return rows
+
+
+def never_new(prediction: Prediction, num_models: int) -> Prediction:
+    """The prediction of a router that knows the first models only, for all of them: the others are never chosen.
+
+    Their quality is 0 and below that of every known model, which is raised by a hair where it is 0, and their cost is
+    above that of every known model, by one USD.
+
+    Args:
+        prediction: ``(N, M)`` for the models that the router knows.
+        num_models: how many there are in all, at least M.
+
+    Returns:
+        Quality ``(N, num_models)`` in [0, 1] and cost ``(N, num_models)`` in USD, NaN where the router predicts none.
+
+    Example:
+        >>> quality, cost, *_ = never_new(Prediction(np.array([[0.6, 0.9]]), np.array([[0.1, 0.2]])), num_models=3)
+        >>> quality.tolist(), cost.tolist()
+        ([[0.6, 0.9, 0.0]], [[0.1, 0.2, 1.2]])
+    """
+    extra = num_models - prediction.quality.shape[1]
+    quality, cost = np.maximum(prediction.quality, _UNWANTED), prediction.cost
+    dearer = np.repeat(cost.max(axis=1, keepdims=True) + 1, extra, axis=1)
+    return Prediction(np.pad(quality, ((0, 0), (0, extra))), np.hstack([cost, dearer]))
+
+
+def _grown(router: Router, scored: Examples, num_seen: int) -> Router:
+    """A copy of the router with the new models added; the router itself stays as it was."""
+    grown = copy.deepcopy(router)
+    assert isinstance(grown, Onboarding)
+    for model in range(num_seen, scored.table.num_models):
+        grown.add_model(scored.embeddings, scored.table.quality[:, model], scored.table.cost[:, model])
+    return grown
+
+
+def _of(examples: Examples, models: Sequence[str]) -> Examples:
+    """The same prompts with some of the models."""
+    return Examples(examples.table.select_models(models), examples.embeddings)
+
+
+def _label(num_prompts: int) -> str:
+    return f"{num_prompts} prompt" + ("s" if num_prompts > 1 else "")
+
+
+def _draw_notes(table: OutcomeTable, train: Examples, num_seen: int) -> list[str]:
+    best = best_single(train.table)
+    place = "one of the new models" if best >= num_seen else "one of the seen models"
+    return [
+        f"New models: {', '.join(table.models[num_seen:])}; {table.num_models - num_seen} of {table.num_models}, drawn "
+        "by chance.",
+        f"The best single model on train, {table.models[best]}, is {place}; by chance, not by rule.",
+        "The references know all models.",
+    ]

@@ -1,0 +1,130 @@
+"""What a router does on a kind of task that it has never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.errors import InputError
+from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, check_models, fit_each, take
+from routerbench.experiments.scoring import score
+from routerbench.experiments.study import Setting, Study
+from routerbench.routers.base import Prediction
+
+KNOWN, UNSEEN = "benchmark known", "benchmark unseen"
+
+
+@dataclass(frozen=True)
+class LeaveOneBenchmarkOut(Experiment):
+    """Holds out each benchmark in turn from train and validation and predicts its test prompts.
+
+    The predictions for all held-out benchmarks together cover the test prompts once, each by a router that never saw
+    its benchmark, beside the same router trained on everything: what differs prompt by prompt is the loss. (The
+    original's flag for this, in ``evaluate_routers.py``, trained on the target itself.)
+
+    Attributes:
+        benchmarks: those to hold out, by the name of their family where they have one; None for all.
+        families: prefixes of benchmarks that are one for this purpose, as "mmlu": leaving out one of 57 subjects
+            while 56 stay would test nothing.
+    """
+
+    benchmarks: Sequence[str] | None = None
+    families: Sequence[str] = ()
+
+    def run(
+        self,
+        fits: Mapping[str, Fit],
+        table: OutcomeTable,
+        embeddings: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Study:
+        """Train every router once on everything and once without each benchmark; see `Experiment.run`."""
+        parts = Parts.of(_in_families(table, self.families), embeddings)
+        train, val, test = parts
+        held_out = self._held_out(parts)
+        test = take(test, np.isin(test.table.benchmark.astype(str), held_out))
+        parts = parts._replace(test=test)
+        for name in held_out:
+            _check(_without(train, name), _without(val, name), name)
+
+        def lessons() -> Iterator[Lesson]:
+            yield Lesson(KNOWN, train, val)
+            for name in held_out:
+                yield Lesson(f"without {name}", _without(train, name), _without(val, name))
+
+        shape = test.table.quality.shape
+        runs = {(router, UNSEEN): Prediction(np.empty(shape), np.empty(shape)) for router in fits}
+        rows_of = {f"without {name}": np.flatnonzero(test.table.benchmark == name) for name in held_out}
+        for router, lesson, fitted in fit_each(fits, lessons(), len(held_out) + 1):
+            if lesson == KNOWN:
+                runs[router, KNOWN] = fitted.predict(test.embeddings)
+                continue
+            rows = rows_of[lesson]
+            prediction = fitted.predict(test.embeddings[rows])
+            runs[router, UNSEEN].quality[rows] = prediction.quality
+            runs[router, UNSEEN].cost[rows] = prediction.cost
+        return score(
+            runs,
+            parts,
+            [Setting(KNOWN), Setting(UNSEEN)],
+            KNOWN,
+            rng,
+            title=f"Benchmarks never seen in training, on {len(test.table):,} test prompts",
+            by_benchmark=True,
+            notes=[
+                f"{UNSEEN}: each prompt is routed by a router that had no prompt of its benchmark in train or "
+                f"validation; {len(held_out)} benchmarks were held out in turn.",
+                "The references know all benchmarks of train.",
+                *_family_notes(table, self.families),
+            ],
+        )
+
+    def _held_out(self, parts: Parts) -> list[str]:
+        """Benchmarks to hold out, in order of name: by default all that have prompts both in train and in test."""
+        source = parts.train.table.source
+        in_train = set(parts.train.table.benchmark)
+        candidates = sorted(in_train & set(parts.test.table.benchmark))
+        if len(in_train) < 2 or not candidates:
+            advice = "; a family is one benchmark here, so leave out experiment.families" if self.families else ""
+            raise InputError(
+                f"{source}: holding out a benchmark takes at least two of them in train, and test prompts of one, but "
+                f"train has {', '.join(sorted(in_train))}{advice}"
+            )
+        for name in self.benchmarks or ():
+            if name not in candidates:
+                raise InputError(
+                    f"{source}: no benchmark {name!r} with prompts in train and test to hold out; there are "
+                    f"{', '.join(candidates)}"
+                )
+        return candidates if self.benchmarks is None else sorted(set(self.benchmarks))
+
+
+def _in_families(table: OutcomeTable, families: Sequence[str]) -> OutcomeTable:
+    """The table with every benchmark under the name of its family, the first prefix that fits."""
+    names = {
+        benchmark: next((family for family in families if benchmark.startswith(family)), benchmark)
+        for benchmark in set(table.benchmark)
+    }
+    return replace(table, benchmark=np.array([names[benchmark] for benchmark in table.benchmark], dtype=object))
+
+
+def _family_notes(table: OutcomeTable, families: Sequence[str]) -> list[str]:
+    members = [(family, sum(name.startswith(family) for name in set(table.benchmark))) for family in families]
+    return [f"{family} stands for {count} benchmarks, held out together." for family, count in members if count]
+
+
+def _without(examples: Examples, benchmark: str) -> Examples:
+    return take(examples, examples.table.benchmark != benchmark)
+
+
+def _check(train: Examples, val: Examples, held_out: str) -> None:
+    if not len(val.table):
+        raise InputError(
+            f"{train.table.source}: without {held_out} no validation prompt is left; give it more, or do not hold out "
+            f"{held_out}: experiment.benchmarks=[...]"
+        )
+    check_models(train, f"holding out {held_out}", "leave that model out, or hold out others: experiment.benchmarks")

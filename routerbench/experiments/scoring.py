@@ -1,0 +1,94 @@
+"""Every run of a study beside the references, and each run against the same router's baseline, prompt by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.contest import Contest
+from routerbench.evaluation.evaluate import evaluate
+from routerbench.evaluation.records import Measured
+from routerbench.evaluation.resample import weights
+from routerbench.evaluation.results import Difference
+from routerbench.experiments.base import Parts
+from routerbench.experiments.study import Setting, Study
+from routerbench.routers.base import Prediction
+
+NUM_RESAMPLES = 1000
+BENCHMARK_SHARE = 5  # a benchmark alone has a fifth of them, as in `evaluate`: there may be eighty
+Runs = Mapping[tuple[str, str], Prediction]
+"""Predictions for the test prompts by router and label of the setting."""
+
+
+def score(
+    runs: Runs,
+    parts: Parts,
+    settings: Sequence[Setting],
+    baseline: str,
+    rng: np.random.Generator,
+    *,
+    title: str,
+    axis: str = "",
+    log_axis: bool = False,
+    by_benchmark: bool = False,
+    notes: Sequence[str] = (),
+) -> Study:
+    """Evaluate all runs at once, on the same prompts, and pair each with its router's run in the baseline setting.
+
+    Args:
+        runs: predictions for all prompts of ``parts.test``.
+        parts: train is what the references learn from, whatever the setting.
+        settings: in the order of the report.
+        baseline: label of the setting that the others are compared with; every router has a run there.
+        rng: draws the resamples.
+        title: what was studied.
+        axis: what the positions of the settings count.
+        log_axis: whether positions are compared by their ratio.
+        by_benchmark: whether to pair the runs on each benchmark too.
+        notes: what a reader has to know.
+    """
+    names = {run: ", ".join(run) for run in runs}
+    predictions = {names[run]: prediction for run, prediction in runs.items()}
+    evaluation = evaluate(predictions, parts.test.table, parts.train.table, num_resamples=NUM_RESAMPLES)
+    pairs = {name: names[router, baseline] for (router, setting), name in names.items() if setting != baseline}
+    table = parts.test.table
+    scopes: dict[str | None, NDArray[np.int64]] = {None: np.flatnonzero(table.is_complete)}
+    if by_benchmark:
+        scopes |= {
+            name: np.flatnonzero(table.is_complete & (table.benchmark == name)) for name in evaluation.benchmark_counts
+        }
+    paired = {scope: _paired(predictions, pairs, table, rows, scope is None, rng) for scope, rows in scopes.items()}
+    return Study(
+        title=title,
+        axis=axis,
+        log_axis=log_axis,
+        settings=tuple(settings),
+        baseline=baseline,
+        routers=tuple(dict.fromkeys(router for router, _ in runs)),
+        names=names,
+        evaluation=evaluation,
+        changes={name: {scope: found[name] for scope, found in paired.items()} for name in pairs},
+        notes=tuple(notes),
+    )
+
+
+def _paired(
+    predictions: Mapping[str, Prediction],
+    pairs: Mapping[str, str],
+    table: OutcomeTable,
+    rows: NDArray[np.int64],
+    is_whole: bool,
+    rng: np.random.Generator,
+) -> dict[str, Difference]:
+    """How much higher the first of each pair scores than the second on some rows, in every resample alike."""
+    entrants = {name: [prediction.take(rows)] for name, prediction in predictions.items()}
+    contest = Contest(entrants, table.quality[rows], table.cost[rows] if table.has_cost else None, best=0)
+    resamples = None
+    if len(rows) > 1:  # one prompt resamples to itself
+        number = NUM_RESAMPLES if is_whole else NUM_RESAMPLES // BENCHMARK_SHARE
+        resamples = contest.resample(weights(len(rows), number, rng), rng)
+    measured = Measured(contest, resamples)
+    return {name: measured.difference(name, other) for name, other in pairs.items()}

@@ -1,0 +1,89 @@
+"""How many scored prompts a router needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.errors import InputError
+from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, check_models, fit_each, percent, take
+from routerbench.experiments.scoring import score
+from routerbench.experiments.study import Setting, Study
+
+MIN_TRAIN = 2
+MIN_VAL = 20  # below, a choice among candidates is a lottery; so many are kept wherever there are as many
+
+
+@dataclass(frozen=True)
+class TrainSize(Experiment):
+    """Trains on growing shares of the train prompts, each part of the next.
+
+    Validation shrinks in proportion, as one who has 1 % of the data has 1 % of validation too, but not below 20
+    prompts. Test stays whole.
+
+    Attributes:
+        fractions: shares of the train prompts in (0, 1]; the largest is what the others are compared with.
+    """
+
+    fractions: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        if len(self.fractions) < 2 or not all(0 < fraction <= 1 for fraction in self.fractions):
+            raise InputError(
+                f"experiment.fractions must list at least two shares above 0 and up to 1, got {list(self.fractions)}"
+            )
+
+    def run(
+        self,
+        fits: Mapping[str, Fit],
+        table: OutcomeTable,
+        embeddings: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Study:
+        """Train every router on every share; see `Experiment.run`."""
+        parts = Parts.of(table, embeddings)
+        train, val, test = parts
+        fractions = sorted(set(self.fractions))
+        order, val_order = rng.permutation(len(train.table)), rng.permutation(len(val.table))
+
+        def lesson(fraction: float) -> Lesson:
+            few = take(train, np.sort(order[: round(fraction * len(order))]))
+            num_val = max(round(fraction * len(val_order)), MIN_VAL)
+            return Lesson(percent(fraction), few, take(val, np.sort(val_order[:num_val])))
+
+        for fraction in fractions:
+            _check(lesson(fraction).train, fraction, len(order))
+        settings = [Setting(percent(fraction), round(fraction * len(order))) for fraction in fractions]
+        runs = {
+            (router, setting): fitted.predict(test.embeddings)
+            for router, setting, fitted in fit_each(fits, map(lesson, fractions), len(fractions))
+        }
+        return score(
+            runs,
+            parts,
+            settings,
+            settings[-1].label,
+            rng,
+            title=f"How many scored prompts a router needs, on {len(test.table):,} test prompts",
+            axis="train prompts",
+            log_axis=True,
+            notes=[
+                "Each share is part of the next larger one. Validation shrinks in proportion, but not below "
+                f"{min(MIN_VAL, len(val_order))} of its {len(val_order):,} prompts.",
+                "The references know all train prompts, whatever the share.",
+            ],
+        )
+
+
+def _check(few: Examples, fraction: float, num_train: int) -> None:
+    if len(few.table) < MIN_TRAIN:
+        raise InputError(
+            f"{few.table.source}: {percent(fraction)} of {num_train} train prompts are fewer than {MIN_TRAIN}; "
+            "leave the smallest experiment.fractions out"
+        )
+    check_models(few, f"{percent(fraction)} of the train prompts", "leave the smallest experiment.fractions out")

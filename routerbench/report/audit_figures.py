@@ -1,0 +1,111 @@
+"""The two pictures of an audit, as SVG to be set into a page: where the headroom lies, and how many models tie."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from routerbench.evaluation.audit import Audit
+from routerbench.evaluation.audit_prompts import Ties
+from routerbench.evaluation.headroom import Headroom
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# As wide as a telephone, so that its letters stay readable there.
+_WIDTH = 4.4
+_INK, _FAINT = "#333333", "#b5b5b5"
+_BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"
+_FONT: Any = {"font.family": "sans-serif", "font.size": 9, "text.color": _INK, "axes.labelcolor": _INK}
+# Letters as outlines look alike everywhere, and names of parts drawn from a fixed salt make equal pages equal files.
+_SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "audit"}
+
+
+def headroom_figure(audit: Audit) -> str:
+    """Quality and AIQ without reading the prompt, with the benchmark alone, and of the oracle, as an ``<svg>``.
+
+    Args:
+        audit: one whose ``quality`` is known.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    assert audit.quality is not None
+    rows = [("quality", audit.quality)] + ([("AIQ", audit.aiq)] if audit.aiq is not None else [])
+    height = 1.05 + 0.38 * len(rows)
+    with mpl.rc_context(_FONT | _SVG):
+        figure = Figure(figsize=(_WIDTH, height))
+        axes = figure.add_axes((0.14, 0.42 / height, 0.82, (height - 0.95) / height))
+        for place, (_, headroom) in enumerate(rows):
+            _draw_headroom(axes, headroom, len(rows) - 1 - place)
+        axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.legend(
+            *_legend(), loc="lower left", bbox_to_anchor=(-0.17, 1.0), ncols=3, frameon=False, fontsize=8,
+            handletextpad=0.1, columnspacing=0.8,
+        )  # fmt: skip
+        _plain(axes)
+        return _svg(figure)
+
+
+def ties_figure(ties: Ties) -> str:
+    """How many prompts have so many best models, as an ``<svg>``.
+
+    Args:
+        ties: counts over prompts.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with mpl.rc_context(_FONT | _SVG):
+        figure = Figure(figsize=(_WIDTH, 2.1))
+        axes = figure.add_axes((0.14, 0.21, 0.82, 0.75))
+        colours = [_ORANGE, _GREEN, *[_BLUE] * (len(ties.counts) - 2)]
+        axes.bar(np.arange(len(ties.counts)), ties.counts, color=colours, width=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("models that reach the best quality (0: all models fail)")
+        axes.set_ylabel("prompts")
+        _plain(axes)
+        return _svg(figure)
+
+
+def _draw_headroom(axes: Axes, headroom: Headroom, height: int) -> None:
+    values = (headroom.blind, headroom.benchmark_oracle, headroom.oracle)
+    axes.plot([min(values), max(values)], [height, height], color=_FAINT, linewidth=2, zorder=1)
+    for value, style in zip(values, _markers(), strict=True):
+        axes.plot([value], [height], linestyle="none", zorder=2, **style)
+
+
+def _markers() -> list[dict[str, Any]]:
+    """Marks of blind, benchmark_oracle and oracle; of equal values all three can be seen."""
+    return [
+        {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgecolor": _INK},
+        {"marker": "o", "markersize": 5, "color": _BLUE},
+        {"marker": "|", "markersize": 13, "markeredgewidth": 2, "color": _ORANGE},
+    ]
+
+
+def _legend() -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], linestyle="none", **style) for style in _markers()]
+    return handles, ["best single / zero_router", "benchmark_oracle", "oracle"]
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    axes.tick_params(length=0, colors="#555555", labelsize=8)
+
+
+def _svg(figure: Figure) -> str:
+    """The ``<svg>`` element alone, without the declarations that a file of its own would need."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

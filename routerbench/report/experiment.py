@@ -1,0 +1,136 @@
+"""experiment.md and experiment.png: what a study found, beside the standard report of its evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.experiments.study import Study
+from routerbench.files import atomic_path
+from routerbench.report import write_report
+from routerbench.report.experiment_figures import measure, write_picture
+from routerbench.report.formatting import LANDMARKS, difference, merit, share, with_interval
+from routerbench.report.tables import Table, by_count, escape, markdown, scope
+
+_ROUNDING = 1e-9  # by which equal runs may differ
+_INTERVALS = (
+    "In brackets: 95 % intervals over resampled prompts. Those of a difference between two settings are paired: the "
+    "same prompts are resampled for both."
+)
+REFERENCES = ("zero_router", "best_single", *LANDMARKS[1:])
+
+
+def write_study(study: Study, folder: Path) -> None:
+    """Write experiment.md and experiment.png into a folder, and the standard report of all runs.
+
+    Args:
+        study: what was found.
+        folder: where to; made if it is missing.
+    """
+    blocks = [f"# {escape(study.title)}", "\n".join(f"- {escape(line)}" for line in findings(study).split("\n"))]
+    blocks.append(study_table(study))
+    if is_by_benchmark(study):
+        blocks += ["## Benchmarks", f"{measure(study)} on the prompts of each benchmark alone.", benchmark_table(study)]
+    notes = [*study.notes, scope(study.evaluation), _INTERVALS]
+    blocks += ["## Notes", "\n".join(f"- {escape(note)}" for note in notes)]
+    with atomic_path(folder / "experiment.md") as part:
+        part.write_text("\n\n".join(blocks) + "\n", encoding="utf-8", errors="backslashreplace")
+    write_picture(study, folder / "experiment.png")
+    write_report(study.evaluation, folder)
+
+
+def findings(study: Study) -> str:
+    """One line per router: its score in the baseline setting, and which settings are significantly lower or higher.
+
+    Significant means that the 95 % interval does not reach 0; looking at many settings is not corrected for.
+
+    Args:
+        study: what was found.
+    """
+    lines = []
+    for router in study.routers:
+        scored = study.scored(router, study.baseline)
+        assert scored is not None
+        found = {
+            setting.label: study.changes[study.names[router, setting.label]][None]
+            for setting in study.settings
+            if setting.label != study.baseline and (router, setting.label) in study.names
+        }
+        lower, higher = _significant(found, -1), _significant(found, 1)
+        words = [f"significantly {way}: {cases}" for way, cases in (("lower", lower), ("higher", higher)) if cases]
+        start = f"{router}, {study.baseline}: {measure(study)} {share(merit(scored))}"
+        lines.append(f"{start}; {'; '.join(words) or 'no other setting differs significantly'}.")
+    return "\n".join(lines)
+
+
+def study_table(study: Study) -> str:
+    """All runs as Markdown that also reads well in a terminal: a group per router, then the references.
+
+    Args:
+        study: what was found.
+    """
+    groups = [
+        tuple((router, setting.label, *_cells(study, router, setting.label)) for setting in study.settings)
+        for router in study.routers
+    ]
+    references = study.evaluation.references
+    groups.append(
+        tuple((name, "", share(merit(references[name])), "", _gain(study, references[name])) for name in REFERENCES)
+    )
+    header = ("router", "setting", measure(study), f"against {study.baseline}", "ΔAIQ zero")
+    return markdown(Table(header, "llrrr", tuple(groups)))
+
+
+def benchmark_table(study: Study) -> str:
+    """Each benchmark with every router in the baseline setting and how much it changes in the other one.
+
+    Args:
+        study: one whose settings have no position on an axis.
+    """
+    (other,) = (setting.label for setting in study.settings if setting.label != study.baseline)
+    figure = "aiq" if study.evaluation.cost_interval else "peak_quality"
+    rows = []
+    for benchmark, count in by_count(study.evaluation):
+        zero = study.evaluation.references["zero_router"].per_benchmark[benchmark][figure]
+        row = [benchmark, f"{count:,}", share(zero.value)]
+        for router in study.routers:
+            known = study.evaluation.routers[study.names[router, study.baseline]].per_benchmark[benchmark][figure]
+            row += [share(known.value), _change(study.changes[study.names[router, other]][benchmark])]
+        rows.append(tuple(row))
+    columns = [title for router in study.routers for title in (f"{router}, {study.baseline}", f"{other}")]
+    header = ("benchmark", "prompts", "zero_router", *columns)
+    return markdown(Table(header, "l" + "r" * (len(header) - 1), (tuple(rows),)))
+
+
+def is_by_benchmark(study: Study) -> bool:
+    """Whether the study compares two settings on each benchmark, rather than many along an axis."""
+    return all(setting.position is None for setting in study.settings)
+
+
+def _cells(study: Study, router: str, setting: str) -> tuple[str, str, str]:
+    """Score, change and gain over zero_router of one run; dashes if the router cannot take the setting."""
+    scored = study.scored(router, setting)
+    if scored is None:
+        return "-", "-", "-"
+    figure = scored.aiq if measure(study) == "AIQ" else scored.peak_quality
+    change = "" if setting == study.baseline else _change(study.changes[study.names[router, setting]][None])
+    return with_interval(figure, share), change, _gain(study, scored)
+
+
+def _gain(study: Study, scored: Scored) -> str:
+    return difference(scored.delta_aiq_zero.value)
+
+
+def _change(found: Difference) -> str:
+    low, high = found.prompts[:2] if found.prompts else (None, None)
+    return with_interval(Figure(found.value, low, high), difference)
+
+
+def _significant(found: dict[str, Difference], sign: int) -> str:
+    """Settings in which the interval of the difference lies on one side of 0, with the difference."""
+    cases = [
+        f"{label} ({difference(change.value)})"
+        for label, change in found.items()
+        if change.prompts and min(sign * change.prompts.low, sign * change.prompts.high) > _ROUNDING
+    ]
+    return ", ".join(cases)

@@ -1,0 +1,102 @@
+"""The benchmarks as small multiples: one panel for each, a dot with its interval for each router."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from routerbench.evaluation.results import Evaluation, Figure
+from routerbench.report.figures import LANDMARK_STYLES, coloured
+from routerbench.report.formatting import LANDMARKS, share, shorten, with_interval
+from routerbench.report.tables import by_count
+
+# Panels that are open from the start; those of smaller benchmarks open with a click.
+_NUM_OPEN = 24
+# The least difference of quality that may fill a panel: smaller ones shall look small.
+_LEAST_SPAN = 0.04
+
+
+class _Scale(NamedTuple):
+    """From quality to a place along a panel; the ends are whole hundredths, as they are written."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "_Scale":
+        """The least scale that holds all values."""
+        low, high = min(values), max(values)
+        missing = max(_LEAST_SPAN - (high - low), 0.0) / 2
+        ends = max(low - missing, min(low, 0.0)), min(high + missing, max(high, 1.0))
+        return cls(math.floor(100 * ends[0]) / 100, math.ceil(100 * ends[1]) / 100)
+
+    def __call__(self, value: float) -> str:
+        return f"{100 * (value - self.low) / (self.high - self.low):.1f}%"
+
+
+def benchmark_panels(evaluation: Evaluation) -> str:
+    """HTML of a panel per benchmark, the largest first: AIQ, or peak quality where there is no cost.
+
+    Each panel has a scale of its own, written below it. Panels are text and lines with no script: they
+    flow into as many columns as the page has room for, and print.
+
+    Args:
+        evaluation: what was found.
+    """
+    panels = [_panel(evaluation, benchmark, count) for benchmark, count in by_count(evaluation)]
+    shown = f'<div class="panels">{"".join(panels[:_NUM_OPEN])}</div>'
+    if len(panels) <= _NUM_OPEN:
+        return shown
+    rest = "".join(panels[_NUM_OPEN:])
+    summary = f"<summary>{len(panels) - _NUM_OPEN} smaller benchmarks</summary>"
+    return f'{shown}<details class="rest">{summary}<div class="panels">{rest}</div></details>'
+
+
+def _panel(evaluation: Evaluation, benchmark: str, count: int) -> str:
+    """Heading and rows of one benchmark."""
+    rows = _rows(evaluation, benchmark)
+    prompts = f"{count:,} prompt{'' if count == 1 else 's'}"
+    heading = (
+        f'<h3 title="{escape(benchmark)}"><span>{escape(shorten(benchmark, 32))}</span> <small>{prompts}</small></h3>'
+    )
+    known = [bound for *_, figure in rows for bound in (figure.value, figure.low, figure.high) if bound is not None]
+    if not known:
+        return f'<section class="panel">{heading}<p class="note">All models cost the same here: no AIQ.</p></section>'
+    scale = _Scale.of(known)
+    zero = next((figure.value for name, _, figure in rows if name == "zero_router"), None)
+    guide = "" if zero is None else _line(scale(zero), scale(zero), "0", "100%", "#c8c8c8", 1)
+    body = "".join(_row(*row, guide, scale) for row in rows)
+    ends = f"<tr><td></td><td><span>{scale.low:.2f}</span><span>{scale.high:.2f}</span></td><td></td></tr>"
+    return f'<section class="panel">{heading}<table>{body}{ends}</table></section>'
+
+
+def _rows(evaluation: Evaluation, benchmark: str) -> list[tuple[str, str, Figure]]:
+    """Name, colour and figure of every router, best first, and of the landmarks below the oracle."""
+    landmarks = [
+        (name, scored, LANDMARK_STYLES[name]["color"])
+        for name in LANDMARKS[:2]
+        if (scored := evaluation.references.get(name))
+    ]
+    figure = "aiq" if evaluation.cost_interval else "peak_quality"
+    return [
+        (name, colour, scored.per_benchmark.get(benchmark, {}).get(figure, Figure(None)))
+        for name, scored, colour in [*coloured(evaluation), *landmarks]
+    ]
+
+
+def _row(name: str, colour: str, figure: Figure, guide: str, scale: _Scale) -> str:
+    """Name, dot with whisker, and value; the interval in figures stands in the title."""
+    marks = guide
+    if figure.low is not None and figure.high is not None:
+        marks += _line(scale(figure.low), scale(figure.high), "50%", "50%", colour, 2)
+    if figure.value is not None:
+        marks += f'<circle cx="{scale(figure.value)}" cy="50%" r="3.6" fill="{colour}"/>'
+    text = escape(f"{name}: {with_interval(figure, share)}")
+    return (
+        f'<tr title="{text}"><th>{escape(shorten(name, 24))}</th><td><svg aria-hidden="true">{marks}</svg></td>'
+        f"<td>{share(figure.value)}</td></tr>"
+    )
+
+
+def _line(x1: str, x2: str, y1: str, y2: str, colour: str, width: int) -> str:
+    return f'<line x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}" stroke="{colour}" stroke-width="{width}"/>'
