@@ -81,6 +81,12 @@ def test_the_options_table_is_complete():
         assert set(re.findall(r"`(\w+)`", row)) == {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
 
 
+def test_the_protocols_table_is_complete():
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == {
+        path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")
+    }
+
+
 def test_every_file_and_folder_of_the_map_exists():
     house = README.split("## The house")[1].split("```")[1]
     named = [word for line in house.splitlines()[3:] for word in re.findall(r"^[\w./]+|(?<=  )\w+\.py", line)]

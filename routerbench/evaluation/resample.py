@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from routerbench.evaluation.results import Interval
 
 LEVEL = 0.95
+_ROUNDING = 1e-12
 # Resamples at a time: their curves stay in the cache, and a million prompts need 256 MB of weights.
 _CHUNK = 32
 
@@ -70,5 +71,6 @@ def difference_interval(value: float, center: float, resampled: NDArray[np.float
     if bounds is None:
         return None
     errors = resampled[np.isfinite(resampled)] - center
-    rarer = min(int((errors >= value).sum()), int((errors <= value).sum()))
+    # Equal sums may differ by rounding, which is no evidence.
+    rarer = min(int((errors >= value - _ROUNDING).sum()), int((errors <= value + _ROUNDING).sum()))
     return Interval(*bounds, p_value=min(1.0, 2 * (rarer + 1) / (len(errors) + 1)))
