@@ -37,9 +37,8 @@ DEFINITIONS = {
 }
 _COST_TERMS = ("AIQ", "as routed", "QNC", "gain", "AIQ macro", "AIQ original code", "USD/1k")
 DIFFERENCES = (
-    "How much higher the AIQ of a router is than that of the others on the same prompts, or the quality where there is "
-    "no AIQ. Resampled prompts ask whether that holds for other prompts of these benchmarks, resampled benchmarks "
-    "whether it holds for other benchmarks."
+    "How much higher a router scores than the others on the same prompts. Resampled prompts ask whether that holds for "
+    "other prompts of these benchmarks, resampled benchmarks whether it holds for other benchmarks."
 )
 DEPLOYED = (
     "One lambda, chosen on validation and realised on test: what a service would have got. The last column is the "
