@@ -9,6 +9,7 @@ import torch
 
 import routerbench
 from routerbench import artefact
+from routerbench.adjustment import Adjustment
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.errors import InputError
@@ -16,6 +17,7 @@ from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.policy import select
 from routerbench.routers.constant import ConstantRouter
 from routerbench.routers.knn import KNNRouter
+from routerbench.routers.linear import LinearRouter
 from routerbench.routers.mlp import MLPRouter
 from tests.conftest import make_examples
 
@@ -67,6 +69,23 @@ def test_knn_carries_its_vectors(tmp_path, train, val):
     artefact.save(tmp_path, router, HashingEncoder(dim=8), train.table, {}, {}, NONE_SEEN)
     loaded = routerbench.load(tmp_path).predict(val.embeddings)
     np.testing.assert_allclose(loaded.quality, router.predict(val.embeddings).quality, rtol=1e-6)
+
+
+def test_calibration_and_guard_travel_with_the_router(tmp_path, train, val):
+    router = LinearRouter(8, 3, [10.0])
+    router.fit(train, val, validation_aiq)
+    adjusted = Adjustment("isotonic", 2.0).apply(router, train.table, val, validation_aiq)
+    artefact.save(tmp_path, adjusted, HashingEncoder(dim=8), train.table, {}, {}, NONE_SEEN)
+    loaded = artefact.load(tmp_path)
+    assert loaded.card["name"] == "linear"
+    assert loaded.card["calibration"] == "isotonic"
+    assert loaded.card["policy"]["guard"] == 2.0
+    assert np.array_equal(loaded.predict(val.embeddings).quality, adjusted.predict(val.embeddings).quality)
+    assert not np.array_equal(loaded.predict(val.embeddings).quality, router.predict(val.embeddings).quality)
+    card = json.loads((tmp_path / "router.json").read_text())
+    (tmp_path / "router.json").write_text(json.dumps(card | {"calibration": "magic"}))
+    with pytest.raises(InputError, match="not a router's card"):
+        artefact.load(tmp_path)
 
 
 def test_a_router_on_precomputed_embeddings_takes_embeddings_or_an_encoder(tmp_path, train, val):

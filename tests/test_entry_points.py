@@ -251,6 +251,12 @@ def test_a_table_without_cost_gives_quality_only_results(files, tmp_path):
         (["encoder=precomputed", "encoder.path=nowhere.npy"], "nowhere.npy"),
         (["seed=abc"], "seed"),
         (["data=table"], "data.path"),
+        (["seed=-1"], "seed must be from 0"),
+        (["data.num_prompts=0"], "num_prompts"),
+        (["training.batch_size=0"], "training.batch_size must be at least 1"),
+        (["trainer.precision=bogus"], "bogus"),
+        (["calibration=bogus"], "calibration must be one of"),
+        (["policy.guard=-1"], "policy.guard must be"),
     ],
 )
 def test_mistakes_die_before_work_starts_with_one_clear_message(overrides, message, tmp_path):
