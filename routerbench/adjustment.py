@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.calibration import METHODS, Calibration
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
 from routerbench.policy import guard
 from routerbench.routers.base import Prediction, Router, Score
-from routerbench.routers.calibration import METHODS, Calibration
 
 CALIBRATIONS = ("auto", "none", *METHODS)
 GUARDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # standard errors that policy.guard=auto tries

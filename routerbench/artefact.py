@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.adjustment import AdjustedRouter
+from routerbench.calibration import METHODS
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.files import atomic_path, sha256_of
 from routerbench.policy import select
 from routerbench.routers.base import Prediction, Router
-from routerbench.routers.calibration import METHODS
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
 SEEN = "seen_prompts"  # name of the keys among the weights

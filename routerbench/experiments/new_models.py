@@ -16,7 +16,7 @@ from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, fit_eac
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting, Study
 from routerbench.routers.base import Prediction, Router
-from routerbench.routers.onboarding import Onboarding
+from routerbench.routers.families.onboarding import Onboarding
 
 SEEN, ALL = "seen models only", "all models known"
 _UNWANTED = 1e-9  # how far the quality of a model that can be chosen stays above that of one that cannot

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
-from routerbench.routers.onboarding import Onboarding, shrunk_mean
+from routerbench.routers.families.onboarding import Onboarding, shrunk_mean
 
 
 class ConstantRouter(ClosedFormRouter, Onboarding):

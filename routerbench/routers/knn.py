@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
-from routerbench.routers.onboarding import Onboarding, shrunk_mean
+from routerbench.routers.families.neighbors import Memory, normalized
+from routerbench.routers.families.onboarding import Onboarding, shrunk_mean
 
 CHUNK = 1024  # queries whose neighbours' outcomes, (queries, K, M), are in memory at once
 PRIOR_NEIGHBORS = 20  # how many neighbours the overall mean of an added model counts for
@@ -70,10 +71,10 @@ class KNNRouter(ClosedFormRouter, Onboarding):
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Keep the train prompts and choose the number of neighbours and their weighting on ``val``."""
-        self._remember(_normalized(train.embeddings), train.table.quality, train.table.cost)
-        candidates = sorted({min(k, len(self.embeddings)) for k in self.num_neighbors})
+        self._remember(normalized(train.embeddings), train.table.quality, train.table.cost)
+        candidates = sorted({min(k, len(self.quality)) for k in self.num_neighbors})
         self.added = Added.none(self.embedding_dim)
-        similarity, neighbors = self.search(val.embeddings, candidates[-1])
+        similarity, neighbors = self.memory.search(val.embeddings, candidates[-1])
         scores = {
             (weighting, k): score(prediction, val.table)
             for weighting in self.weighting
@@ -83,36 +84,16 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         }
         self.chosen_weighting, self.chosen_neighbors = max(scores, key=lambda choice: scores[choice])
 
-    def _remember(
-        self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
-    ) -> None:
-        import faiss
-
-        self.embeddings, self.quality, self.cost = embeddings, quality, cost
-        self._index = faiss.IndexFlatIP(self.embedding_dim)
-        self._index.add(embeddings)
-
-    def search(
-        self, embeddings: NDArray[np.float32], num_neighbors: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the most similar train prompts.
-
-        Args:
-            embeddings: ``(N, D)`` queries.
-            num_neighbors: K.
-
-        Returns:
-            ``(N, K)`` cosine similarities, falling, and ``(N, K)`` indices of train prompts.
-        """
-        return self._index.search(_normalized(embeddings), num_neighbors)
+    def _remember(self, vectors: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]) -> None:
+        self.memory, self.quality, self.cost = Memory(vectors), quality, cost
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """Mean outcomes of the chosen number of neighbours of ``(N, D)`` embeddings."""
-        similarity, neighbors = self.search(embeddings, self.chosen_neighbors)
+        similarity, neighbors = self.memory.search(embeddings, self.chosen_neighbors)
         known = next(self._outcomes(similarity, neighbors, [self.chosen_neighbors], self.chosen_weighting))
         if not len(self.added.mean_quality):
             return known
-        quality, cost = self._added_outcomes(_normalized(embeddings), similarity[:, -1:])
+        quality, cost = self._added_outcomes(normalized(embeddings), similarity[:, -1:])
         return Prediction(np.hstack([known.quality, quality]), np.hstack([known.cost, cost]))
 
     def _append_model(
@@ -122,7 +103,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         added = self.added
         mean_quality = shrunk_mean(quality, np.append(np.nanmean(self.quality, axis=0), added.mean_quality))
         self.added = Added(
-            np.concatenate([added.embeddings, _normalized(embeddings)]),
+            np.concatenate([added.embeddings, normalized(embeddings)]),
             np.append(added.quality, quality),
             np.append(added.cost, cost),
             np.append(added.model, np.full(len(quality), len(added.mean_quality))),
@@ -168,7 +149,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
     def arrays(self) -> dict[str, NDArray]:
         """The train prompts' vectors and outcomes, and what was chosen."""
         return {
-            "embeddings": self.embeddings,
+            "embeddings": self.memory.vectors,
             "quality": self.quality,
             "cost": self.cost,
             "chosen_neighbors": np.array(self.chosen_neighbors),
@@ -182,12 +163,6 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         self.chosen_neighbors = int(arrays["chosen_neighbors"])
         self.chosen_weighting = self.weighting[int(arrays["chosen_weighting"])]
         self.added = Added(*(arrays[f"added_{name}"] for name in Added._fields))
-
-
-def _normalized(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors: with both sides normalised an inner product is a cosine."""
-    embeddings = np.ascontiguousarray(embeddings, np.float32)
-    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
 
 
 def _weights(similarity: NDArray[np.float32], weighting: str) -> NDArray[np.float32]:

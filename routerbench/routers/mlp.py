@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from routerbench.errors import InputError
-from routerbench.routers.neural import NeuralRouter
+from routerbench.routers.families.neural import NeuralRouter
 
 
 class MLPRouter(NeuralRouter):

@@ -64,7 +64,7 @@ class Gradient:
         """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
         from lightning.pytorch.callbacks import ModelCheckpoint
 
-        from routerbench.routers.neural import NeuralRouter
+        from routerbench.routers.families.neural import NeuralRouter
         from routerbench.training.batches import ResidentExamples, train_batches, val_batches
         from routerbench.training.best_epoch import BestEpoch
         from routerbench.training.module import RouterModule

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.evaluate import validation_aiq
-from routerbench.routers.neural import Heads, NeuralRouter
+from routerbench.routers.families.neural import Heads, NeuralRouter
 from routerbench.training.batches import Batch, epoch_seed
 from routerbench.training.losses import cost_loss, quality_loss
 

@@ -6,6 +6,7 @@ import pytest
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.routers.families.neighbors import Memory
 from routerbench.routers.knn import KNNRouter
 from tests.conftest import make_examples
 
@@ -46,8 +47,8 @@ def test_agrees_with_brute_force_with_missing_cells(train, val, k, weighting):
 
 def test_one_search_serves_all_candidates(train, val, monkeypatch):
     searches = []
-    search = KNNRouter.search
-    monkeypatch.setattr(KNNRouter, "search", lambda self, *args: searches.append(args[1]) or search(self, *args))
+    search = Memory.search
+    monkeypatch.setattr(Memory, "search", lambda self, *args: searches.append(args[1]) or search(self, *args))
     KNNRouter(8, 3, [5, 50, 20], ["uniform", "cosine"]).fit(train, val, validation_aiq)
     assert searches == [50]
 

@@ -8,10 +8,9 @@ from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.routers.base import Prediction
-from routerbench.routers.linear import LinearRouter, ridge
+from routerbench.routers.families.ridge import ridge
+from routerbench.routers.linear import LinearRouter
 from tests.conftest import make_examples
-
-ALPHAS = np.array([100.0, 1.0, 0.01])
 
 
 def fitted(alpha, train, val, score=validation_aiq):
@@ -20,49 +19,12 @@ def fitted(alpha, train, val, score=validation_aiq):
     return router
 
 
-@pytest.fixture(scope="module")
-def gaps():
-    """Correlated inputs off the origin and targets of which some share their gaps and one is never known."""
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5)) + 3
-    targets = inputs @ rng.normal(size=(5, 4)) + rng.normal(size=(40, 4))
-    targets[::3, 1:3] = np.nan
-    targets[:, 3] = np.nan
-    return inputs, targets
-
-
-def test_ridge_agrees_with_scikit_learn_for_all_penalties_and_gaps(gaps):
-    inputs, targets = gaps
-    path = ridge(inputs, targets, ALPHAS)
-    for i, alpha in enumerate(ALPHAS):
-        for target in range(3):
-            known = np.isfinite(targets[:, target])
-            model = Ridge(alpha=alpha).fit(inputs[known], targets[known, target])
-            np.testing.assert_allclose(path.weights[i, :, target], model.coef_, atol=1e-9)
-            assert path.bias[i, target] == pytest.approx(model.intercept_)
-            np.testing.assert_allclose(path.held_out[i, ~known, target], model.predict(inputs)[~known])
-    assert np.isnan(path.bias[:, 3]).all()
-    assert np.isnan(path.held_out[:, :, 3]).all()
-
-
-def test_held_out_predictions_are_those_of_fits_without_the_prompt(gaps):
-    inputs, targets = gaps
-    path = ridge(inputs, targets, ALPHAS)
-    for target in (0, 1):
-        known = np.flatnonzero(np.isfinite(targets[:, target]))
-        for row in known:
-            others = known[known != row]
-            for i, alpha in enumerate(ALPHAS):
-                model = Ridge(alpha=alpha).fit(inputs[others], targets[others, target])
-                assert path.held_out[i, row, target] == pytest.approx(model.predict(inputs[[row]])[0])
-
-
-def test_one_decomposition_serves_a_complete_table(train, val, monkeypatch):
+def test_one_decomposition_each_serves_quality_and_cost_of_a_complete_table(train, val, monkeypatch):
     calls = []
     eigh = np.linalg.eigh
     monkeypatch.setattr(np.linalg, "eigh", lambda matrix: calls.append(1) or eigh(matrix))
     fitted([1, 10, 100], train, val)
-    assert len(calls) == 1
+    assert len(calls) == 2
 
 
 def test_learns_the_quality_and_the_mean_cost_of_a_known_world(train, val):
@@ -130,7 +92,7 @@ def test_the_penalty_of_cost_is_that_of_the_best_held_out_likelihood(train, val)
             held_out[row] = np.exp(model.predict(z[[row]]))
         held_out *= few.table.cost.mean(0) / held_out.mean(0)
         losses[alpha] = (few.table.cost / held_out + np.log(held_out)).mean()
-    assert router.chosen_alpha[1] == min(losses, key=losses.get) == 1
+    assert router.cost.chosen_alpha.item() == min(losses, key=losses.get) == 1
 
 
 def test_validation_chooses_where_train_has_no_complete_prompt(train, val):

@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader
 
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.routers.families.neural import NeuralRouter
 from routerbench.routers.linear import LinearRouter
 from routerbench.routers.mlp import MLPRouter
-from routerbench.routers.neural import NeuralRouter
 from routerbench.training.batches import EpochShuffle, ResidentExamples, train_batches
 from routerbench.training.closed_form import ClosedForm
 from routerbench.training.gradient import Gradient

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
+from routerbench.calibration import FEWEST, METHODS, Calibration
 from routerbench.routers.base import Prediction
-from routerbench.routers.calibration import FEWEST, METHODS, Calibration
 from tests.conftest import make_table
 
 
@@ -118,7 +118,7 @@ def test_arrays_restore_it_without_scikit_learn(world, method, tmp_path):
     code = f"""
 import sys, numpy as np
 from routerbench.routers.base import Prediction
-from routerbench.routers.calibration import Calibration
+from routerbench.calibration import Calibration
 arrays = dict(np.load({str(tmp_path / "arrays.npz")!r}))
 Calibration.from_arrays({method!r}, arrays)(Prediction(np.zeros((2, 3)), np.zeros((2, 3))))
 sys.exit("sklearn" in sys.modules or "scipy" in sys.modules)

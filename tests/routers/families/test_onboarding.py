@@ -7,8 +7,8 @@ import pytest
 
 from routerbench.data.outcomes import Examples
 from routerbench.routers.constant import ConstantRouter
+from routerbench.routers.families.onboarding import shrunk_mean
 from routerbench.routers.knn import PRIOR_NEIGHBORS, KNNRouter
-from routerbench.routers.onboarding import shrunk_mean
 from tests.conftest import make_examples
 
 
