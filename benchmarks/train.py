@@ -18,6 +18,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.routers.mlp import MLPRouter
 from routerbench.training.batches import Batch, EpochShuffle, ResidentExamples, train_batches
 from routerbench.training.module import RouterModule
+from routerbench.training.objectives import Pointwise
 
 N, D, M = 25_500, 768, 11
 
@@ -55,7 +56,8 @@ def module_for(examples: Examples) -> RouterModule:
     torch.manual_seed(0)
     router = MLPRouter(D, M, hidden=[256], dropout=0.3)
     router.prepare(examples)
-    return RouterModule(router, partial(torch.optim.Adam, lr=1e-3, fused=True), 0.5, examples.table, seed=0)
+    optimizer = partial(torch.optim.Adam, lr=1e-3, fused=True)
+    return RouterModule(router, Pointwise(), optimizer, 0.5, examples.table, seed=0)
 
 
 def lightning_epochs(examples: Examples, loader: DataLoader, epochs: int) -> Clock:
@@ -99,8 +101,7 @@ def main() -> None:
     logging.getLogger("lightning").setLevel(logging.ERROR)
     examples = world()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    mean_cost = torch.from_numpy(np.nanmean(examples.table.cost, axis=0))
-    resident = ResidentExamples(examples, mean_cost, device)
+    resident = ResidentExamples(examples, device)
     plain = TensorDataset(*(tensor.cpu() for tensor in resident.all))
 
     def collate(rows: list[tuple[torch.Tensor, ...]]) -> Batch:

@@ -67,8 +67,9 @@ class TrainedRouter:
     @property
     def recipe(self) -> dict[str, Any]:
         """What the router is but for its seed: routers of one recipe stand for one router."""
-        parts = ("name", "router", "encoder", "calibration", "training", "models")
-        return {part: self.card.get(part) for part in parts}
+        parts = ("name", "encoder", "calibration", "training", "models")
+        arguments = {name: value for name, value in self.card["router"]["arguments"].items() if name != "seed"}
+        return {part: self.card.get(part) for part in parts} | {"router": arguments}
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from routerbench.errors import InputError
-from routerbench.routers.families.neural import NeuralRouter
+from routerbench.routers.families.neural import Heads, NeuralRouter
 
 
 class MLPRouter(NeuralRouter):
@@ -32,6 +32,6 @@ class MLPRouter(NeuralRouter):
         layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout))]
         self.network = nn.Sequential(*layers, nn.Linear(widths[-1], 2 * num_models))
 
-    def heads(self, inputs: Tensor) -> Tensor:
-        """``(B, D)`` to ``(B, 2 M)``."""
-        return self.network(inputs)
+    def heads(self, inputs: Tensor) -> Heads:
+        """Both heads from the last hidden layer."""
+        return Heads(*self.network(inputs).chunk(2, dim=-1))

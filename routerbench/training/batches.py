@@ -17,12 +17,12 @@ class Batch(NamedTuple):
     Attributes:
         embeddings: ``(B, D)`` float32.
         quality: ``(B, M)`` measured quality in [0, 1], NaN where it was not observed.
-        cost_ratio: ``(B, M)`` measured cost over the model's mean cost on train, NaN where it is not known.
+        cost: ``(B, M)`` measured cost in USD, NaN where it is not known.
     """
 
     embeddings: Tensor
     quality: Tensor
-    cost_ratio: Tensor
+    cost: Tensor
 
 
 class ResidentExamples(Dataset[Batch]):
@@ -30,14 +30,12 @@ class ResidentExamples(Dataset[Batch]):
 
     Args:
         examples: the N prompts.
-        mean_cost: ``(M,)`` USD per prompt that a ``cost_ratio`` of 1 stands for.
         device: where the tensors live.
     """
 
-    def __init__(self, examples: Examples, mean_cost: Tensor, device: torch.device) -> None:
-        cost_ratio = torch.from_numpy(examples.table.cost).float() / mean_cost.cpu()
-        tensors = torch.from_numpy(examples.embeddings), torch.from_numpy(examples.table.quality).float(), cost_ratio
-        self.all = Batch(*(tensor.float().to(device) for tensor in tensors))
+    def __init__(self, examples: Examples, device: torch.device) -> None:
+        arrays = examples.embeddings, examples.table.quality, examples.table.cost
+        self.all = Batch(*(torch.from_numpy(array).float().to(device) for array in arrays))
 
     def __len__(self) -> int:
         """Number of prompts N."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
-from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.routers.base import ClosedFormRouter, Router
+from routerbench.training.score import validation_score
 
 
 @dataclass
@@ -16,4 +16,4 @@ class ClosedForm:
         """Fit ``router`` in place."""
         if not isinstance(router, ClosedFormRouter):
             raise InputError(f"training=closed_form cannot fit {type(router).__name__}; use training=gradient")
-        router.fit(train, val, validation_aiq)
+        router.fit(train, val, validation_score)

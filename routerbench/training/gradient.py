@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import lightning as L
     import torch
 
+    from routerbench.training.objectives import Objective
+
 MONITORS = {"val/loss": "min", "val/aiq": "max"}
 
 
@@ -25,6 +27,7 @@ class Gradient:
 
     Attributes:
         trainer: makes the Lightning Trainer, given callbacks, logger and folder.
+        objective: what is minimised beside the cost loss; it says what the router ends up with, a quality or a ranking.
         optimizer: makes the optimizer from the parameters.
         output_dir: folder for checkpoints and logs.
         seed: of the order of the prompts and of dropout.
@@ -33,11 +36,12 @@ class Gradient:
         batch_size: prompts per step.
         monitor: "val/loss" or "val/aiq": what picks the best epoch and stops the training.
         patience: epochs without improvement after which training stops.
-        cost_weight: weight of the cost loss beside the quality loss.
+        cost_weight: weight of the cost loss beside the objective.
         resume: a ``last.ckpt`` of an interrupted run to go on from, or None.
     """
 
     trainer: Callable[..., "L.Trainer"]
+    objective: "Objective"
     optimizer: Callable[[Iterable["torch.nn.Parameter"]], "torch.optim.Optimizer"]
     output_dir: str
     seed: int
@@ -80,12 +84,13 @@ class Gradient:
         )
         trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
         router.prepare(train)
+        router.is_ranking.fill_(self.objective.scale == "ranking")
         device = trainer.strategy.root_device
         try:
             trainer.fit(
-                RouterModule(router, self.optimizer, self.cost_weight, val.table, self.seed),
-                train_batches(ResidentExamples(train, router.mean_cost, device), self.batch_size, self.seed),
-                val_batches(ResidentExamples(val, router.mean_cost, device)),
+                RouterModule(router, self.objective, self.optimizer, self.cost_weight, val.table, self.seed),
+                train_batches(ResidentExamples(train, device), self.batch_size, self.seed),
+                val_batches(ResidentExamples(val, device)),
                 ckpt_path=self.resume,
                 weights_only=True,
             )

@@ -8,21 +8,23 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.evaluation.evaluate import validation_aiq
-from routerbench.routers.families.neural import Heads, NeuralRouter
+from routerbench.routers.families.neural import Heads, NeuralRouter, join
 from routerbench.training.batches import Batch, epoch_seed
-from routerbench.training.losses import cost_loss, quality_loss
+from routerbench.training.losses import cost_loss
+from routerbench.training.objectives import Objective
+from routerbench.training.score import validation_score
 
 
 class RouterModule(L.LightningModule):
-    """Minimises quality loss plus weighted cost loss, and watches how well the router routes.
+    """Minimises an objective plus the weighted cost loss, and watches how well the router routes.
 
     Logs ``train/loss``, ``val/loss`` and ``val/aiq`` once per epoch.
 
     Args:
         router: the network to train.
+        objective: what is minimised over the models' outcomes.
         optimizer: makes the optimizer from the parameters.
-        cost_weight: weight of the cost loss beside the quality loss.
+        cost_weight: weight of the cost loss beside the objective.
         val_table: outcomes of the validation prompts, in the order of the validation batches.
         seed: of dropout.
     """
@@ -30,6 +32,7 @@ class RouterModule(L.LightningModule):
     def __init__(
         self,
         router: NeuralRouter,
+        objective: Objective,
         optimizer: Callable[[Iterable[torch.nn.Parameter]], Optimizer],
         cost_weight: float,
         val_table: OutcomeTable,
@@ -37,6 +40,7 @@ class RouterModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.router = router
+        self.objective = objective
         self.optimizer = optimizer
         self.cost_weight = cost_weight
         self.val_table = val_table
@@ -63,14 +67,14 @@ class RouterModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the outputs for the routing metric, log the loss."""
         heads = self.router(batch.embeddings)
-        self.val_heads.append(heads)
+        self.val_heads.append(heads._replace(representation=None))
         self.log("val/loss", self._loss(heads, batch), prog_bar=True, batch_size=len(batch.embeddings))
 
     def on_validation_epoch_end(self) -> None:
         """Log the AIQ of the exact sweep over the whole split."""
-        prediction = self.router.to_prediction(Heads(*map(torch.cat, zip(*self.val_heads, strict=True))))
+        prediction = self.router.to_prediction(join(self.val_heads))
         self.val_heads.clear()
-        self.log("val/aiq", validation_aiq(prediction, self.val_table), prog_bar=True)
+        self.log("val/aiq", validation_score(prediction, self.val_table), prog_bar=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_index: int) -> Batch:
         """Batches are made on the device, so this moves nothing; Lightning's own way costs half a step to find out."""
@@ -81,5 +85,6 @@ class RouterModule(L.LightningModule):
         return self.optimizer(self.router.parameters())
 
     def _loss(self, heads: Heads, batch: Batch) -> Tensor:
-        quality = quality_loss(heads.quality_logit.float(), batch.quality)
-        return quality + self.cost_weight * cost_loss(heads.cost_log_ratio.float(), batch.cost_ratio)
+        heads = heads.float()
+        cost = cost_loss(heads.cost_log_ratio, batch.cost / self.router.mean_cost)
+        return self.objective(heads, batch) + self.cost_weight * cost

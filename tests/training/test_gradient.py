@@ -9,12 +9,13 @@ from torch.utils.data import DataLoader
 
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
-from routerbench.routers.families.neural import NeuralRouter
+from routerbench.routers.families.neural import Heads, NeuralRouter
 from routerbench.routers.linear import LinearRouter
 from routerbench.routers.mlp import MLPRouter
 from routerbench.training.batches import EpochShuffle, ResidentExamples, train_batches
 from routerbench.training.closed_form import ClosedForm
 from routerbench.training.gradient import Gradient
+from routerbench.training.objectives import Pointwise
 from tests.conftest import make_examples
 
 
@@ -29,6 +30,7 @@ def training(folder, epochs=15, logger=False, **options):
         precision=options.pop("precision", "32-true"),
     )
     defaults = {
+        "objective": Pointwise(),
         "optimizer": partial(torch.optim.Adam, lr=0.01),
         "seed": 0,
         "callbacks": [],
@@ -50,7 +52,7 @@ class OneLayer(NeuralRouter):
         torch.nn.init.zeros_(self.linear.bias)
 
     def heads(self, inputs):
-        return self.linear(inputs)
+        return Heads(*self.linear(inputs).chunk(2, dim=-1))
 
 
 def mlp():
@@ -151,7 +153,7 @@ def test_a_resumed_run_has_its_own_patience(tmp_path, train, val):
 
 
 def test_batches_hold_every_prompt_once_per_epoch_in_a_new_order(train):
-    dataset = ResidentExamples(train, torch.ones(3, dtype=torch.float64), torch.device("cpu"))
+    dataset = ResidentExamples(train, torch.device("cpu"))
     loader = train_batches(dataset, batch_size=400, seed=0)
     epochs = []
     for epoch in (0, 1, 0):

@@ -28,16 +28,16 @@ class RidgeCost:
     def fit(cls, train: Examples, alphas: Sequence[float] = ALPHAS) -> "RidgeCost":
         """Learn from the known costs of ``train``; a model without any is predicted to cost NaN."""
         standardisation, cost = Standardisation.of(train.embeddings), train.table.cost
-        alphas = np.sort(alphas)[::-1]
+        penalties = np.sort(alphas)[::-1]
         mean_cost = _means(cost)
         ratio = cost / np.where(mean_cost > 0, mean_cost, 1)
-        path = ridge(standardisation(train.embeddings), np.log(np.maximum(ratio, LOWEST_RATIO)), alphas)
+        path = ridge(standardisation(train.embeddings), np.log(np.maximum(ratio, LOWEST_RATIO)), penalties)
         with np.errstate(divide="ignore"):  # a model that costs nothing gets a bias of minus infinity
             scale = np.log(mean_cost) - np.log(_means(np.exp(path.held_out), np.isfinite(ratio)))
         losses = [_loss(np.exp(held_out), cost) for held_out in path.held_out + scale[:, None]]
         best = int(np.argmin(losses))
         found = cls()
-        found.chosen_alpha = alphas[[best]]
+        found.chosen_alpha = penalties[[best]]
         found.weights, found.bias = standardisation.into(path.weights[best], path.bias[best] + scale[best])
         return found
 

@@ -1,6 +1,7 @@
 """What the learned routers share: two heads per model on an embedding, and how they become a prediction."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,14 +21,26 @@ class Heads(NamedTuple):
     Attributes:
         quality_logit: ``(B, M)`` logit of the expected quality.
         cost_log_ratio: ``(B, M)`` natural logarithm of the expected cost over the model's mean cost on train.
+        representation: ``(B, H)`` what the network makes of the prompts, for objectives that compare prompts, or None.
     """
 
     quality_logit: Tensor
     cost_log_ratio: Tensor
+    representation: Tensor | None = None
+
+    def float(self) -> "Heads":
+        """The same in single precision, whatever the network computed in: losses need it."""
+        representation = None if self.representation is None else self.representation.float()
+        return Heads(self.quality_logit.float(), self.cost_log_ratio.float(), representation)
+
+
+def join(parts: Sequence[Heads]) -> Heads:
+    """The heads of several chunks of prompts, one after the other, without representations."""
+    return Heads(torch.cat([part.quality_logit for part in parts]), torch.cat([part.cost_log_ratio for part in parts]))
 
 
 class NeuralRouter(Router, nn.Module):
-    """A network on embeddings; subclasses say which one by ``heads``.
+    """A network on embeddings with two heads; subclasses say which one by ``heads``.
 
     Embeddings are standardised with the statistics of train, and the cost head is relative to each model's mean
     cost, so that every input and output has about unit scale whatever the encoder and the price list.
@@ -41,6 +54,7 @@ class NeuralRouter(Router, nn.Module):
     std: Tensor
     quality_bias: Tensor
     mean_cost: Tensor
+    is_ranking: Tensor
 
     def __init__(self, embedding_dim: int, num_models: int) -> None:
         super().__init__(embedding_dim, num_models)
@@ -48,10 +62,11 @@ class NeuralRouter(Router, nn.Module):
         self.register_buffer("std", torch.ones(embedding_dim))
         self.register_buffer("quality_bias", torch.zeros(num_models))
         self.register_buffer("mean_cost", torch.full((num_models,), torch.nan))
+        self.register_buffer("is_ranking", torch.tensor(False))
 
     @abstractmethod
-    def heads(self, inputs: Tensor) -> Tensor:
-        """Map standardised ``(B, D)`` embeddings to ``(B, 2 M)``: first the quality of all models, then the cost."""
+    def heads(self, inputs: Tensor) -> Heads:
+        """Map standardised ``(B, D)`` embeddings to both heads, without the models' mean quality."""
 
     def prepare(self, train: Examples) -> None:
         """Take the statistics of train; the untrained network then starts from every model's means."""
@@ -65,14 +80,16 @@ class NeuralRouter(Router, nn.Module):
 
     def forward(self, embeddings: Tensor) -> Heads:
         """Predict in the units that the losses use."""
-        quality, cost = self.heads((embeddings - self.mean) / self.std).chunk(2, dim=-1)
-        return Heads(quality + self.quality_bias, cost)
+        heads = self.heads((embeddings - self.mean) / self.std)
+        return heads._replace(quality_logit=heads.quality_logit + self.quality_bias)
 
     def to_prediction(self, heads: Heads) -> Prediction:
-        """Quality in [0, 1] and cost in USD per prompt, as NumPy arrays."""
-        quality = heads.quality_logit.double().sigmoid()
-        cost = heads.cost_log_ratio.double().exp() * self.mean_cost
-        return Prediction(quality.cpu().numpy(), cost.cpu().numpy())
+        """Quality in [0, 1], or a ranking as it is, and cost in USD per prompt, as NumPy arrays."""
+        score = heads.quality_logit.double()
+        cost = (heads.cost_log_ratio.double().exp() * self.mean_cost).cpu().numpy()
+        if self.is_ranking:
+            return Prediction(score.cpu().numpy(), cost, scale="ranking")
+        return Prediction(score.sigmoid().cpu().numpy(), cost)
 
     @torch.inference_mode()
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
@@ -80,7 +97,7 @@ class NeuralRouter(Router, nn.Module):
         self.eval()
         inputs = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32))
         outputs = [self(chunk.to(self.mean.device)) for chunk in inputs.split(CHUNK)]
-        return self.to_prediction(Heads(*map(torch.cat, zip(*outputs, strict=True))))
+        return self.to_prediction(join(outputs))
 
     def arrays(self) -> dict[str, NDArray]:
         """The state dict, on the CPU."""
@@ -89,3 +106,24 @@ class NeuralRouter(Router, nn.Module):
     def load_arrays(self, arrays: dict[str, NDArray]) -> None:
         """Take back the state dict."""
         self.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+
+
+class QualityNetwork(NeuralRouter):
+    """A network whose paper predicts quality alone; subclasses say which one by ``scores``.
+
+    All of them get the same cost head, linear in the embedding, so that they differ in quality only.
+    """
+
+    def __init__(self, embedding_dim: int, num_models: int) -> None:
+        super().__init__(embedding_dim, num_models)
+        self.cost = nn.Linear(embedding_dim, num_models)
+        nn.init.zeros_(self.cost.weight)
+        nn.init.zeros_(self.cost.bias)
+
+    @abstractmethod
+    def scores(self, inputs: Tensor) -> Tensor:
+        """Map standardised ``(B, D)`` embeddings to ``(B, M)``: logits of quality, or whatever the objective ranks."""
+
+    def heads(self, inputs: Tensor) -> Heads:
+        """The scores beside the shared cost head."""
+        return Heads(self.scores(inputs), self.cost(inputs))
