@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,26 @@ from omegaconf import DictConfig
 
 from routerbench import artefact
 from routerbench.adjustment import Adjustment
-from routerbench.config import check_seeds, get_class, instantiate, make_folder, one_line_errors, to_dict
+from routerbench.config import (
+    check_seeds,
+    get_class,
+    instantiate,
+    make_folder,
+    one_line_errors,
+    overrides,
+    recompose,
+    to_dict,
+    words,
+)
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.store import EmbeddingStore
+from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.references import best_single
+from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import with_baselines
+from routerbench.experiments.leaderboard import Leaderboard, Recipe
 from routerbench.routers.base import ClosedFormRouter, Router
 from routerbench.training.closed_form import ClosedForm
 from routerbench.training.gradient import Gradient
@@ -71,15 +85,56 @@ def fit(cfg: DictConfig, train: Examples, val: Examples, output_dir: Path | str)
 
 
 def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]) -> None:
-    """Run a protocol with the chosen router and the baselines; it ends in one table and one picture."""
+    """Run a protocol; it ends in one table and one picture. All but the leaderboard run the chosen router."""
     from routerbench.report.experiment import findings, study_table, write_study
 
+    experiment = instantiate(cfg.experiment)
+    if isinstance(experiment, Leaderboard):
+        run_leaderboard(experiment, cfg, table, embeddings)
+        return
     folder = Path(os.path.relpath(cfg.output_dir))
     name = cfg.router._target_.split(".")[-2]
     fits = with_baselines(name, lambda train, val, label: fit(cfg, train, val, folder / "fits" / label))
-    study = instantiate(cfg.experiment).run(fits, table, embeddings, np.random.default_rng(cfg.seed))
+    study = experiment.run(fits, table, embeddings, np.random.default_rng(cfg.seed))
     write_study(study, folder)
     log.info("%s\n\n%s\n\nreport: %s", findings(study), study_table(study), folder / "experiment.md")
+
+
+def run_leaderboard(
+    leaderboard: Leaderboard, cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]
+) -> None:
+    """Train all routers, each as ``router=WORD`` and the rest of the command line would, and rank them.
+
+    What the command line says of ``training`` is for routers that are trained by gradient.
+
+    Raises:
+        InputError: the command line chooses one router.
+    """
+    from routerbench.report.leaderboard import findings, leaderboard_table, write_leaderboard
+
+    folder = Path(os.path.relpath(cfg.output_dir))
+    typed = overrides()
+    if "router" in typed:
+        raise InputError(f"{typed['router'][0]}: a leaderboard takes experiment.routers and experiment.grids instead")
+    training = typed.pop("training", [])
+    others = [override for group in typed.values() for override in group]
+
+    def recipe(router: str, options: list[str]) -> Recipe:
+        chosen = [*others, f"router={router}"]
+        is_closed = issubclass(get_class(recompose(chosen).router), ClosedFormRouter)
+        composed = recompose([*chosen, *([] if is_closed else training), *options])
+        with suppress(InputError):  # in its turn it is told why; any other error is a bug, and is better met at once
+            build(composed, embeddings.shape[1], table.num_models)
+
+        def fit_with(train: Examples, val: Examples, seed: int, label: str) -> Router:
+            composed.seed = seed
+            return fit(composed, train, val, folder / "fits" / label)
+
+        return Recipe(fit_with, draws=not is_closed or "seed" in composed.router)
+
+    standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
+    write_leaderboard(standings, folder)
+    log.info("%s\n\n%s\n\nreport: %s", findings(standings), leaderboard_table(standings), folder / "leaderboard.md")
 
 
 def _recipe(cfg: DictConfig) -> dict[str, Any]:
@@ -90,6 +145,7 @@ def _recipe(cfg: DictConfig) -> dict[str, Any]:
 
 def build(cfg: DictConfig, embedding_dim: int, num_models: int) -> tuple[Gradient | ClosedForm, Adjustment, Router]:
     """What ``fit`` needs; without torch where the router does."""
+    cfg = cfg.copy()  # into the one it is given Hydra writes what it resolves: every fit would log in the first folder
     adjustment = Adjustment(cfg.calibration, cfg.policy.guard)
     training = instantiate(cfg.training)
     if not issubclass(get_class(cfg.router), ClosedFormRouter):

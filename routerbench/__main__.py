@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m routerbench", description="Tools around the training of routers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_audit(commands.add_parser("audit", help="what a table of outcomes can and cannot teach a router"))
+    _add_leaderboard(commands.add_parser("leaderboard", help="the leaderboards of several tables as one"))
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -70,6 +71,18 @@ def _audit(options: argparse.Namespace) -> None:
     folder = options.output or Path("outputs") / "audit" / Path(options.table).stem
     write_audit(found, folder / "audit.html", remarks)
     sys.stdout.write(f"{audit_text(found, remarks)}\n\npage: {folder / 'audit.html'}\n")
+
+
+def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print what experiment=leaderboard found on several tables as one Markdown table."
+    parser.add_argument("boards", metavar="BOARD", type=Path, nargs="+", help="leaderboard.csv, or the folder it is in")
+    parser.set_defaults(run=_leaderboard)
+
+
+def _leaderboard(options: argparse.Namespace) -> None:
+    from routerbench.report.leaderboard import merged_table
+
+    sys.stdout.write(f"{merged_table(options.boards)}\n")
 
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,16 +4,20 @@ Nothing else in the package knows Hydra.
 """
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hydra.utils
+from hydra import compose
 from hydra.core.config_store import ConfigStore
-from hydra.errors import InstantiationException
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.experimental.callback import Callback
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
@@ -82,6 +86,31 @@ def instantiate(node: DictConfig, **arguments: Any) -> Any:
 def get_class(node: DictConfig) -> type:
     """The class of the object that a config describes."""
     return hydra.utils.get_class(node._target_)
+
+
+def words(group: str) -> list[str]:
+    """All options of a group of ``conf/``."""
+    return GlobalHydra.instance().config_loader().get_group_options(group)
+
+
+def overrides() -> dict[str, list[str]]:
+    """What was typed on the command line, by the top-level word that it is about."""
+    typed: dict[str, list[str]] = {}
+    for override in HydraConfig.get().overrides.task:
+        typed.setdefault(re.split(r"[.=/@]", override.lstrip("+~"))[0], []).append(override)
+    return typed
+
+
+def recompose(overrides: Sequence[str]) -> DictConfig:
+    """What another command line would compose to.
+
+    Raises:
+        InputError: an option does not exist.
+    """
+    try:
+        return compose(HydraConfig.get().job.config_name, list(overrides))
+    except ConfigCompositionException as error:
+        raise InputError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
 
 
 def instantiate_data(config: dict[str, Any]) -> Any:

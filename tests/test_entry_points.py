@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 
 import evaluate
 import routerbench
@@ -67,9 +68,10 @@ def files(tmp_path_factory):
 
 def run(entry, config, tmp_path, *overrides):
     """Compose ``config`` as the command line would and call ``main`` with it."""
+    overrides = [f"output_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}", *overrides]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose(config, [f"output_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}", *overrides])
-    return entry.main(cfg)
+        HydraConfig.instance().set_config(compose(config, overrides, return_hydra_config=True))
+        return entry.main(compose(config, overrides))
 
 
 QUICK = ("data.num_prompts=300", "encoder=hashing", "encoder.dim=32", "trainer.max_epochs=1", "trainer.accelerator=cpu")
@@ -85,6 +87,13 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         ("encoder", "huggingface"): ["encoder=huggingface", f"encoder.name={files / 'bert'}"],
         ("encoder", "minilm"): ["encoder=minilm"],
         ("experiment", "new_models"): [*QUICK, "router=knn", "experiment=new_models", "experiment.num_prompts=[10,30]"],
+        ("experiment", "leaderboard"): [
+            *QUICK,
+            "experiment=leaderboard",
+            "experiment.routers=[constant,mlp]",
+            "experiment.seeds=[0,1]",
+            "experiment.resamples=20",
+        ],
         ("training", "closed_form"): [*QUICK, "router=constant", "training=closed_form"],
     }.get((group, option), [*QUICK, f"{group}={option}"])
     if (group, option) == ("data", "routerbench"):
@@ -93,9 +102,8 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         overrides = [QUICK[0], *QUICK[3:], *overrides]
     aiq = run(train, "train", tmp_path / "train", *overrides)
     if group == "experiment":
-        assert {"experiment.md", "experiment.png", "report.html"} <= {
-            path.name for path in (tmp_path / "train").iterdir()
-        }
+        name = "leaderboard" if option == "leaderboard" else "experiment"
+        assert {f"{name}.md", f"{name}.png", "report.html"} <= {path.name for path in (tmp_path / "train").iterdir()}
         return
     assert 0 < aiq <= 1
     run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]", "resamples=20")

@@ -209,10 +209,20 @@ def _check(predictions: Mapping[str, Sequence[Prediction]], test: OutcomeTable, 
         raise InputError(f"{test.source}: no prompt to score on. {_gaps(test)}")
     for name, group in predictions.items():
         for prediction in group:
-            _check_prediction(name, prediction, test)
+            check_prediction(name, prediction, test)
 
 
-def _check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> None:
+def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> None:
+    """Refuse what ``evaluate`` could not score.
+
+    Args:
+        name: of the router, for the message.
+        prediction: for all N prompts of ``test``.
+        test: the table to score on.
+
+    Raises:
+        InputError: shapes do not fit, a number is not finite, or the router only ranks.
+    """
     shape = test.quality.shape
     if prediction.quality.shape != shape or prediction.cost.shape != shape:
         shapes = f"quality {prediction.quality.shape} and cost {prediction.cost.shape}"

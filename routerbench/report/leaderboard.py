@@ -1,0 +1,231 @@
+"""leaderboard.md, leaderboard.csv and leaderboard.png: all routers, best first; and several leaderboards as one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from routerbench.errors import InputError
+from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.experiments.standings import LEVEL, Comparison, Entry, Standings
+from routerbench.files import atomic_path
+from routerbench.report import write_report
+from routerbench.report.formatting import difference, merit, p_value, ranked, share, with_interval
+from routerbench.report.leaderboard_figure import measure, table_name, write_picture
+from routerbench.report.tables import Table, definitions, escape, markdown, scope
+
+AGAINST = ("zero_router", "benchmark_oracle", "linear")
+_MARKS = {"better": " ↑", "not distinguishable": "", "worse": " ↓"}
+_FIGURES = ("aiq", "area", "peak_quality", "peak_cost", "qnc", "gain")
+_TERMS = ("AIQ", "peak quality", "zero_router", "benchmark_oracle", "sees")
+_NEEDED = {"table", "kind", "router", "aiq", "peak_quality", "to_linear", "to_linear_p_holm"}
+_TIMES = "Training includes a router's choice among its own candidates; prediction is of the whole test split at once."
+
+
+def write_leaderboard(standings: Standings, folder: Path) -> None:
+    """Write leaderboard.md, leaderboard.csv and leaderboard.png, and the standard report of all routers.
+
+    Args:
+        standings: what was found.
+        folder: where to; made if it is missing.
+    """
+    terms = [f"{term}: {text}" for term, text in definitions(standings.evaluation).items() if term in _TERMS]
+    blocks = [
+        f"# Leaderboard: routers on {escape(table_name(standings.evaluation))}",
+        "\n".join(f"- {escape(line)}" for line in findings(standings).split("\n")),
+        leaderboard_table(standings),
+        "## Notes",
+        "\n".join(f"- {escape(note)}" for note in [*_notes(standings), *terms]),
+    ]
+    with atomic_path(folder / "leaderboard.md") as part:
+        part.write_text("\n\n".join(blocks) + "\n", encoding="utf-8", errors="backslashreplace")
+    with atomic_path(folder / "leaderboard.csv") as part, part.open("w", encoding="utf-8", newline="") as stream:
+        rows = list(_rows(standings))
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    write_picture(standings, folder / "leaderboard.png")
+    write_report(standings.evaluation, folder)
+
+
+def findings(standings: Standings) -> str:
+    """Who leads, and which routers can be told from linear and from the references, corrected for their number.
+
+    Args:
+        standings: what was found.
+    """
+    name, scored = ranked(standings.evaluation)[0]
+    figure = scored.peak_quality if scored.aiq.value is None else scored.aiq
+    lines = [f"{name} leads: {measure(standings.evaluation)} {with_interval(figure, share)}."]
+    for other in reversed(AGAINST):
+        comparisons = standings.against(other)
+        if comparisons:
+            count = f"Holm-corrected for {len(comparisons)} comparisons" if len(comparisons) > 1 else "one comparison"
+            lines.append(f"Against {other} ({count}, level {LEVEL}): {_groups(comparisons)}.")
+    if not standings.evaluation.num_resamples:
+        lines.append("No intervals were computed: small differences may be noise.")
+    return "\n".join(lines)
+
+
+def leaderboard_table(standings: Standings) -> str:
+    """All routers, best first, then the references, as Markdown that also reads well in a terminal.
+
+    Args:
+        standings: what was found.
+    """
+    evaluation = standings.evaluation
+    references = sorted(evaluation.references.items(), key=lambda item: merit(item[1]))
+    groups = tuple(
+        tuple((name, *_cells(standings, name, scored)) for name, scored in group)
+        for group in (ranked(evaluation), references)
+    )
+    columns = ("AIQ", *(f"to {other}" for other in AGAINST), "peak quality", "train, s", "predict, µs/prompt", "seeds")
+    return markdown(Table(("router", *columns, "sees"), "lrrrrrrrrl", groups))
+
+
+def merged_table(paths: Sequence[Path]) -> str:
+    """The AIQ of every router on several tables as one Markdown table, the best mean first; peak quality without cost.
+
+    Args:
+        paths: files leaderboard.csv, or the folders they are in.
+
+    Raises:
+        InputError: a file is missing or no leaderboard.
+    """
+    boards = [_read(path / "leaderboard.csv" if path.is_dir() else path) for path in paths]
+    kinds = {name: row["kind"] for board in boards for name, row in board.items()}
+
+    def mean(name: str) -> float:
+        known = [_score(board[name]) for board in boards if name in board]
+        return sum(known) / len(known)
+
+    everyone = sorted(kinds, key=lambda name: (-sum(name in board for board in boards), -mean(name)))
+    groups = tuple(
+        tuple((name, *(_merged_cell(board, name) for board in boards)) for name in everyone if kinds[name] == kind)
+        for kind in ("router", "reference")
+    )
+    header = ("router", *(next(iter(board.values()))["table"] for board in boards))
+    table = markdown(Table(header, "l" + "r" * len(boards), groups))
+    note = (
+        f"↑ better than linear on that table, ↓ worse (Holm-corrected, level {LEVEL}); unmarked: not distinguishable."
+    )
+    return f"{table}\n\n{note}"
+
+
+def _groups(comparisons: dict[str, Comparison]) -> str:
+    """The routers by what may be said of them, those that differ most first."""
+    parts = []
+    for relation in ("better", "not distinguishable", "worse"):
+        found = {name: one.value for name, one in comparisons.items() if one.relation == relation}
+        names = [f"{name} ({difference(found[name])})" for name in sorted(found, key=lambda each: -found[each])]
+        parts.append(f"{relation}: {', '.join(names) or 'none'}")
+    return "; ".join(parts)
+
+
+def _cells(standings: Standings, name: str, scored: Scored) -> tuple[str, ...]:
+    differences = (_paired(scored.differences.get(other)) for other in AGAINST)
+    entry = standings.entries.get(name)
+    effort = ("", "", "")
+    if entry is not None:
+        effort = (f"{entry.fit_seconds:.1f}", _microseconds(entry.predict_microseconds), str(len(entry.seeds)))
+    aiq, peak = with_interval(scored.aiq, share), with_interval(scored.peak_quality, share)
+    return (aiq, *differences, peak, *effort, scored.information)
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _paired(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    if found.prompts is None:
+        return difference(found.value)
+    low, high, p = found.prompts
+    return f"{with_interval(Figure(found.value, low, high), difference)} {p_value(p)}"
+
+
+def _notes(standings: Standings) -> list[str]:
+    evaluation, entries = standings.evaluation, standings.entries
+    notes = [f"{name} is left out: {reason}" for name, reason in standings.absent.items()]
+    notes.append(scope(evaluation))
+    if evaluation.num_resamples:
+        notes.append(
+            f"In brackets: 95 % bootstrap intervals ({evaluation.num_resamples:,} resamples of the test prompts and of "
+            "the seeds). Differences are paired. The p-values in the table are of single comparisons; what the first "
+            "lines say is corrected for their number."
+        )
+    smallest = 2 / (evaluation.num_resamples + 1) * len(entries)
+    if evaluation.num_resamples and smallest >= LEVEL:
+        notes.append(
+            f"So few resamples cannot tell any of {len(entries)} routers from another one after the correction, "
+            f"however they differ; experiment.resamples must be above {2 * len(entries) / LEVEL:,.0f}."
+        )
+    seeds = max((entry.seeds for entry in entries.values()), key=len)
+    notes.append(f"Seeds {', '.join(map(str, seeds))}; a router that draws nothing was trained once.")
+    notes.append(f"Times are medians over seeds on the machine at hand. {_TIMES}")
+    tuned = [f"{name} {entry.num_tried} ({entry.options})" for name, entry in entries.items() if entry.num_tried > 1]
+    notes.append(f"Configurations tried on validation, and the chosen one: {'; '.join(tuned) or 'one per router'}.")
+    return notes
+
+
+def _rows(standings: Standings) -> Iterator[dict[str, Any]]:
+    """One row per router, best first, and per reference: everything as plain numbers."""
+    evaluation = standings.evaluation
+    against = {other: standings.against(other) for other in AGAINST}
+    for kind, group in (("router", ranked(evaluation)), ("reference", list(evaluation.references.items()))):
+        for name, scored in group:
+            row: dict[str, Any] = {"table": table_name(evaluation), "kind": kind, "router": name}
+            for label in _FIGURES:
+                figure = getattr(scored, label)
+                row |= {label: figure.value, f"{label}_low": figure.low, f"{label}_high": figure.high}
+            for other, comparisons in against.items():
+                row |= _difference_numbers(other, scored.differences.get(other), comparisons.get(name))
+            yield row | {"sees": scored.information} | _effort_numbers(standings.entries.get(name))
+
+
+def _difference_numbers(other: str, found: Difference | None, comparison: Comparison | None) -> dict[str, Any]:
+    low, high, p = (found and found.prompts) or (None, None, None)
+    return {
+        f"to_{other}": found and found.value,
+        f"to_{other}_low": low,
+        f"to_{other}_high": high,
+        f"to_{other}_p": p,
+        f"to_{other}_p_holm": comparison and comparison.p_value,
+    }
+
+
+def _effort_numbers(entry: Entry | None) -> dict[str, Any]:
+    return {
+        "seeds": entry and " ".join(map(str, entry.seeds)),
+        "fit_seconds": entry and entry.fit_seconds,
+        "predict_microseconds": entry and entry.predict_microseconds,
+        "configurations": entry and entry.num_tried,
+        "options": entry and entry.options,
+    }
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """A leaderboard.csv by router."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a leaderboard.csv ({error})") from error
+    if not rows or not rows[0].keys() >= _NEEDED:
+        raise InputError(f"{path}: is no leaderboard.csv of experiment=leaderboard")
+    return {row["router"]: row for row in rows}
+
+
+def _score(row: dict[str, str]) -> float:
+    return float(row["aiq"] or row["peak_quality"])
+
+
+def _merged_cell(board: dict[str, dict[str, str]], name: str) -> str:
+    if name not in board:
+        return "-"
+    row = board[name]
+    comparison = row["to_linear_p_holm"] and Comparison(float(row["to_linear"]), float(row["to_linear_p_holm"]))
+    return share(_score(row)) + (_MARKS[comparison.relation] if comparison else "")
