@@ -46,8 +46,11 @@ class Cells:
         quality: ``(C,)`` in [0, 1], NaN where it was not observed.
         cost: ``(C,)`` USD, NaN where it is not known.
         responses: ``(C,)`` texts, None where there is none; or None.
-        columns: name of the file's column of "quality", "cost" and "response", with {model} for the model's name.
+        columns: name of the file's column of "quality", "cost", "response" and the tokens, with {model} for the
+            model's name.
         by_text: whether rows without an id that have the same prompt and benchmark are one prompt.
+        input_tokens: ``(C,)`` how many, NaN where it is not known; or None if the file has no such column.
+        output_tokens: the same of the answers.
     """
 
     models: tuple[str, ...]
@@ -58,6 +61,8 @@ class Cells:
     responses: NDArray[np.object_] | None
     columns: dict[str, str]
     by_text: bool
+    input_tokens: NDArray[np.float64] | None = None
+    output_tokens: NDArray[np.float64] | None = None
 
 
 def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
@@ -78,10 +83,13 @@ def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
     count, num_models = len(first), len(cells.models)
     pair = group[cells.row] * num_models + cells.model
     _log_repeats(pair, cells, source)
-    placed = {}
-    for word, values in (("quality", cells.quality), ("cost", cells.cost), ("response", cells.responses)):
-        if values is not None:
-            placed[word] = _place(word, values, pair, count, cells, rows, source)
+    found = {"quality": cells.quality, "cost": cells.cost, "response": cells.responses}
+    found |= {"input_tokens": cells.input_tokens, "output_tokens": cells.output_tokens}
+    placed = {
+        word: _place(word, values, pair, count, cells, rows, source)
+        for word, values in found.items()
+        if values is not None
+    }
     ids = np.array([str(number + 1) for number in range(count)], dtype=object) if rows.ids is None else rows.ids[first]
     return OutcomeTable(
         prompts=_one_prompt(rows, group, first, source),
@@ -94,7 +102,15 @@ def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
         source=source,
         split=None if rows.split is None else _same("split", rows.split, rows, group, first, source),
         responses=placed.get("response"),
+        tokens=_tokens(placed),
     )
+
+
+def _tokens(placed: dict[str, NDArray[Any]]) -> NDArray[np.float64] | None:
+    """``(N, M, 2)`` input and output tokens, or None if the file has neither."""
+    unknown = np.full_like(placed["quality"], np.nan)
+    both = [placed.get(word, unknown) for word in ("input_tokens", "output_tokens")]
+    return None if all(cells is unknown for cells in both) else np.stack(both, axis=2)
 
 
 def _group(rows: Rows, by_text: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

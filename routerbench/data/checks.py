@@ -71,15 +71,23 @@ def cost_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
     Raises:
         InputError: a cell is not a finite number of at least 0.
     """
-    values, wrong = numbers(column)
-    if not len(wrong):
-        wrong = np.flatnonzero((values < 0) | np.isinf(values))
-    if len(wrong):
-        why = (
-            "is not a cost; a cost is in USD per prompt, finite and at least 0, or an empty cell where it is not known"
-        )
-        raise _wrong_cell(column, wrong[0], name, source, why)
-    return values
+    why = "is not a cost; a cost is in USD per prompt, finite and at least 0, or an empty cell where it is not known"
+    return _amounts(column, name, source, why)
+
+
+def token_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
+    """``(n,)`` numbers of tokens, NaN where they are not known.
+
+    Args:
+        column: ``(n,)`` cells of the file.
+        name: the column's name, for the message.
+        source: the file's name, for the message.
+
+    Raises:
+        InputError: a cell is not a finite number of at least 0.
+    """
+    why = "is not a number of tokens; it is finite and at least 0, or an empty cell where it is not known"
+    return _amounts(column, name, source, why)
 
 
 def label_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
@@ -123,6 +131,16 @@ def response_cells(column: Column) -> NDArray[np.object_]:
     """``(n,)`` texts of answers, None where there is none."""
     cells = (cell if cell is None or isinstance(cell, str) else _label(cell) or None for cell in column.tolist())
     return np.fromiter(cells, dtype=object, count=len(column))
+
+
+def _amounts(column: Column, name: str, source: str, why: str) -> NDArray[np.float64]:
+    """``(n,)`` numbers, none negative or infinite, or why a cell is none."""
+    values, wrong = numbers(column)
+    if not len(wrong):
+        wrong = np.flatnonzero((values < 0) | np.isinf(values))
+    if len(wrong):
+        raise _wrong_cell(column, wrong[0], name, source, why)
+    return values
 
 
 def _number(cell: Any) -> float | None:

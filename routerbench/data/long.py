@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from routerbench.data.cells import Cells
-from routerbench.data.checks import Column, cost_cells, label_cells, quality_cells, response_cells
+from routerbench.data.checks import Column, cost_cells, label_cells, quality_cells, response_cells, token_cells
+
+TOKENS = ("input_tokens", "output_tokens")
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ def read_cells(columns: Mapping[str, Column], names: Mapping[str, str], source: 
         if "cost" in names
         else np.full(len(labels), np.nan),
         responses=response_cells(columns[names["response"]]) if "response" in names else None,
-        columns={word: names.get(word, word) for word in ("quality", "cost", "response")},
+        columns={word: names.get(word, word) for word in ("quality", "cost", "response", *TOKENS)},
         by_text=True,
+        **{word: token_cells(columns[names[word]], names[word], source) for word in TOKENS if word in names},
     )

@@ -29,6 +29,8 @@ class OutcomeTable:
         source: what error messages call the table, its file as a rule.
         split: ``(N,)`` "train", "val", "test", or "" for a prompt that no split may use; None before one is assigned.
         responses: ``(N, M)`` texts of the answers, or None.
+        tokens: ``(N, M, 2)`` numbers of input and output tokens, NaN where they are not known; or None.
+        prices: ``(M, 2)`` USD per million input and output tokens, or None.
     """
 
     prompts: NDArray[np.object_]
@@ -41,6 +43,8 @@ class OutcomeTable:
     source: str
     split: NDArray[np.object_] | None = None
     responses: NDArray[np.object_] | None = None
+    tokens: NDArray[np.float64] | None = None
+    prices: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of prompts N."""
@@ -74,6 +78,7 @@ class OutcomeTable:
             rows=self.rows[rows],
             split=None if self.split is None else self.split[rows],
             responses=None if self.responses is None else self.responses[rows],
+            tokens=None if self.tokens is None else self.tokens[rows],
         )
 
     def part(self, split: str) -> OutcomeTable:
@@ -109,6 +114,8 @@ class OutcomeTable:
             quality=self.quality[:, columns],
             cost=self.cost[:, columns],
             responses=None if self.responses is None else self.responses[:, columns],
+            tokens=None if self.tokens is None else self.tokens[:, columns],
+            prices=None if self.prices is None else self.prices[columns],
         )
 
     def digest(self) -> str:
@@ -116,8 +123,9 @@ class OutcomeTable:
         sha = hashlib.sha256("\0".join(self.models).encode())
         for column in (self.ids, self.prompts, self.benchmark):
             sha.update("\0".join(column).encode(errors="surrogatepass"))
-        for cells in (self.quality, self.cost):
-            sha.update(np.nan_to_num(cells, nan=-1.0).tobytes())
+        for cells in (self.quality, self.cost, self.tokens):
+            if cells is not None:
+                sha.update(np.nan_to_num(cells, nan=-1.0).tobytes())
         return sha.hexdigest()[:16]
 
     def split_digest(self) -> str:

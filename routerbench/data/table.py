@@ -14,12 +14,13 @@ from routerbench.data.cells import Rows, merge
 from routerbench.data.checks import Column, label_cells
 from routerbench.data.formats import read_columns
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prices import with_prices
 from routerbench.data.prompts import read_prompts
 from routerbench.data.split import assign_split, read_split
 from routerbench.errors import InputError
 
 # Our word for a column is also the name it has unless the option `columns` says otherwise.
-WORDS = ("prompt", "model", "quality", "cost", "eval_name", "sample_id", "split", "response")
+WORDS = ("prompt", "model", "quality", "cost", "eval_name", "sample_id", "split", "response", *long.TOKENS)
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def load(
     drop_unpriced_models: bool = False,
     holdout_benchmarks: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
+    prices: str | Path | None = None,
     seed: int = 0,
 ) -> OutcomeTable:
     """Read a table of outcomes and split it.
@@ -45,12 +47,14 @@ def load(
         holdout_benchmarks: benchmarks whose prompts are all test.
         columns: the word for a column -> its name in the file, for example ``{"prompt": "question"}``; None for a
             column to pass over, as ``{"split": None}`` to draw a split although the file has one.
+        prices: a price list for the tokens of the table, see ``prices.py``; where a cost is not given, it is made of
+            them.
         seed: of the split.
 
     Raises:
         InputError: the file, a cell or an option is wrong.
     """
-    table = read(path, layout, models, drop_unpriced_models, columns)
+    table = read(path, layout, models, drop_unpriced_models, columns, prices)
     table = keep_benchmarks(table, benchmarks)
     return assign_split(table, seed, holdout_benchmarks)
 
@@ -61,6 +65,7 @@ def read(
     models: Sequence[str] | None = None,
     drop_unpriced_models: bool = False,
     columns: Mapping[str, str] | None = None,
+    prices: str | Path | None = None,
 ) -> OutcomeTable:
     """Read and check a table of outcomes; its split is the file's own, or None. The arguments are those of ``load``."""
     file, source = Path(path).expanduser(), str(path)
@@ -71,8 +76,9 @@ def read(
         cells = wide.read_cells(found, names, models, source)
     else:
         cells = long.read_cells(found, names, source)
-    table = merge(_read_rows(found, names, source), cells, source)
-    return _check_prices(_check_models(table, models), drop_unpriced_models)
+    table = _check_models(merge(_read_rows(found, names, source), cells, source), models)
+    table = table if prices is None else with_prices(table, prices)
+    return _check_prices(table, drop_unpriced_models)
 
 
 def keep_benchmarks(table: OutcomeTable, benchmarks: Sequence[str] | None) -> OutcomeTable:

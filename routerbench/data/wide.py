@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from routerbench.data.cells import Cells
-from routerbench.data.checks import Column, cost_cells, numbers, quality_cells, response_cells
+from routerbench.data.checks import Column, cost_cells, numbers, quality_cells, response_cells, token_cells
 from routerbench.errors import InputError
 
 COST_SUFFIX = "|total_cost"
 RESPONSE_SUFFIX = "|model_response"
+TOKEN_SUFFIXES = {"input_tokens": "|input_tokens", "output_tokens": "|output_tokens"}
+SUFFIXES = (COST_SUFFIX, RESPONSE_SUFFIX, *TOKEN_SUFFIXES.values())
 
 # Numeric columns that tables are known to carry beside their models.
 _NO_MODELS = {"", "Unnamed: 0", "index", "level_0", "__index_level_0__", "oracle_model_to_route_to"}
@@ -26,8 +29,9 @@ def read_cells(
 ) -> Cells:
     """The measurements of a wide table.
 
-    A model is a column that has a "|total_cost" or "|model_response" beside it, and any other column of numbers that
-    is not known to be something else; a few cells that are no numbers are mistakes, not another kind of column.
+    A model is a column that has a "|total_cost", "|model_response", "|input_tokens" or "|output_tokens" beside it, and
+    any other column of numbers that is not known to be something else; a few cells that are no numbers are mistakes,
+    not another kind of column.
 
     Args:
         columns: ``(n,)`` cells of every column.
@@ -43,18 +47,18 @@ def read_cells(
     for model in chosen:
         if model not in found:
             raise InputError(f"{source}: no model {model!r} in data.models; the table has {', '.join(found)}")
-    used = {*names.values(), *(name + suffix for name in chosen for suffix in ("", COST_SUFFIX, RESPONSE_SUFFIX))}
+    used = {*names.values(), *(name + suffix for name in chosen for suffix in ("", *SUFFIXES))}
     if ignored := [name for name in columns if name not in used]:
         log.info("%s: columns not used: %s", source, ", ".join(ignored))
     count = len(next(iter(columns.values())))
     unknown = np.full(count, np.nan)
     quality = [quality_cells(columns[name], name, source) for name in chosen]
-    cost = [
-        cost_cells(columns[name + COST_SUFFIX], name + COST_SUFFIX, source)
-        if name + COST_SUFFIX in columns
-        else unknown
-        for name in chosen
-    ]
+
+    def amounts(suffix: str, check: Callable[[Column, str, str], NDArray[np.float64]]) -> NDArray[np.float64]:
+        names = [name + suffix for name in chosen]
+        cells = [check(columns[name], name, source) if name in columns else unknown for name in names]
+        return np.stack(cells, axis=1).ravel()
+
     responses = None
     if any(name + RESPONSE_SUFFIX in columns for name in chosen):
         nothing = np.full(count, None, dtype=object)
@@ -65,33 +69,32 @@ def read_cells(
         row=np.repeat(np.arange(count), len(chosen)),
         model=np.tile(np.arange(len(chosen)), count),
         quality=np.stack(quality, axis=1).ravel(),
-        cost=np.stack(cost, axis=1).ravel(),
+        cost=amounts(COST_SUFFIX, cost_cells),
         responses=responses,
-        columns={"quality": "{model}", "cost": "{model}" + COST_SUFFIX, "response": "{model}" + RESPONSE_SUFFIX},
+        columns={"quality": "{model}", "cost": "{model}" + COST_SUFFIX, "response": "{model}" + RESPONSE_SUFFIX}
+        | {word: "{model}" + suffix for word, suffix in TOKEN_SUFFIXES.items()},
         by_text=False,
+        **{
+            word: amounts(suffix, token_cells)
+            for word, suffix in TOKEN_SUFFIXES.items()
+            if any(name + suffix in columns for name in chosen)
+        },
     )
 
 
 def _find_models(columns: Mapping[str, Column], described: set[str], source: str) -> tuple[str, ...]:
     companions = dict.fromkeys(
-        name.removesuffix(suffix)
-        for name in columns
-        for suffix in (COST_SUFFIX, RESPONSE_SUFFIX)
-        if name.endswith(suffix)
+        name.removesuffix(suffix) for name in columns for suffix in SUFFIXES if name.endswith(suffix)
     )
     for model in companions:
         if model not in columns:
-            suffix = COST_SUFFIX if model + COST_SUFFIX in columns else RESPONSE_SUFFIX
+            suffix = next(suffix for suffix in SUFFIXES if model + suffix in columns)
             raise InputError(f"{source}: column {model + suffix!r} has no quality beside it; add a column {model!r}")
     models = tuple(
         name
         for name, column in columns.items()
         if name in companions
-        or (
-            name not in described | _NO_MODELS
-            and not name.endswith((COST_SUFFIX, RESPONSE_SUFFIX))
-            and _is_numeric(column)
-        )
+        or (name not in described | _NO_MODELS and not name.endswith(SUFFIXES) and _is_numeric(column))
     )
     if not models:
         raise InputError(

@@ -47,5 +47,32 @@ def cost_loss(cost_log_ratio: Tensor, cost_ratio: Tensor) -> Tensor:
     return _masked_mean(losses, known)
 
 
+def soft_label_loss(scores: Tensor, utility: Tensor, temperature: float) -> Tensor:
+    """Mean cross-entropy between what the models are worth on a prompt and the scores, both as a softmax over models.
+
+    The label of a prompt is ``softmax(utility / temperature)`` over the models that were observed on it, after
+    TensorOpera Router (arXiv 2408.12320). It is least where the softmax of the scores is the expected label.
+
+    Args:
+        scores: ``(B, M)``.
+        utility: ``(B, M)`` what each model is worth, NaN where it was not observed.
+        temperature: above 0, in units of utility: the smaller, the more goes to the best model alone.
+
+    Returns:
+        A scalar in nats per prompt with an observed model, 0 if there is none.
+
+    Example:
+        >>> soft_label_loss(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, torch.nan]]), temperature=0.1).item()  # log 2
+        0.693...
+    """
+    observed = utility.isfinite()
+    # A prompt without any observed model would be a softmax over nothing, whose gradient is NaN even when masked.
+    some = observed.any(dim=-1)
+    observed, scores, utility = observed[some], scores[some], utility[some]
+    labels = utility.masked_fill(~observed, -torch.inf).div(temperature).softmax(dim=-1)
+    losses = -labels * torch.where(observed, scores.masked_fill(~observed, -torch.inf).log_softmax(dim=-1), 0)
+    return losses.sum() / some.sum().clamp(min=1)
+
+
 def _masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, losses, 0).sum() / mask.sum().clamp(min=1)

@@ -57,3 +57,21 @@ def test_the_digest_sees_every_measurement_and_the_split_digest_only_the_split(t
     moved = make_table(table.quality, table.cost, split=np.array(["train", "test", "test", ""], dtype=object))
     assert moved.digest() == table.digest()
     assert moved.split_digest() != table.split_digest()
+
+
+def test_tokens_and_prices_go_with_their_prompts_and_models(table):
+    tokens = np.arange(24.0).reshape(4, 3, 2)
+    prices = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    counted = make_table(table.quality, table.cost, split=table.split, tokens=tokens, prices=prices)
+    np.testing.assert_array_equal(counted.part("train").tokens, tokens[[0, 2]])
+    np.testing.assert_array_equal(counted.part("train").prices, prices)
+    chosen = counted.select_models(["model-2", "model-0"])
+    np.testing.assert_array_equal(chosen.tokens, tokens[:, [2, 0]])
+    np.testing.assert_array_equal(chosen.prices, prices[[2, 0]])
+    dearer = make_table(table.quality, table.cost, split=table.split, tokens=tokens, prices=2 * prices)
+    longer = make_table(table.quality, table.cost, split=table.split, tokens=tokens + 1, prices=prices)
+    assert table.digest() != counted.digest() == dearer.digest() != longer.digest()  # a price is no measurement
+
+
+def test_the_digest_of_a_table_without_tokens_is_that_of_routers_trained_before_there_were_any(table):
+    assert table.digest() == "274daa28f6525775"

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import gamma
 
-from routerbench.training.losses import cost_loss, quality_loss
+from routerbench.training.losses import cost_loss, quality_loss, soft_label_loss
 
 
 def test_quality_loss_is_the_entropy_of_soft_labels():
@@ -38,3 +38,31 @@ def test_missing_cells_neither_count_nor_get_a_gradient(loss):
     assert outputs.grad[0, 1] == outputs.grad[1, 0] == 0
     assert (outputs.grad[[0, 1], [0, 1]] != 0).all()
     assert loss(outputs, torch.full((2, 2), torch.nan)).item() == 0
+
+
+def test_soft_label_loss_is_the_cross_entropy_over_the_models_of_each_prompt():
+    rng = np.random.default_rng(0)
+    scores, utility = rng.normal(size=(4, 3)), rng.random((4, 3))
+    utility[0, 1] = utility[2, 0] = utility[2, 2] = np.nan
+    utility[3] = np.nan
+    expected = []
+    for s, u in zip(scores[:3], utility[:3], strict=True):
+        seen = [m for m in range(3) if u[m] == u[m]]
+        total, likely = sum(np.exp(u[m] / 0.3) for m in seen), sum(np.exp(s[m]) for m in seen)
+        expected.append(-sum(np.exp(u[m] / 0.3) / total * np.log(np.exp(s[m]) / likely) for m in seen))
+    tensor = torch.tensor(scores, requires_grad=True)
+    loss = soft_label_loss(tensor, torch.tensor(utility), temperature=0.3)
+    loss.backward()
+    assert loss.item() == pytest.approx(np.mean(expected))
+    assert expected[2] == pytest.approx(0)  # one model alone is no choice
+    assert tensor.grad.isfinite().all()
+    np.testing.assert_array_equal(tensor.grad[np.isnan(utility)], 0)
+    assert (tensor.grad[0, [0, 2]] != 0).all()
+
+
+def test_soft_label_loss_of_nothing_is_0_and_has_no_gradient():
+    scores = torch.zeros(2, 3, requires_grad=True)
+    loss = soft_label_loss(scores, torch.full((2, 3), torch.nan), temperature=1.0)
+    loss.backward()
+    assert loss.item() == 0
+    assert (scores.grad == 0).all()

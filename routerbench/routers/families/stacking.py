@@ -1,0 +1,88 @@
+"""What a mean of routers needs: parts of the prompts to predict in turn, and weights by what the mean routes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.split import prompt_keys
+from routerbench.routers.base import Prediction, Score
+
+ROUNDS = 10  # members that one bag picks, with repetition
+BAGS = 8
+
+
+def routing_weights(
+    quality: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    table: OutcomeTable,
+    score: Score,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Weights of ``(K, N, M)`` predictions by how their mean routes the prompts whose every outcome is known."""
+    complete = np.flatnonzero(table.is_complete)
+    if not len(complete):
+        return np.full(len(quality), 1 / len(quality))
+
+    def area(mean: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+        return score(Prediction(mean, cost[complete[rows]]), table.take(complete[rows]))
+
+    return ensemble_selection(quality[:, complete], area, rng)
+
+
+def ensemble_selection(
+    quality: NDArray[np.float64],
+    score: Callable[[NDArray[np.float64], NDArray[np.int64]], float],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Weights of members by bagged greedy selection (Caruana et al. 2004, Ensemble Selection from Libraries of Models).
+
+    On a random half of the prompts, the member that improves the mean most is added to it, ten times, with repetition;
+    what was best on the way counts, and the weights are the mean over eight such halves.
+
+    Args:
+        quality: ``(K, N, M)`` predictions of the K members for N prompts.
+        score: of ``(n, M)`` predictions for n of the prompts, given their row numbers; higher is better.
+        rng: draws the halves.
+
+    Returns:
+        ``(K,)`` weights from 0 on that sum to 1.
+    """
+    num_members, num_prompts, _ = quality.shape
+    weights = np.zeros(num_members)
+    for _ in range(BAGS if num_members > 1 else 1):
+        rows = np.sort(rng.permutation(num_prompts)[: (num_prompts + 1) // 2])
+        total, picks, scores = np.zeros_like(quality[0, rows]), list[int](), list[float]()
+        for count in range(1, ROUNDS + 1):
+            reached = [score((total + member[rows]) / count, rows) for member in quality]
+            picks.append(int(np.argmax(reached)))
+            scores.append(max(reached))
+            total += quality[picks[-1]][rows]
+        best = int(np.argmax(scores)) + 1
+        weights += np.bincount(picks[:best], minlength=num_members) / best
+    return weights / weights.sum()
+
+
+def folds(table: OutcomeTable, number: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+    """Masks of ``number`` folds; copies of one prompt are in one."""
+    keys, group = np.unique(prompt_keys(table.prompts), return_inverse=True)
+    fold = (rng.permutation(len(keys)) % number)[group]
+    return (fold == k for k in range(number) if (fold == k).any())
+
+
+def take(examples: Examples, rows: NDArray[np.bool_]) -> Examples:
+    """The prompts of a mask."""
+    return Examples(examples.table.take(rows), examples.embeddings[rows])
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Both one after the other."""
+    parts = first.table, second.table
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("prompts", "quality", "cost", "benchmark", "ids", "rows")
+    }
+    table = replace(first.table, **columns, split=None, responses=None)  # type: ignore[arg-type]
+    return Examples(table, np.concatenate([first.embeddings, second.embeddings]))
