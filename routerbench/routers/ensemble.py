@@ -39,7 +39,9 @@ class EnsembleRouter(ClosedFormRouter):
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         guess: options of the router ``benchmark`` that makes the guess.
-        members: words of ``router=`` that are fitted in closed form and predict a quality, each with its options.
+        on_summary: members that see the summary: words of ``router=`` that are fitted in closed form and predict a
+            quality, each with its options.
+        on_embedding: members that see the embedding, likewise.
         num_components: principal components in the summary, at least 1.
         num_folds: parts of train and val that are predicted in turn, at least 2.
         seed: of the folds and of the bags of prompts.
@@ -50,14 +52,16 @@ class EnsembleRouter(ClosedFormRouter):
         embedding_dim: int,
         num_models: int,
         guess: Mapping[str, Any],
-        members: Mapping[str, Mapping[str, Any]],
+        on_summary: Mapping[str, Mapping[str, Any]],
+        on_embedding: Mapping[str, Mapping[str, Any]],
         num_components: int,
         num_folds: int,
         seed: int,
     ) -> None:
         super().__init__(embedding_dim, num_models)
         self.guess = dict(guess)
-        self.members = {name: dict(options) for name, options in members.items()}
+        self.on_summary = {name: dict(options) for name, options in on_summary.items()}
+        self.on_embedding = {name: dict(options) for name, options in on_embedding.items()}
         self.num_components = num_components
         self.num_folds = num_folds
         self.seed = seed
@@ -73,8 +77,13 @@ class EnsembleRouter(ClosedFormRouter):
         return BenchmarkRouter(self.embedding_dim, self.num_models, **self.guess)
 
     def _routers(self, summary_dim: int) -> dict[str, ClosedFormRouter]:
-        """New members."""
-        return {name: _router_class(name)(summary_dim, self.num_models, **how) for name, how in self.members.items()}
+        """New members, by what they see and their word."""
+        views = {"summary": (summary_dim, self.on_summary), "embedding": (self.embedding_dim, self.on_embedding)}
+        return {
+            f"{view}.{name}": _router_class(name)(dim, self.num_models, **options)
+            for view, (dim, members) in views.items()
+            for name, options in members.items()
+        }
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Learn the weights from predictions out of fold, then fit guess and members to ``train``, choosing by ``val``.
@@ -91,27 +100,29 @@ class EnsembleRouter(ClosedFormRouter):
 
         parts = list(folds(examples.table, self.num_folds, rng))
         shape = examples.table.quality.shape
-        quality, cost = np.empty((1 + len(self.members), *shape)), np.empty(shape)
         summary = np.empty((len(examples.table), len(self.guesser.names) + len(self.components)), np.float32)
+        guessed, cost = np.empty(shape), np.empty(shape)
         for is_held in parts:
             rest, held = take(examples, ~is_held), take(examples, is_held)
             guesser = self._guesser()
             guesser.fit(rest, held, score)
             summary[is_held] = self._summary(held.embeddings, guesser)
-            quality[0, is_held] = guesser.predict(held.embeddings).quality
+            guessed[is_held] = guesser.predict(held.embeddings).quality
             cost[is_held] = RidgeCost.fit(rest).predict(held.embeddings)
-        summarised = Examples(examples.table, summary)
-        for is_held in parts:
-            rest, held = take(summarised, ~is_held), take(summarised, is_held)
-            for k, router in enumerate(self._routers(summary.shape[1]).values(), start=1):
-                router.fit(rest, held, score)
-                quality[k, is_held] = router.predict(held.embeddings).quality
-        self.weights = routing_weights(quality, cost, examples.table, score, rng)
 
+        views = {"summary": Examples(examples.table, summary), "embedding": examples}
         self.routers = self._routers(summary.shape[1])
         is_train = np.arange(len(summary)) < len(train.table)
-        for router in self.routers.values():
-            router.fit(take(summarised, is_train), take(summarised, ~is_train), score)
+        quality = [guessed]
+        for name, router in self.routers.items():
+            seen = views[_view(name)]
+            quality.append(np.empty(shape))
+            for is_held in parts:
+                held = take(seen, is_held)
+                router.fit(take(seen, ~is_held), held, score)
+                quality[-1][is_held] = router.predict(held.embeddings).quality
+            router.fit(take(seen, is_train), take(seen, ~is_train), score)
+        self.weights = routing_weights(np.array(quality), cost, examples.table, score, rng)
         self.cost = RidgeCost.fit(examples)
 
     def _summary(self, embeddings: NDArray[np.float32], guesser: BenchmarkRouter) -> NDArray[np.float32]:
@@ -123,11 +134,11 @@ class EnsembleRouter(ClosedFormRouter):
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """Weighted mean quality, and the learned cost, of ``(N, D)`` embeddings."""
-        summary = self._summary(embeddings, self.guesser)
+        views = {"summary": self._summary(embeddings, self.guesser), "embedding": embeddings}
         quality = self.weights[0] * self.guesser.predict(embeddings).quality
-        for weight, router in zip(self.weights[1:], self.routers.values(), strict=True):
+        for weight, (name, router) in zip(self.weights[1:], self.routers.items(), strict=True):
             if weight > 0:
-                quality = quality + weight * router.predict(summary).quality
+                quality = quality + weight * router.predict(views[_view(name)]).quality
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray]:
@@ -148,16 +159,21 @@ class EnsembleRouter(ClosedFormRouter):
             router.load_arrays(_under(f"{name}.", arrays))
 
 
+def _view(name: str) -> str:
+    """What a member sees."""
+    return name.partition(".")[0]
+
+
 def _router_class(name: str) -> type[ClosedFormRouter]:
     """The router that a word of ``router=`` means."""
     try:
         module = importlib.import_module(f"routerbench.routers.{name}")
     except ImportError as error:
-        raise InputError(f"router.members: no router {name!r}") from error
+        raise InputError(f"router.on_summary and router.on_embedding: no router {name!r}") from error
     for _, cls in inspect.getmembers(module, inspect.isclass):
         if cls.__module__ == module.__name__ and issubclass(cls, ClosedFormRouter):
             return cls
-    raise InputError(f"router.members: {name!r} is not fitted in closed form; leave it out")
+    raise InputError(f"router.on_summary and router.on_embedding: {name!r} is not fitted in closed form; leave it out")
 
 
 def _components(centered: NDArray[np.float32], number: int) -> NDArray[np.float32]:

@@ -128,3 +128,11 @@ def test_routes_better_than_the_means(train, val):
 def test_refuses_wrong_options(alpha):
     with pytest.raises(InputError, match=r"router\.alpha must"):
         LinearRouter(8, 3, alpha)
+
+
+def test_a_column_that_is_constant_on_train_cannot_drown_the_others(train, val):
+    dead = train.embeddings.copy()
+    dead[:, 3] = 0
+    prediction = fitted([1, 100], Examples(train.table, dead), val).predict(val.embeddings)
+    assert np.isfinite(prediction.cost).all()
+    assert (prediction.cost < 100 * train.table.cost.max(axis=0)).all()
