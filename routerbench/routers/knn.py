@@ -165,13 +165,14 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         self.added = Added(*(arrays[f"added_{name}"] for name in Added._fields))
 
 
-def _weights(similarity: NDArray[np.float32], weighting: str) -> NDArray[np.float32]:
-    """What a neighbour counts for."""
-    return np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
+def _weights(similarity: NDArray[np.float32], weighting: str) -> NDArray[np.float64]:
+    """What a neighbour counts for, in double precision, so that a mean of ones is 1."""
+    weights = np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
+    return weights.astype(np.float64)
 
 
 def _cumulative_means(
-    cells: NDArray[np.float64], weights: NDArray[np.float32], neighbors: NDArray[np.int64], candidates: list[int]
+    cells: NDArray[np.float64], weights: NDArray[np.float64], neighbors: NDArray[np.int64], candidates: list[int]
 ) -> NDArray[np.float64]:
     """``(len(candidates), N, M)`` weighted means of the first K neighbours' known cells.
 
