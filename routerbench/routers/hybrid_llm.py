@@ -1,0 +1,101 @@
+"""HybridLLM's question: is the small model's answer good enough, compared with the large one's?"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import Examples
+from routerbench.errors import InputError
+from routerbench.evaluation.references import best_single
+from routerbench.routers.base import ClosedFormRouter, Prediction, Score
+from routerbench.routers.families.cost import RidgeCost
+from routerbench.routers.families.ridge import Standardisation
+
+ITERATIONS = 200
+
+
+class HybridLLMRouter(ClosedFormRouter):
+    """Predicts the probability that a small model is at most a margin worse than the large one.
+
+    HybridLLM (arXiv 2404.14618) has two models and labels a prompt by ``quality_small >= quality_large - margin``. The
+    margin is the one at which labels differ most from each other: without it nearly all labels would be equal where the
+    large model is much better. "deterministic" labels have a margin of 0, "transformed" ones the chosen margin; the
+    paper's probabilistic labels need several answers per prompt, which a table does not have.
+
+    With more than two models, which the paper does not have, the large one is the best single model on train, and each
+    other model is a small one with its own margin. The paper fine-tunes DeBERTa; this is a logistic regression on the
+    embedding. Its output says how sure a model is to be good enough, not how good it is, and is a ranking. The large
+    model is always good enough. Cost, which the paper takes as given, is regressed.
+
+    Args:
+        embedding_dim: D, the size of an embedding.
+        num_models: M, the number of models.
+        labels: "transformed" or "deterministic".
+        penalty: of the squared weights, on standardised embeddings, above 0.
+    """
+
+    def __init__(self, embedding_dim: int, num_models: int, labels: str, penalty: float) -> None:
+        super().__init__(embedding_dim, num_models)
+        self.labels = labels
+        self.penalty = penalty
+        if labels not in ("transformed", "deterministic"):
+            raise InputError(f"router.labels must be transformed or deterministic, got {labels!r}")
+        if not penalty > 0:
+            raise InputError(f"router.penalty must be above 0, got {penalty}")
+
+    def fit(self, train: Examples, val: Examples, score: Score) -> None:
+        """Fit one regression per small model; there is nothing to choose."""
+        from sklearn.linear_model import LogisticRegression
+
+        standardisation, quality = Standardisation.of(train.embeddings), train.table.quality
+        inputs = standardisation(train.embeddings)
+        large = best_single(train.table)
+        weights, bias = np.zeros((self.embedding_dim, self.num_models)), np.zeros(self.num_models)
+        self.margin = np.zeros(self.num_models)
+        for small in range(self.num_models):
+            gap = quality[:, large] - quality[:, small]
+            known = np.isfinite(gap)
+            if small == large or not known.any():
+                continue
+            if self.labels == "transformed":
+                self.margin[small] = margin(gap[known])
+            label = gap[known] <= self.margin[small]
+            share = (label.sum() + 1) / (len(label) + 2)  # never 0 or 1, whose logits are infinite
+            bias[small] = np.log(share / (1 - share))
+            if 0 < label.sum() < len(label):
+                model = LogisticRegression(C=1 / self.penalty, max_iter=ITERATIONS).fit(inputs[known], label)
+                weights[:, small], bias[small] = model.coef_[0], model.intercept_.item()
+        self.weights, self.bias = standardisation.into(weights, bias)
+        self.bias[large] = np.inf
+        self.cost = RidgeCost.fit(train)
+
+    def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
+        """Probability of ``(N, D)`` embeddings that each model is good enough, 1 for the large one."""
+        probability = (1 + np.tanh((embeddings @ self.weights + self.bias) / 2)) / 2
+        return Prediction(probability, self.cost.predict(embeddings), scale="ranking")
+
+    def arrays(self) -> dict[str, NDArray]:
+        """``(D, M)`` weights, ``(M,)`` bias and margins, and those of the cost."""
+        return {"weights": self.weights, "bias": self.bias, "margin": self.margin} | self.cost.arrays()
+
+    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Take back the weights."""
+        self.weights, self.bias, self.margin = (arrays[name] for name in ("weights", "bias", "margin"))
+        self.cost = RidgeCost.from_arrays(arrays)
+
+
+def margin(gap: NDArray[np.float64]) -> float:
+    """The smallest margin at which labels differ most: the largest mean ``|y_i - y_j|``, which is ``2 p (1 - p)``.
+
+    Args:
+        gap: ``(N,)`` quality of the large model minus that of the small one.
+
+    Returns:
+        A margin from 0 on, 0 or one of the gaps.
+
+    Example:
+        >>> margin(np.array([0.0, 0.5, 1.0, 1.0]))  # at 0 one label of four is true, at 0.5 two
+        0.5
+    """
+    candidates = np.unique(np.append(0.0, gap[gap > 0]))
+    share = np.searchsorted(np.sort(gap), candidates, side="right") / len(gap)
+    return float(candidates[np.argmax(share * (1 - share))])
