@@ -76,6 +76,9 @@ class Gradient:
 
         if not isinstance(router, NeuralRouter):
             raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
+        if router.has_policy != (self.objective.scale == "policy"):
+            fitting = "training=regret" if router.has_policy else "training=gradient"
+            raise InputError(f"this training.objective cannot train {type(router).__name__}; use {fitting}")
         mode = MONITORS[self.monitor]
         best = BestEpoch(router, self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
         stop = Patience(self.monitor, mode=mode, patience=self.patience)

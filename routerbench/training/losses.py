@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 
 def quality_loss(quality_logit: Tensor, quality: Tensor) -> Tensor:
@@ -72,6 +72,127 @@ def soft_label_loss(scores: Tensor, utility: Tensor, temperature: float) -> Tens
     labels = utility.masked_fill(~observed, -torch.inf).div(temperature).softmax(dim=-1)
     losses = -labels * torch.where(observed, scores.masked_fill(~observed, -torch.inf).log_softmax(dim=-1), 0)
     return losses.sum() / some.sum().clamp(min=1)
+
+
+def regret_loss(scores: Tensor, utility: Tensor) -> Tensor:
+    """Mean utility that a random choice with probabilities ``softmax(scores)`` falls short of the best choice.
+
+    ``sum_m softmax(scores)_m (max utility - utility_m)``, the smooth regret of RM-Softmax (arXiv 2505.16037), over the
+    models that were observed. It is linear in the probabilities, and so least where they go to the best expectation.
+
+    Args:
+        scores: ``(..., M)``.
+        utility: ``(..., M)`` what each model is worth, NaN where it was not observed.
+
+    Returns:
+        A scalar in units of utility, per choice among at least one observed model; 0 if there is none.
+
+    Example:
+        >>> regret_loss(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, torch.nan]])).item()
+        0.5
+    """
+    observed = utility.isfinite()
+    some = observed.any(dim=-1)
+    # A finite number, as a softmax over nothing but -inf is NaN, and stays NaN in the gradient even when masked.
+    share = scores.masked_fill(~observed, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    best = utility.masked_fill(~observed, -torch.inf).amax(dim=-1, keepdim=True)
+    return (share * torch.where(observed, best - utility, 0)).sum() / some.sum().clamp(min=1)
+
+
+def pair_loss(scores: Tensor, is_better: Tensor) -> Tensor:
+    """Mean of ``softplus(-(s_i - s_j))`` over pairs of models of which i is the better: Bradley and Terry's likelihood.
+
+    Args:
+        scores: ``(B, M)``.
+        is_better: ``(B, M, M)`` whether the first model of a pair is better than the second on the prompt.
+
+    Returns:
+        A scalar in nats per pair, 0 if there is none.
+
+    Example:
+        >>> scores, quality = torch.tensor([[0.2, 0.5, 0.1]]), torch.tensor([[1.0, 0.0, 0.0]])
+        >>> round(pair_loss(scores, better(quality)).item(), 6)
+        0.749376
+    """
+    return _masked_mean(softplus(scores[:, None, :] - scores[:, :, None]), is_better)
+
+
+def better(quality: Tensor, cost: Tensor | None = None) -> Tensor:
+    """Which model of each pair is better on a prompt; one that was not observed is in no pair.
+
+    Args:
+        quality: ``(B, M)``, NaN where not observed.
+        cost: ``(B, M)`` in USD; where given, the cheaper of two models with equal quality is the better.
+
+    Returns:
+        ``(B, M, M)`` booleans.
+
+    Example:
+        >>> better(torch.tensor([[1.0, 0.0, 1.0]]), torch.tensor([[2.0, 1.0, 1.0]]))[0].int().tolist()
+        [[0, 1, 0], [0, 0, 0], [1, 1, 0]]
+    """
+    gain = quality[:, :, None] - quality[:, None, :]
+    if cost is None:
+        return gain > 0
+    return (gain > 0) | ((gain == 0) & (cost[:, :, None] < cost[:, None, :]))
+
+
+def contrast_loss(similarity: Tensor, is_positive: Tensor, is_negative: Tensor) -> Tensor:
+    """Mean over prompts of RouterDC's ``sum_i -log(e^{s_i} / (e^{s_i} + sum_j e^{s_j}))`` (arXiv 2409.19886).
+
+    Args:
+        similarity: ``(B, M)`` of the prompt to each model, over the temperature.
+        is_positive: ``(B, M)`` models i to draw near.
+        is_negative: ``(B, M)`` models j to keep off.
+
+    Returns:
+        A scalar in nats per prompt that has both, 0 if none has.
+
+    Example:
+        >>> mask = torch.tensor([[True, True, False, False]])
+        >>> round(contrast_loss(torch.tensor([[0.9, 0.3, 0.8, -0.2]]), mask, ~mask).item(), 6)
+        1.985722
+    """
+    some = is_positive.any(dim=-1) & is_negative.any(dim=-1)
+    similarity, is_positive, is_negative = similarity[some], is_positive[some], is_negative[some]
+    off = similarity.masked_fill(~is_negative, -torch.inf).logsumexp(dim=-1, keepdim=True)
+    losses = torch.where(is_positive, softplus(off - similarity), 0)
+    return losses.sum() / some.sum().clamp(min=1)
+
+
+def cost_spectrum_loss(similarity: Tensor, is_correct: Tensor, band: Tensor, cost: Tensor, penalty: float) -> Tensor:
+    """CSCR's contrast within bands of cost (arXiv 2508.12491): the right models of a band against all wrong ones.
+
+    ``-log(P / (P + N))`` for every prompt and band that has a right model, P the sum of ``exp(s / t)`` over these, N
+    that of ``exp((s + penalty * c) / t)`` over the wrong ones of any band, and ``t = .05 + .25 c`` with the band's mean
+    cost c: a dear band is told apart less sharply. With ``s + penalty * c`` a dear wrong model is kept off more, as the
+    paper says in words; with the minus sign of its code it would be kept off less.
+
+    Args:
+        similarity: ``(B, M)`` cosines.
+        is_correct: ``(B, M)`` 1 or 0, NaN where not observed.
+        band: ``(M,)`` number of the band of each model.
+        cost: ``(M,)`` mean cost of each model, scaled to [0, 1].
+        penalty: at least 0.
+
+    Returns:
+        A scalar in nats per prompt and band that has a right model beside a wrong one, 0 if none has.
+
+    Example:
+        >>> right, band, cost = torch.tensor([[1.0, 0.0]]), torch.tensor([0, 1]), torch.tensor([0.0, 1.0])
+        >>> round(cost_spectrum_loss(torch.zeros(1, 2), right, band, cost, penalty=0.05).item(), 4)  # log(1 + e)
+        1.3133
+    """
+    total, count = similarity.sum() * 0, 0
+    for number in band.unique():
+        members = band == number
+        sharpness = 1 / (0.05 + 0.25 * cost[members].mean())
+        is_positive, is_negative = (is_correct == 1) & members, is_correct == 0
+        some = is_positive.any(dim=-1) & is_negative.any(dim=-1)
+        near = (similarity * sharpness)[some].masked_fill(~is_positive[some], -torch.inf).logsumexp(dim=-1)
+        off = ((similarity + penalty * cost) * sharpness)[some].masked_fill(~is_negative[some], -torch.inf)
+        total, count = total + softplus(off.logsumexp(dim=-1) - near).sum(), count + some.sum()
+    return total / max(count, 1)
 
 
 def _masked_mean(losses: Tensor, mask: Tensor) -> Tensor:

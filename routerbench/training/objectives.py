@@ -9,21 +9,31 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize, softplus
 
 from routerbench.errors import InputError
 from routerbench.routers.families.neural import Heads
 from routerbench.training.batches import Batch
-from routerbench.training.losses import quality_loss, soft_label_loss
+from routerbench.training.losses import (
+    better,
+    contrast_loss,
+    cost_spectrum_loss,
+    pair_loss,
+    quality_loss,
+    regret_loss,
+    soft_label_loss,
+)
 
 
 class Objective(Protocol):
     """The loss of a batch.
 
     Attributes:
-        scale: "quality" if a router trained for it predicts the logit of a quality, "ranking" if it only ranks.
+        scale: "quality" if a router trained for it predicts the logit of a quality, "ranking" if it only ranks,
+            "policy" if it predicts qualities and decides by a policy of its own.
     """
 
-    scale: Literal["quality", "ranking"]
+    scale: Literal["quality", "ranking", "policy"]
 
     def __call__(self, heads: Heads, batch: Batch) -> Tensor:
         """A scalar to minimise."""
@@ -73,3 +83,171 @@ class SoftLabels:
         charge = self.cost_rate * batch.cost if self.cost_rate else torch.zeros_like(batch.cost)
         predicted = heads.quality_logit.sigmoid() - charge.nan_to_num()
         return soft_label_loss(predicted / self.temperature, batch.quality - charge, self.temperature)
+
+
+@dataclass(frozen=True)
+class Regret:
+    """Expected regret of a policy at all its lambdas, beside the cross-entropy of every cell.
+
+    RM-Softmax (arXiv 2505.16037): a policy is trained end to end for what its choices come to, instead of for
+    predictions by which to choose. A choice is worth ``lambda * quality - cost``, here over ``lambda + mean cost``: as
+    it stands, the largest lambda would be all of the loss. So regret is in units of quality where money is no object,
+    and in mean costs where quality has no worth; lambdas so low that little is spent count for as little.
+
+    Attributes:
+        temperature: of the softmax, above 0, in units of that utility: the smaller, the surer the choices.
+    """
+
+    temperature: float
+    scale: Literal["quality", "ranking", "policy"] = "policy"
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if not self.temperature > 0:
+            raise InputError(f"training.objective.temperature must be above 0, got {self.temperature}")
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean over prompts and lambdas, plus the mean over the observed cells."""
+        assert heads.policy is not None
+        scores, worth, price = heads.policy
+        charge = torch.where(price[:, None] > 0, price[:, None] * batch.cost[:, None], 0)
+        regret = regret_loss(scores / self.temperature, worth[:, None] * batch.quality[:, None] - charge)
+        return regret + quality_loss(heads.quality_logit, batch.quality)
+
+
+@dataclass(frozen=True)
+class BradleyTerry:
+    """Which of two models is better, over all pairs of a prompt: RouteLLM's (arXiv 2406.18665).
+
+    Ties say nothing, as in RouteLLM; a pair with a small difference of quality counts as much as one with a large one.
+    """
+
+    scale: Literal["quality", "ranking", "policy"] = "ranking"
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean over the pairs."""
+        return pair_loss(heads.quality_logit, better(batch.quality))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """EquiRouter's (arXiv 2602.03478): a squared error that keeps scores near quality, and the order of every pair.
+
+    Attributes:
+        pair_weight: of the mean over pairs beside the mean squared error, at least 0.
+        tie_break: "cost": of two models with equal quality the cheaper is the better, as the paper says; "none": ties
+            say nothing, as its code does.
+    """
+
+    pair_weight: float
+    tie_break: str
+    scale: Literal["quality", "ranking", "policy"] = "ranking"
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if not self.pair_weight >= 0:
+            raise InputError(f"training.objective.pair_weight must be at least 0, got {self.pair_weight}")
+        if self.tie_break not in ("cost", "none"):
+            raise InputError(f"training.objective.tie_break must be cost or none, got {self.tie_break!r}")
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean squared error over the observed cells plus the weighted mean over the pairs."""
+        scores, observed = heads.quality_logit, batch.quality.isfinite()
+        errors = torch.where(observed, scores - batch.quality, 0) ** 2
+        pairs = pair_loss(scores, better(batch.quality, batch.cost if self.tie_break == "cost" else None))
+        return errors.sum() / observed.sum().clamp(min=1) + self.pair_weight * pairs
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """RouterDC's two contrasts (arXiv 2409.19886): prompts against models, and prompts against prompts.
+
+    Models: the best few on a prompt are drawn near, those of the worst few that failed are kept off, by the utility
+    ``quality - cost_rate * cost``. Prompts: one of the same cluster, at random from the batch and perhaps the prompt
+    itself, is drawn near, and others from other clusters are kept off.
+
+    Attributes:
+        num_models: how many of the best and how many of the worst, at least 1.
+        success: utility above which a model did not fail; the paper's .5 calls GSM8K's partial credit of .75 in
+            RouterBench a success and .25 a failure.
+        cost_rate: quality that one USD is worth, at least 0.
+        num_negatives: prompts of other clusters, at least 1.
+        sample_weight: of the contrast between prompts, at least 0.
+    """
+
+    num_models: int
+    success: float
+    cost_rate: float
+    num_negatives: int
+    sample_weight: float
+    scale: Literal["quality", "ranking", "policy"] = "ranking"
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        for name, least in (("num_models", 1), ("num_negatives", 1), ("cost_rate", 0), ("sample_weight", 0)):
+            if not getattr(self, name) >= least:
+                raise InputError(f"training.objective.{name} must be at least {least}, got {getattr(self, name)}")
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean over the prompts."""
+        utility = batch.quality - (self.cost_rate * batch.cost if self.cost_rate else 0)
+        few = min(self.num_models, utility.shape[1])
+        observed = utility.isfinite()
+        is_best = _marked(utility.masked_fill(~observed, -torch.inf).topk(few).indices, utility)
+        is_worst = _marked((-utility).masked_fill(~observed, -torch.inf).topk(few).indices, utility)
+        is_positive = is_best & observed & (utility > 0)
+        is_negative = is_worst & observed & (utility <= self.success) & ~is_positive
+        loss = contrast_loss(heads.quality_logit, is_positive, is_negative)
+        assert heads.representation is not None
+        assert heads.cluster is not None
+        return loss + self.sample_weight * self._between_prompts(heads.representation, heads.cluster)
+
+    def _between_prompts(self, representation: Tensor, cluster: Tensor) -> Tensor:
+        unit = normalize(representation, dim=-1)
+        similarity = unit @ unit.T
+        is_same = cluster[:, None] == cluster[None]
+        has_other = ~is_same.all(dim=1)
+        if not has_other.any():
+            return similarity.sum() * 0
+        same, similarity = is_same[has_other].float(), similarity[has_other]
+        near = similarity.gather(1, torch.multinomial(same, 1))
+        off = similarity.gather(1, torch.multinomial(1 - same, self.num_negatives, replacement=True))
+        return softplus(off.logsumexp(dim=1, keepdim=True) - near).mean()
+
+
+@dataclass(frozen=True)
+class CostSpectrum:
+    """CSCR's contrast within bands of cost (arXiv 2508.12491); a table without costs is one band.
+
+    Attributes:
+        num_bands: bands that the models of a batch are divided into by mean cost, at least 1.
+        penalty: by how much a dear wrong model is kept off more, at least 0.
+        success: quality from which an answer is right.
+    """
+
+    num_bands: int
+    penalty: float
+    success: float
+    scale: Literal["quality", "ranking", "policy"] = "ranking"
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if self.num_bands < 1 or not self.penalty >= 0:
+            raise InputError(
+                "training.objective.num_bands must be at least 1 and training.objective.penalty at least 0, got "
+                f"{self.num_bands}, {self.penalty}"
+            )
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean over prompts and bands."""
+        cost = batch.cost.nanmean(dim=0).nan_to_num()
+        cost = cost / cost.max().clamp(min=torch.finfo(cost.dtype).tiny)
+        rank = cost.argsort(stable=True).argsort()
+        band = rank * self.num_bands // len(cost) if cost.any() else torch.zeros_like(rank)
+        is_correct = torch.where(batch.quality.isfinite(), (batch.quality >= self.success).float(), torch.nan)
+        return cost_spectrum_loss(heads.quality_logit, is_correct, band, cost, self.penalty)
+
+
+def _marked(index: Tensor, like: Tensor) -> Tensor:
+    """``(B, M)`` whether a model is among ``(B, K)`` indices."""
+    return torch.zeros_like(like, dtype=torch.bool).scatter(1, index, True)

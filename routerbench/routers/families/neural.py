@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,20 @@ from routerbench.routers.base import Prediction, Router
 CHUNK = 65_536  # embeddings that pass through the network at once
 
 
+class Policy(NamedTuple):
+    """What a network that sees lambda decides for B prompts at K knots, lambda's only trace being two weights.
+
+    Attributes:
+        scores: ``(B, K, M)``; the largest is chosen. Like utilities, they are ``worth * quality - price * cost``.
+        worth: ``(K,)`` what one unit of quality counts for, in [0, 1]: ``lambda / (lambda + u)`` with a unit of cost u.
+        price: ``(K,)`` what one USD counts for: ``1 / (lambda + u)``; 0 at an infinite lambda.
+    """
+
+    scores: Tensor
+    worth: Tensor
+    price: Tensor
+
+
 class Heads(NamedTuple):
     """What a network says about B prompts and M models.
 
@@ -22,21 +36,30 @@ class Heads(NamedTuple):
         quality_logit: ``(B, M)`` logit of the expected quality.
         cost_log_ratio: ``(B, M)`` natural logarithm of the expected cost over the model's mean cost on train.
         representation: ``(B, H)`` what the network makes of the prompts, for objectives that compare prompts, or None.
+        policy: the decisions of a network that sees lambda, or None.
+        cluster: ``(B,)`` number of the cluster that each prompt is in, for objectives that compare prompts, or None.
     """
 
     quality_logit: Tensor
     cost_log_ratio: Tensor
     representation: Tensor | None = None
+    policy: Policy | None = None
+    cluster: Tensor | None = None
 
     def float(self) -> "Heads":
         """The same in single precision, whatever the network computed in: losses need it."""
         representation = None if self.representation is None else self.representation.float()
-        return Heads(self.quality_logit.float(), self.cost_log_ratio.float(), representation)
+        policy = None if self.policy is None else Policy(*(tensor.float() for tensor in self.policy))
+        return Heads(self.quality_logit.float(), self.cost_log_ratio.float(), representation, policy, self.cluster)
 
 
 def join(parts: Sequence[Heads]) -> Heads:
     """The heads of several chunks of prompts, one after the other, without representations."""
-    return Heads(torch.cat([part.quality_logit for part in parts]), torch.cat([part.cost_log_ratio for part in parts]))
+    quality = torch.cat([part.quality_logit for part in parts])
+    cost = torch.cat([part.cost_log_ratio for part in parts])
+    policies = [part.policy for part in parts if part.policy is not None]
+    policy = policies[0]._replace(scores=torch.cat([part.scores for part in policies])) if policies else None
+    return Heads(quality, cost, policy=policy)
 
 
 class NeuralRouter(Router, nn.Module):
@@ -49,6 +72,8 @@ class NeuralRouter(Router, nn.Module):
         - Input: ``(B, D)`` embeddings.
         - Output: ``Heads`` of ``(B, M)`` each.
     """
+
+    has_policy: ClassVar[bool] = False  # whether the heads hold one, which only some objectives train
 
     mean: Tensor
     std: Tensor
@@ -96,8 +121,8 @@ class NeuralRouter(Router, nn.Module):
         """Predict ``(N, D)`` embeddings, on the device the router is on."""
         self.eval()
         inputs = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32))
-        outputs = [self(chunk.to(self.mean.device)) for chunk in inputs.split(CHUNK)]
-        return self.to_prediction(join(outputs))
+        chunks = inputs.split(CHUNK)
+        return Prediction.concatenate([self.to_prediction(self(chunk.to(self.mean.device))) for chunk in chunks])
 
     def arrays(self) -> dict[str, NDArray]:
         """The state dict, on the CPU."""
