@@ -80,17 +80,27 @@ def make_world(num_prompts: int, seed: int) -> World:
     prompt_tokens = np.ceil(np.array([len(prompt) for prompt in prompts]) / CHARACTERS_PER_TOKEN)[:, None]
     answer_tokens = (np.array(ANSWER_TOKENS)[families] * (1 + levels / 2))[:, None]
     noise = rng.lognormal(-(LENGTH_SPREAD**2) / 2, LENGTH_SPREAD, size=quality.shape)  # its mean is 1
+    labels = (rng.random(quality.shape) < quality).astype(np.float64)
     table = OutcomeTable(
         prompts=np.array(prompts, dtype=object),
         models=tuple(PRICES),
-        quality=(rng.random(quality.shape) < quality).astype(np.float64),
+        quality=labels,
         cost=prompt_tokens * prompt_price + answer_tokens * noise * answer_price,
         benchmark=np.array(list(FAMILIES), dtype=object)[families],
         ids=np.array([f"demo-{i}" for i in range(num_prompts)], dtype=object),
         rows=np.arange(num_prompts),
         source="demo",
+        responses=_responses(labels, seed),
     )
     return World(table, quality, prompt_tokens * prompt_price + answer_tokens * answer_price)
+
+
+def _responses(labels: NDArray[np.float64], seed: int) -> NDArray[np.object_]:
+    """``(N, M)`` texts: whoever answers a prompt well says the same, whoever does not says something of its own."""
+    rng = np.random.default_rng([seed, 1])  # apart from that of the world, which is the same with and without answers
+    right, wrong = rng.integers(1000, 10000, size=(len(labels), 1)), rng.integers(1000, 10000, size=labels.shape)
+    said = np.where(labels == 1, right, wrong)
+    return np.array([[f"The answer is {number}." for number in row] for row in said], dtype=object)
 
 
 def load(
