@@ -24,7 +24,7 @@ class Adjustment:
     """How fitted routers are adjusted.
 
     Attributes:
-        calibration: "platt", "isotonic", "none", or "auto": platt for a router that only ranks, none for others.
+        calibration: one of `METHODS`, "none", or "auto": shared for a router that only ranks, none for others.
         guard: standard errors by which a gain over the best single model must be predicted, or "auto".
     """
 
@@ -49,22 +49,35 @@ class Adjustment:
             score: chooses the guard, where it is "auto".
 
         Raises:
-            InputError: a router that only ranks is not to be calibrated.
+            InputError: a router that only ranks is not to be calibrated, or one that decides itself is to be adjusted.
         """
         prediction = router.predict(val.embeddings)
+        if prediction.choices is not None:
+            self._refuse_for_choices()
+            return router
         method = self._method(prediction)
         adjusted = AdjustedRouter(router, method, 0.0, best_single(train))
         guards = GUARDS if self.guard == "auto" else (float(self.guard),)
         adjusted.fit(prediction, val.table, guards, score)
         return router if method == "none" and adjusted.guard == 0 else adjusted
 
+    def _refuse_for_choices(self) -> None:
+        """What is automatic leaves alone a router that decides at each lambda itself; more cannot be asked for."""
+        options = {"calibration": self.calibration, "policy.guard": self.guard}
+        for name, option in options.items():
+            if option not in ("auto", "none", 0):
+                raise InputError(
+                    f"{name}={option}: this router sees lambda and chooses itself, so nothing is left to adjust; "
+                    "use calibration=none policy.guard=0"
+                )
+
     def _method(self, prediction: Prediction) -> str:
         if self.calibration == "none" and prediction.scale == "ranking":
             raise InputError(
                 "calibration=none: this router predicts a ranking, which cannot be weighed against a cost; "
-                "use calibration=platt or calibration=isotonic"
+                f"use calibration={' or calibration='.join(METHODS)}"
             )
-        automatic = "platt" if prediction.scale == "ranking" else "none"
+        automatic = "shared" if prediction.scale == "ranking" else "none"
         return automatic if self.calibration == "auto" else self.calibration
 
 
@@ -73,7 +86,7 @@ class AdjustedRouter(Router):
 
     Args:
         router: fitted.
-        calibration: "none", "platt" or "isotonic".
+        calibration: "none" or one of `METHODS`.
         guard: standard errors by which a gain over the best single model must be predicted.
         best_single: index of the best single model.
     """

@@ -21,7 +21,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.files import atomic_path, sha256_of
-from routerbench.policy import select
+from routerbench.policy import choose
 from routerbench.routers.base import Prediction, Router
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
@@ -127,7 +127,7 @@ class TrainedRouter:
         prediction = self.predict(prompts)
         if np.isnan(prediction.cost).any() and not np.isinf(willingness_to_pay):
             raise InputError("the router was trained without costs; it can only route by willingness_to_pay=inf")
-        chosen = select(prediction.quality, np.nan_to_num(prediction.cost), willingness_to_pay)
+        chosen = choose(prediction._replace(cost=np.nan_to_num(prediction.cost)), willingness_to_pay)
         return [
             Decision(self.models[model], float(prediction.quality[i, model]), float(prediction.cost[i, model]))
             for i, model in enumerate(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.routers.base import Prediction
 
-METHODS = ("platt", "isotonic")
+METHODS = ("platt", "shared", "isotonic")
+NEWTON_STEPS, BISECTIONS = 30, 60
 FEWEST = 10  # known outcomes of a model below which only their mean is trusted
 
 
@@ -19,14 +21,16 @@ class Calibration:
     """Maps the predicted quality of every model, keeping its order of the prompts or making ties.
 
     "platt" is a logistic function of the prediction (Platt 1999, Probabilistic Outputs for Support Vector Machines),
+    "shared" the same with one slope for all models: a ranking that compares the models of a prompt, as Elo does, keeps
+    its differences, where slopes of their own would follow how hard a prompt is, which such a ranking may not know;
     "isotonic" the best non-decreasing step function (Zadrozny and Elkan 2002, Transforming Classifier Scores into
     Accurate Multiclass Probability Estimates), joined by straight lines: more flexible, in need of more prompts, and
     full of ties. scikit-learn fits them, NumPy applies them.
 
     Attributes:
-        method: "platt" or "isotonic".
-        curves: M pairs, one array of ``(2, K)`` each: for "platt", K = 1, slope and intercept; for "isotonic" the
-            predictions, rising, and the qualities of K knots.
+        method: "platt", "shared" or "isotonic".
+        curves: M pairs, one array of ``(2, K)`` each: for "platt" and "shared", K = 1, slope and intercept; for
+            "isotonic" the predictions, rising, and the qualities of K knots.
     """
 
     method: str
@@ -40,11 +44,12 @@ class Calibration:
         is one whose predictions fall as quality rises. Without any outcome it is mapped to the mean of all.
 
         Args:
-            method: "platt" or "isotonic".
+            method: "platt", "shared" or "isotonic".
             prediction: for the N prompts of ``table``, on any scale.
             table: the validation split.
         """
-        curve = {"platt": _platt, "isotonic": _isotonic}[method]
+        slope = _shared_slope(prediction.quality, table.quality) if method == "shared" else 0.0
+        curve = {"platt": _platt, "shared": partial(_intercept, slope), "isotonic": _isotonic}[method]
         curves = []
         for scores, quality in zip(prediction.quality.T, table.quality.T, strict=True):
             known = np.isfinite(quality)
@@ -56,7 +61,7 @@ class Calibration:
 
     def __call__(self, prediction: Prediction) -> Prediction:
         """The prediction in units of quality. A ``quality_std`` was in other units and is dropped."""
-        apply = {"platt": _sigmoid, "isotonic": _interpolate}[self.method]
+        apply = {"platt": _sigmoid, "shared": _sigmoid, "isotonic": _interpolate}[self.method]
         columns = [apply(scores, *curve) for scores, curve in zip(prediction.quality.T, self.curves, strict=True)]
         return prediction._replace(quality=np.stack(columns, axis=1), quality_std=None, scale="quality")
 
@@ -89,6 +94,41 @@ def _platt(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray
     return np.array([[slope], [model.intercept_.item() - slope * center]])
 
 
+def _shared_slope(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> float:
+    """Slope of the logistic regression with an intercept for each model, by Newton's method.
+
+    Its penalty, for standardised scores, is that of `_platt`.
+
+    Args:
+        scores: ``(N, M)``.
+        quality: ``(N, M)``, NaN where not observed.
+    """
+    known = np.isfinite(quality)
+    scale = scores[known].std() or 1.0
+    inputs = (scores - scores[known].mean()) / scale
+    share = np.where(known, quality, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    bias, slope = np.log(share.clip(1e-3, 1 - 1e-3)) - np.log1p(-share.clip(1e-3, 1 - 1e-3)), 0.0
+    for _ in range(NEWTON_STEPS):
+        p = _logistic(slope * inputs + bias)
+        error, weight = np.where(known, quality - p, 0), p * (1 - p) * known
+        diagonal, cross = weight.sum(axis=0) + 1e-6, (weight * inputs).sum(axis=0)
+        curvature = (weight * inputs**2).sum() + 1 - (cross**2 / diagonal).sum()
+        step = ((inputs * error).sum() - slope - (cross / diagonal * error.sum(axis=0)).sum()) / curvature
+        slope, bias = slope + step, bias + (error.sum(axis=0) - cross * step) / diagonal
+    return float(slope / scale)
+
+
+def _intercept(slope: float, scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One model's curve for a given slope: the intercept at which the mean prediction is the mean quality."""
+    if slope <= 0:
+        return _constant("shared", quality.mean())
+    low, high = -slope * scores.max() - 40, -slope * scores.min() + 40
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _logistic(slope * scores + middle).mean() < quality.mean() else (low, middle)
+    return np.array([[slope], [(low + high) / 2]])
+
+
 def _isotonic(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.float64]:
     from sklearn.isotonic import IsotonicRegression
 
@@ -107,7 +147,11 @@ def _constant(method: str, mean: float) -> NDArray[np.float64]:
 def _sigmoid(
     scores: NDArray[np.float64], slope: NDArray[np.float64], intercept: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return (1 + np.tanh((slope * scores + intercept) / 2)) / 2  # exp would overflow far from the middle
+    return _logistic(slope * scores + intercept)
+
+
+def _logistic(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (1 + np.tanh(logit / 2)) / 2  # exp would overflow far from the middle
 
 
 def _interpolate(

@@ -41,6 +41,33 @@ def select(
     return np.where(is_best, cost, np.inf).argmin(axis=1)
 
 
+def choose(prediction: Prediction, willingness_to_pay: float) -> NDArray[np.int64]:
+    """The model that answers each prompt: what the router chose, if it sees lambda, else what `select` does.
+
+    Args:
+        prediction: for N prompts and M models, on the scale "quality".
+        willingness_to_pay: lambda, in USD per unit of quality; ``inf`` if money is no object.
+
+    Returns:
+        ``(N,)`` index of the chosen model.
+
+    Raises:
+        ValueError: lambda is negative or not a number.
+
+    Example:
+        >>> from routerbench.routers.base import Choices
+        >>> linear = Prediction(np.array([[0.6, 0.9]]), np.array([[0.001, 0.010]]))
+        >>> own = linear._replace(choices=Choices(np.array([0.05, np.inf]), np.array([[0, 1]])))
+        >>> choose(linear, 0.04).item(), choose(own, 0.04).item()
+        (1, 0)
+    """
+    if prediction.choices is None:
+        return select(prediction.quality, prediction.cost, willingness_to_pay)
+    if not willingness_to_pay >= 0:
+        raise ValueError(f"willingness_to_pay must be at least 0, got {willingness_to_pay}")
+    return prediction.choices.at(np.array(willingness_to_pay))[:, 0].astype(np.int64)
+
+
 def guard(prediction: Prediction, best: int, z: float, standard_error: NDArray[np.float64] | float) -> Prediction:
     """Leave the best single model only for a predicted gain of more than ``z`` standard errors.
 
@@ -73,3 +100,33 @@ def guard(prediction: Prediction, best: int, z: float, standard_error: NDArray[n
         return prediction
     others = np.arange(prediction.quality.shape[1]) != best
     return prediction._replace(quality=np.where(others, prediction.quality - z * standard_error, prediction.quality))
+
+
+def strong_share_threshold(win_rate: NDArray[np.float64], share: float) -> float:
+    """RouteLLM's threshold: the strong model answers a prompt if its win rate is at least this (arXiv 2406.18665).
+
+    Between two models, a router that says how probably the strong one answers better needs no lambda: the threshold is
+    the ``1 - share`` quantile of these win rates on prompts to calibrate on, so that ``share`` of the calls are strong
+    wherever prompts are like those. The prompt just at a quantile is called strong, too, and so are all its ties.
+
+    Args:
+        win_rate: ``(N,)`` predicted probabilities that the strong model wins; any number that grows with them will do.
+        share: wanted share of strong calls, above 0 and at most 1.
+
+    Returns:
+        A win rate.
+
+    Raises:
+        ValueError: there is no prompt, a win rate is no finite number, or the share is not in (0, 1].
+
+    Example:
+        >>> win_rate = np.array([0.1, 0.3, 0.5, 0.9])
+        >>> threshold = strong_share_threshold(win_rate, share=0.5)
+        >>> round(threshold, 3), (win_rate >= threshold).mean().item()
+        (0.4, 0.5)
+    """
+    if not (len(win_rate) and np.isfinite(win_rate).all()):
+        raise ValueError("a threshold is calibrated on the finite win rates of at least one prompt")
+    if not 0 < share <= 1:
+        raise ValueError(f"share of strong calls must be above 0 and at most 1, got {share}")
+    return float(np.quantile(win_rate, 1 - share))

@@ -9,7 +9,7 @@ from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.references import best_single
 from routerbench.policy import select
-from routerbench.routers.base import Prediction, Router
+from routerbench.routers.base import Choices, Prediction, Router
 from tests.conftest import make_table
 
 
@@ -125,7 +125,7 @@ def test_gain_error_is_that_of_a_mean_over_the_prompts_where_both_were_observed(
     assert errors[3] == 1
 
 
-@pytest.mark.parametrize(("calibration", "method"), [("auto", "platt"), ("platt", "platt"), ("isotonic", "isotonic")])
+@pytest.mark.parametrize(("calibration", "method"), [("auto", "shared"), ("platt", "platt"), ("isotonic", "isotonic")])
 def test_a_ranking_is_calibrated_before_the_guard(calibration, method):
     train, val = world(0, 800, 0.1, ranking=True), world(1, 800, 0.1, ranking=True)
     router = apply(Stub(6, "ranking"), train, val, calibration, guard=3.0)
@@ -139,7 +139,7 @@ def test_a_ranking_is_calibrated_before_the_guard(calibration, method):
 
 def test_a_ranking_that_is_not_to_be_calibrated_is_refused():
     val = world(1, 100, 0.1, ranking=True)
-    with pytest.raises(InputError, match=r"calibration=none: .*use calibration=platt or calibration=isotonic"):
+    with pytest.raises(InputError, match=r"calibration=none: .*use calibration=platt or calibration=shared or"):
         apply(Stub(6, "ranking"), val, val, calibration="none")
 
 
@@ -162,7 +162,7 @@ def test_learns_from_incomplete_validation_prompts():
 
 @pytest.mark.parametrize("calibration", ["sigmoid", "None", ""])
 def test_refuses_an_unknown_calibration(calibration):
-    with pytest.raises(InputError, match="calibration must be one of auto, none, platt, isotonic"):
+    with pytest.raises(InputError, match="calibration must be one of auto, none, platt, shared, isotonic"):
         Adjustment(calibration, 0.0)
 
 
@@ -170,3 +170,28 @@ def test_refuses_an_unknown_calibration(calibration):
 def test_refuses_a_guard_that_is_no_number_of_standard_errors(guard):
     with pytest.raises(InputError, match=r"policy\.guard must be a number of standard errors"):
         Adjustment("auto", guard)
+
+
+class Chooser(Stub):
+    """Always takes model 2, whatever lambda."""
+
+    def predict(self, embeddings):
+        choices = Choices(np.array([np.inf]), np.full((len(embeddings), 1), 2))
+        return super().predict(embeddings)._replace(choices=choices)
+
+
+def test_nothing_is_adjusted_where_the_router_chooses_itself():
+    val, router = world(1, 300, 0.3), Chooser(6)
+    for guard in (0, 0.0, "auto"):
+        for calibration in ("auto", "none"):
+            assert apply(router, val, val, calibration, guard) is router
+
+
+@pytest.mark.parametrize(
+    ("calibration", "guard", "message"),
+    [("platt", 0.0, "calibration=platt: this router sees lambda"), ("auto", 2.0, r"policy\.guard=2\.0: this router")],
+)
+def test_an_adjustment_of_a_router_that_chooses_itself_is_refused(calibration, guard, message):
+    val = world(1, 100, 0.1)
+    with pytest.raises(InputError, match=message):
+        apply(Chooser(6), val, val, calibration, guard)

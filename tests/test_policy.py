@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from routerbench.evaluation.sweep import sweep
-from routerbench.policy import guard, select
-from routerbench.routers.base import Prediction
+from routerbench.policy import choose, guard, select, strong_share_threshold
+from routerbench.routers.base import Choices, Prediction
 
 CELLS = arrays(np.float64, (5, 4), elements=st.integers(0, 4).map(lambda eighths: eighths / 8))
 LAMBDAS = st.sampled_from([0, 1 / 4, 1 / 2, 1, 2, 3, 8, np.inf])
@@ -84,3 +84,50 @@ def test_the_sweep_over_guarded_predictions_stays_exact():
 def test_a_guard_that_is_none_is_refused(z):
     with pytest.raises(ValueError, match="z must be a number of standard errors"):
         guard(Prediction(np.ones((1, 2)), np.ones((1, 2))), 0, z, 0.1)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 0.9, 1.0])
+def test_the_threshold_gives_the_wanted_share_of_strong_calls(share):
+    win_rate = np.random.default_rng(0).random(1000)
+    strong = win_rate >= strong_share_threshold(win_rate, share)
+    assert strong.mean() == pytest.approx(share, abs=1 / 1000)
+    assert win_rate[strong].min() >= win_rate[~strong].max(initial=0)
+
+
+def test_the_threshold_is_the_quantile_by_hand():
+    assert strong_share_threshold(np.array([0.2, 0.8, 0.4]), 0.25) == pytest.approx(0.4 + 0.5 * 0.4)
+
+
+def test_ties_at_the_threshold_are_all_strong():
+    win_rate = np.array([0.2, 0.7, 0.7, 0.7])
+    assert (win_rate >= strong_share_threshold(win_rate, 0.5)).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("win_rate", "share"), [([], 0.5), ([0.5, np.nan], 0.5), ([0.5], 0), ([0.5], 1.1), ([0.5], np.nan)]
+)
+def test_a_threshold_that_is_none_is_refused(win_rate, share):
+    with pytest.raises(ValueError, match=r"threshold is calibrated|share of strong calls"):
+        strong_share_threshold(np.array(win_rate), share)
+
+
+@given(CELLS, CELLS, LAMBDAS)
+def test_lines_choose_where_the_router_did_not(quality, cost, lambda_):
+    np.testing.assert_array_equal(choose(Prediction(quality, cost), lambda_), select(quality, cost, lambda_))
+
+
+@pytest.mark.parametrize(
+    ("lambda_", "chosen"), [(0, [2, 1]), (0.5, [2, 1]), (0.6, [0, 1]), (2, [0, 1]), (np.inf, [1, 0])]
+)
+def test_the_choices_of_a_router_decide_whatever_it_predicts(lambda_, chosen):
+    choices = Choices(np.array([0.5, 2.0, np.inf]), np.array([[2, 0, 1], [1, 1, 0]], np.int16))
+    cells = np.array([[0.9, 0.1, 0.1]] * 2)
+    assert choose(Prediction(cells, cells, choices=choices), lambda_).tolist() == chosen
+
+
+@pytest.mark.parametrize("lambda_", [-1.0, np.nan])
+def test_choose_refuses_a_lambda_that_is_none(lambda_):
+    cells, choices = np.ones((1, 2)), Choices(np.array([np.inf]), np.array([[0]]))
+    for prediction in (Prediction(cells, cells), Prediction(cells, cells, choices=choices)):
+        with pytest.raises(ValueError, match="at least 0"):
+            choose(prediction, lambda_)

@@ -10,7 +10,7 @@ from routerbench.evaluation.curve import Curve
 from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
 from routerbench.evaluation.references import random_point, zero_router
-from routerbench.evaluation.sweep import Sweep, sweep
+from routerbench.evaluation.sweep import Sweep, sweep_prediction
 from routerbench.routers.base import Prediction
 
 BLIND = ("zero_router", "best_single", "random")
@@ -186,7 +186,8 @@ class Contest:
         return figures, heights, cost, quality, share @ sums.extras
 
     def _sweep(self, prediction: Prediction) -> Sweep:
-        return sweep(prediction.quality, prediction.cost if self.has_cost else self.cost, self.quality, self.cost)
+        prediction = prediction if self.has_cost else prediction._replace(cost=self.cost)
+        return sweep_prediction(prediction, self.quality, self.cost)
 
     def _points(self, curve: Sweep) -> Points:
         return self._counted(curve.cost, curve.quality)

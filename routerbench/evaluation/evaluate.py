@@ -227,6 +227,9 @@ def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> N
     if prediction.quality.shape != shape or prediction.cost.shape != shape:
         shapes = f"quality {prediction.quality.shape} and cost {prediction.cost.shape}"
         raise InputError(f"router {name!r} predicts {shapes}, but {test.source} has {shape}")
+    if prediction.choices is not None and len(prediction.choices.chosen) != len(test):
+        number = len(prediction.choices.chosen)
+        raise InputError(f"router {name!r} chooses for {number} prompts, but {test.source} has {len(test)}")
     if test.has_cost and np.isnan(prediction.cost).all():
         raise InputError(
             f"router {name!r} was trained without costs and predicts none, but {test.source} has costs; "
@@ -241,7 +244,7 @@ def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> N
                 f"{test.models[model]!r}; its training diverged or its input is broken, train it again"
             )
     if prediction.scale == "ranking":
-        raise InputError(f"router {name!r} only ranks models; train it with calibration=platt or calibration=isotonic")
+        raise InputError(f"router {name!r} only ranks models; train it with calibration=shared")
 
 
 def _gaps(table: OutcomeTable) -> str:

@@ -12,7 +12,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.frontier import non_decreasing_hull
 from routerbench.evaluation.metrics import aiq
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle, zero_router
-from routerbench.evaluation.sweep import sweep
+from routerbench.evaluation.sweep import sweep_prediction
 from routerbench.routers.base import Prediction
 
 # Standard normal difficulties and their probabilities; fine enough for a spread of _MAX_SPREAD logits.
@@ -99,7 +99,7 @@ def aiq_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom | None:
         return None
 
     def area(prediction: Prediction) -> float:
-        curve = sweep(prediction.quality, prediction.cost, test.quality, test.cost)
+        curve = sweep_prediction(prediction, test.quality, test.cost)
         cheapest = int(cost.argmin())
         points = np.append(curve.cost, cost[cheapest]), np.append(curve.quality, quality[cheapest])
         return aiq(non_decreasing_hull(*points), low, high)

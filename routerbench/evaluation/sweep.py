@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from routerbench.routers.base import Choices, Prediction
+
 # Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
 _CHUNK_CELLS = 131_072
 _NUM_THREADS = 2
@@ -107,6 +109,22 @@ class Sweep:
         return share
 
 
+def sweep_prediction(prediction: Prediction, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> Sweep:
+    """Trace `choose` over all lambdas: predictions choose, or the router's own choices do; measurements score.
+
+    Args:
+        prediction: for N prompts and M models, on the scale "quality".
+        quality: ``(N, M)`` measured quality in [0, 1].
+        cost: ``(N, M)`` measured cost in USD per prompt.
+
+    Raises:
+        ValueError: as of `sweep`.
+    """
+    if prediction.choices is None:
+        return sweep(prediction.quality, prediction.cost, quality, cost)
+    return _sweep_choices(prediction.choices, quality, cost)
+
+
 def sweep(
     predicted_quality: NDArray[np.float64],
     predicted_cost: NDArray[np.float64],
@@ -148,7 +166,30 @@ def sweep(
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         traced = list(pool.map(trace, chunks) if len(chunks) > 1 else map(trace, chunks))
-    start, start_quality, start_cost, *events = (np.concatenate(parts) for parts in zip(*traced, strict=True))
+    return _joined(num_models, *(np.concatenate(parts) for parts in zip(*traced, strict=True)))
+
+
+def _sweep_choices(choices: Choices, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> Sweep:
+    """The curve of a step function of lambda: a prompt switches just above a knot, where its choice is left."""
+    named = {"quality": quality, "cost": cost}
+    arrays = {name: np.asarray(values, np.float64) for name, values in named.items()}
+    num_prompts, num_models = _checked_shape(arrays)
+    quality, cost = (_finite(name, values, slice(0, None)) for name, values in arrays.items())
+    chosen = choices.chosen
+    if len(chosen) != num_prompts or chosen.min() < 0 or chosen.max() >= num_models:
+        found = f"{len(chosen)} prompts and models {chosen.min()} to {chosen.max()}" if len(chosen) else "no prompt"
+        raise ValueError(f"choices must be among {num_models} models for {num_prompts} prompts, got {found}")
+    chosen = chosen.astype(np.min_scalar_type(num_models - 1))
+    start, prompts = chosen[:, 0], np.arange(num_prompts)
+    rows, knots = np.nonzero(chosen[:, 1:] != chosen[:, :-1])
+    source, target = chosen[rows, knots], chosen[rows, knots + 1]
+    gain, price = (cells[rows, target] - cells[rows, source] for cells in (quality, cost))
+    events = choices.lambdas[knots], rows.astype(np.int32), source, target, gain, price
+    return _joined(num_models, start, quality[prompts, start], cost[prompts, start], *events)
+
+
+def _joined(num_models: int, start: NDArray, start_quality: NDArray, start_cost: NDArray, *events: NDArray) -> Sweep:
+    """The curve of what ``_trace_chunk`` returns, for all prompts together."""
     order = np.argsort(events[0], kind="stable")
     lambdas, prompt, source, target, gain, price = (values[order] for values in events)
     is_last = np.append(lambdas[1:] != lambdas[:-1], True)[: len(lambdas)]
@@ -230,7 +271,7 @@ def _checked_shape(arrays: dict[str, NDArray]) -> tuple[int, int]:
     """The common shape (N, M) of all arrays, N at least 1."""
     shapes = {name: values.shape for name, values in arrays.items()}
     if len(set(shapes.values())) > 1 or len(shapes["quality"]) != 2:
-        raise ValueError(f"a sweep needs four arrays of one shape (N, M), got {shapes}")
+        raise ValueError(f"a sweep needs arrays of one shape (N, M), got {shapes}")
     num_prompts, num_models = shapes["quality"]
     if not num_prompts or not num_models:
         raise ValueError(f"a sweep needs at least one prompt and one model, got {num_prompts} and {num_models}")

@@ -111,7 +111,7 @@ def never_new(prediction: Prediction, num_models: int) -> Prediction:
     """The prediction of a router that knows the first models only, for all of them: the others are never chosen.
 
     Their quality is 0 and below that of every known model, which is raised by a hair where it is 0, and their cost is
-    above that of every known model, by one USD.
+    above that of every known model, by one USD. A router that sees lambda chooses among those it knows anyway.
 
     Args:
         prediction: ``(N, M)`` for the models that the router knows.
@@ -128,7 +128,8 @@ def never_new(prediction: Prediction, num_models: int) -> Prediction:
     extra = num_models - prediction.quality.shape[1]
     quality, cost = np.maximum(prediction.quality, _UNWANTED), prediction.cost
     dearer = np.repeat(cost.max(axis=1, keepdims=True) + 1, extra, axis=1)
-    return Prediction(np.pad(quality, ((0, 0), (0, extra))), np.hstack([cost, dearer]))
+    quality, cost = np.pad(quality, ((0, 0), (0, extra))), np.hstack([cost, dearer])
+    return Prediction(quality, cost, choices=prediction.choices)
 
 
 def _grown(router: Router, scored: Examples, num_seen: int) -> Router:

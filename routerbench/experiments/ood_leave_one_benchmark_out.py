@@ -56,17 +56,16 @@ class LeaveOneBenchmarkOut(Experiment):
             for name in held_out:
                 yield Lesson(f"without {name}", _without(train, name), _without(val, name))
 
-        shape = test.table.quality.shape
-        runs = {(router, UNSEEN): Prediction(np.empty(shape), np.empty(shape)) for router in fits}
+        runs: dict[tuple[str, str], Prediction] = {}
+        parts_of: dict[str, list[Prediction]] = {router: [] for router in fits}
         rows_of = {f"without {name}": np.flatnonzero(test.table.benchmark == name) for name in held_out}
         for router, lesson, fitted in fit_each(fits, lessons(), len(held_out) + 1):
             if lesson == KNOWN:
                 runs[router, KNOWN] = fitted.predict(test.embeddings)
                 continue
-            rows = rows_of[lesson]
-            prediction = fitted.predict(test.embeddings[rows])
-            runs[router, UNSEEN].quality[rows] = prediction.quality
-            runs[router, UNSEEN].cost[rows] = prediction.cost
+            parts_of[router].append(fitted.predict(test.embeddings[rows_of[lesson]]))
+        back = np.argsort(np.concatenate([*rows_of.values()]))
+        runs |= {(router, UNSEEN): Prediction.concatenate(found).take(back) for router, found in parts_of.items()}
         return score(
             runs,
             parts,

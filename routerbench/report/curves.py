@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from routerbench.evaluation.results import Evaluation
 from routerbench.files import atomic_path
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.routers.base import Prediction
+    from routerbench.routers.base import Choices, Prediction
 
 
 def write_curves(evaluation: Evaluation, path: Path) -> None:
@@ -43,7 +46,9 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
 def write_predictions(table: OutcomeTable, prediction: Prediction, path: Path) -> None:
     """Write what a router predicted, in RouterBench's wide layout and in full precision.
 
-    Columns: ``sample_id``, then for each model ``<model>`` (quality) and ``<model>|total_cost`` (USD per prompt).
+    Columns: ``sample_id``, then for each model ``<model>`` (quality) and ``<model>|total_cost`` (USD per prompt). For a
+    router that sees lambda also ``choices``, a list for each prompt: ``model`` is chosen up to and at ``up_to``, a
+    lambda in USD per unit of quality.
 
     Args:
         table: the N prompts that were predicted.
@@ -59,5 +64,20 @@ def write_predictions(table: OutcomeTable, prediction: Prediction, path: Path) -
         for name, cells in ((model, prediction.quality), (f"{model}|total_cost", prediction.cost)):
             names.append(name)
             columns.append(pa.array(np.ascontiguousarray(cells[:, number], np.float64)))
+    if prediction.choices is not None:
+        names.append("choices")
+        columns.append(_runs(prediction.choices, table.models))
     with atomic_path(path) as part:
         parquet.write_table(pa.Table.from_arrays(columns, names), part, compression="zstd")
+
+
+def _runs(choices: Choices, models: Sequence[str]) -> pa.ListArray:
+    """Each prompt's choices, those of neighbouring knots as one while they are the same model."""
+    import pyarrow as pa
+
+    is_last = np.pad(choices.chosen[:, 1:] != choices.chosen[:, :-1], ((0, 0), (0, 1)), constant_values=True)
+    rows, knots = np.nonzero(is_last)
+    names = pa.array(models, pa.string()).take(pa.array(choices.chosen[rows, knots]))
+    runs = pa.StructArray.from_arrays([pa.array(choices.lambdas[knots]), names], ["up_to", "model"])
+    ends = np.append(0, is_last.sum(axis=1).cumsum()).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), runs)

@@ -9,7 +9,7 @@ from routerbench.routers.base import Prediction
 def validation_score(prediction: Prediction, table: OutcomeTable) -> float:
     """AIQ on the validation split; a ranking is calibrated on it first, as it will be for good after the fit.
 
-    That flatters a ranking by the two parameters per model that a calibration has, for every candidate alike.
+    That flatters a ranking by the one parameter per model that a calibration has, for every candidate alike.
 
     Args:
         prediction: for all N prompts of ``table``.
@@ -19,5 +19,5 @@ def validation_score(prediction: Prediction, table: OutcomeTable) -> float:
         A quality in [0, 1], higher is better.
     """
     if prediction.scale == "ranking":
-        prediction = Calibration.fit("platt", prediction, table)(prediction)
+        prediction = Calibration.fit("shared", prediction, table)(prediction)
     return validation_aiq(prediction, table)

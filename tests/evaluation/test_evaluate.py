@@ -11,7 +11,7 @@ from routerbench.errors import InputError
 from routerbench.evaluation import evaluate as module
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.policy import select
-from routerbench.routers.base import Prediction
+from routerbench.routers.base import Choices, Prediction
 from tests.conftest import make_table
 
 evaluate = partial(module.evaluate, num_resamples=0)  # intervals have tests of their own
@@ -168,6 +168,9 @@ def test_what_does_not_fit_together_is_refused(table, prediction):
     short = Prediction(prediction.quality[:3], prediction.cost[:3])
     with pytest.raises(InputError, match=r"router 'short' predicts quality \(3, 3\) and cost \(3, 3\)"):
         evaluate({"short": short}, table, table)
+    few = prediction._replace(choices=Choices(np.array([np.inf]), np.zeros((3, 1), int)))
+    with pytest.raises(InputError, match="router 'few' chooses for 3 prompts, but test table has 4"):
+        evaluate({"few": few}, table, table)
     with pytest.raises(InputError, match="test has models"):
         evaluate({}, table, replace(table, models=("x", "y", "z")))
     with pytest.raises(InputError, match="test has costs and train has none"):
@@ -222,3 +225,12 @@ def test_a_large_table_is_evaluated_in_seconds():
     started = time.process_time()
     evaluate({"a": prediction, "b": prediction, "c": prediction}, table, table)
     assert time.process_time() - started < 4  # 0.4 s on an idle machine
+
+
+def test_a_router_that_chooses_itself_is_scored_by_its_choices(table, prediction):
+    always_dear = prediction._replace(choices=Choices(np.array([np.inf]), np.full((4, 1), 2)))
+    scored = evaluate({"ours": always_dear}, table, table).routers["ours"]
+    assert scored.sweeps[0].cost.tolist() == [table.cost[:, 2].mean()]
+    assert scored.peak_quality.value == pytest.approx(table.quality[:, 2].mean())
+    free = replace(table, cost=np.full_like(table.cost, np.nan))
+    assert evaluate({"ours": always_dear}, free, free).routers["ours"].peak_quality == scored.peak_quality

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from routerbench.evaluation import sweep as module
-from routerbench.evaluation.sweep import sweep
+from routerbench.evaluation.sweep import sweep, sweep_prediction
 from routerbench.policy import select
+from routerbench.routers.base import Choices, Prediction
 
 
 @st.composite
@@ -179,3 +180,78 @@ def test_a_lambda_that_is_none_is_refused(lambda_):
     for method in (curve.at, curve.call_share):
         with pytest.raises(ValueError, match="at least 0"):
             method(lambda_)
+
+
+@st.composite
+def policies(draw):
+    """Any choices at any knots, and measured outcomes."""
+    num_prompts, num_models = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    knots = sorted(draw(st.sets(st.integers(0, 8).map(lambda quarters: quarters / 4), max_size=6)))
+    shape = num_prompts, len(knots) + 1
+    chosen = draw(arrays(np.int64, shape, elements=st.integers(0, num_models - 1)))
+    cells = arrays(np.float64, (num_prompts, num_models), elements=st.integers(0, 8).map(lambda eighths: eighths / 8))
+    return Choices(np.array([*knots, np.inf]), chosen), draw(cells), draw(cells)
+
+
+def by_choices(choices, quality, cost):
+    nothing = np.full_like(quality, np.nan)
+    return sweep_prediction(Prediction(nothing, nothing, choices=choices), quality, cost)
+
+
+@given(policies())
+def test_choices_trace_what_they_choose_at_every_lambda(policy):
+    choices, quality, cost = policy
+    curve = by_choices(*policy)
+    num_models = quality.shape[1]
+    for lambda_ in (*(eighths / 8 for eighths in range(18)), np.inf):
+        knot = next(i for i, knot in enumerate(choices.lambdas) if lambda_ <= knot)
+        answers = choices.chosen[:, knot].tolist()
+        assert curve.choices(lambda_).tolist() == answers
+        expected = [np.mean([cells[i, m] for i, m in enumerate(answers)]) for cells in (cost, quality)]
+        assert np.allclose(curve.at(lambda_), expected, rtol=0, atol=1e-12)
+        assert np.allclose(curve.call_share(lambda_)[0], np.bincount(answers, minlength=num_models) / len(answers))
+    assert np.isfinite(curve.lambdas).all()
+    assert (np.diff(curve.event_lambda) >= 0).all()
+
+
+@given(worlds())
+def test_a_linear_policy_as_choices_is_the_same_sweep(world):
+    quality, cost = world[2:]
+    linear = sweep(*world)
+    lambdas = np.unique(np.append(linear.lambdas if len(linear.lambdas) > 1 else [], np.inf))
+    chosen = np.stack([linear.choices(lambda_) for lambda_ in lambdas], axis=1)
+    curve = by_choices(Choices(lambdas, chosen), quality, cost)
+    # A prompt may pass through several models at one lambda, of which choices know the first and the last.
+    np.testing.assert_array_equal(curve.lambdas, linear.lambdas)
+    np.testing.assert_allclose(curve.cost, linear.cost, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(curve.quality, linear.quality, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(curve.start, linear.start)
+    for lambda_ in lambdas:
+        np.testing.assert_array_equal(curve.choices(lambda_, is_after=True), linear.choices(lambda_, is_after=True))
+
+
+def test_without_choices_the_lines_decide():
+    world = np.random.default_rng(0).random((4, 30, 4))
+    found, expected = sweep_prediction(Prediction(*world[:2]), *world[2:]), sweep(*world)
+    np.testing.assert_array_equal(found.lambdas, expected.lambdas)
+    np.testing.assert_array_equal(found.quality, expected.quality)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (np.zeros((3, 1), int), "among 2 models for 2 prompts, got 3 prompts"),
+        (np.full((2, 1), 2), "models 2 to 2"),
+        (np.full((2, 1), -1), "models -1 to -1"),
+        (np.zeros((0, 1), int), "got no prompt"),
+    ],
+)
+def test_choices_that_do_not_fit_the_outcomes_are_refused(chosen, message):
+    with pytest.raises(ValueError, match=message):
+        by_choices(Choices(np.array([np.inf]), chosen), np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_choices_are_scored_on_measured_numbers_only():
+    quality = np.array([[1.0, np.nan]])
+    with pytest.raises(ValueError, match="quality of row 0, model 1 is nan"):
+        by_choices(Choices(np.array([np.inf]), np.zeros((1, 1), int)), quality, np.ones((1, 2)))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from routerbench.errors import InputError
 from routerbench.experiments.new_models import ALL, SEEN, NewModels, never_new
 from routerbench.policy import select
-from routerbench.routers.base import Prediction
+from routerbench.routers.base import Choices, Prediction
 from routerbench.routers.constant import ConstantRouter
 from tests.experiments.conftest import Recorder, constant, knn, make_world
 
@@ -125,3 +125,8 @@ def test_never_new_chooses_as_the_small_router_does(seed, willingness_to_pay):
     np.testing.assert_array_equal(
         select(padded.quality, padded.cost, willingness_to_pay), select(quality, cost, willingness_to_pay)
     )
+
+
+def test_never_new_leaves_the_choices_of_a_router_alone():
+    choices, cells = Choices(np.array([1.0, np.inf]), np.array([[0, 2]])), np.ones((1, 3))
+    assert never_new(Prediction(cells, cells, choices=choices), 5).choices is choices

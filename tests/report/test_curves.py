@@ -5,7 +5,7 @@ from pyarrow import parquet
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.report.curves import write_curves, write_predictions
-from routerbench.routers.base import Prediction
+from routerbench.routers.base import Choices, Prediction
 
 
 def test_curves_are_the_sweeps(evaluation, tmp_path):
@@ -43,3 +43,19 @@ def test_predictions_round_trip(tmp_path):
     for number, model in enumerate(table.models):
         assert np.array_equal(found[model].to_numpy(), prediction.quality[:, number])
         assert np.array_equal(found[f"{model}|total_cost"].to_numpy(), prediction.cost[:, number], equal_nan=True)
+
+
+def test_choices_are_written_as_the_lambdas_up_to_which_each_model_is_called(tmp_path):
+    lambdas, cells = np.array([0.5, 1.0, 2.0, np.inf]), np.ones((2, 3))
+    choices = Choices(lambdas, np.array([[0, 0, 2, 0], [1, 1, 1, 1]], np.int16))
+    table = OutcomeTable(
+        prompts=np.array(list("ab"), object), models=("x", "y", "z"), quality=cells, cost=cells,
+        benchmark=np.array(["b"] * 2, object), ids=np.array(list("ab"), object), rows=np.arange(2), source="s",
+    )  # fmt: skip
+    write_predictions(table, Prediction(cells, cells, choices=choices), tmp_path / "policy.parquet")
+    found = parquet.read_table(tmp_path / "policy.parquet")
+    assert found.column_names[-1] == "choices"
+    assert found["choices"].to_pylist() == [
+        [{"up_to": 1.0, "model": "x"}, {"up_to": 2.0, "model": "z"}, {"up_to": np.inf, "model": "x"}],
+        [{"up_to": np.inf, "model": "y"}],
+    ]

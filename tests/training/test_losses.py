@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import gamma
 
-from routerbench.training.losses import cost_loss, quality_loss, soft_label_loss
+from routerbench.training.losses import cost_loss, quality_loss, regret_loss, soft_label_loss
 
 
 def test_quality_loss_is_the_entropy_of_soft_labels():
@@ -66,3 +66,27 @@ def test_soft_label_loss_of_nothing_is_0_and_has_no_gradient():
     loss.backward()
     assert loss.item() == 0
     assert (scores.grad == 0).all()
+
+
+def test_regret_loss_is_what_each_choice_falls_short_of_the_best_weighted_by_its_chance():
+    rng = np.random.default_rng(0)
+    scores, utility = rng.normal(size=(2, 4, 3, 5))
+    utility[rng.random(utility.shape) < 0.3] = np.nan
+    utility[1, 2], utility[3] = np.nan, np.nan
+    losses = []
+    for prompt in range(4):
+        for knot in range(3):
+            known = [m for m in range(5) if not np.isnan(utility[prompt, knot, m])]
+            chances = {m: np.exp(scores[prompt, knot, m]) for m in known}
+            best = max((utility[prompt, knot, m] for m in known), default=0)
+            if known:
+                regrets = [chances[m] / sum(chances.values()) * (best - utility[prompt, knot, m]) for m in known]
+                losses.append(sum(regrets))
+    assert len(losses) < 9
+    inputs = torch.tensor(scores, requires_grad=True)
+    loss = regret_loss(inputs, torch.tensor(utility))
+    assert loss.item() == pytest.approx(np.mean(losses))
+    loss.backward()
+    assert inputs.grad.isfinite().all()
+    assert (inputs.grad[torch.tensor(np.isnan(utility))] == 0).all()
+    assert regret_loss(inputs[3:], torch.tensor(utility[3:])).item() == 0

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from routerbench.errors import InputError
-from routerbench.routers.families.neural import Heads
+from routerbench.routers.families.neural import Heads, Policy
 from routerbench.routers.mlp import MLPRouter
 from routerbench.training.batches import Batch
-from routerbench.training.objectives import SoftLabels
+from routerbench.training.objectives import Pointwise, Regret, SoftLabels
 from tests.conftest import make_examples
 from tests.training.test_gradient import training
 
@@ -45,3 +45,30 @@ def test_soft_labels_teach_the_differences_between_models(tmp_path, train, val):
 def test_soft_labels_refuse_wrong_options(temperature, cost_rate):
     with pytest.raises(InputError, match=r"training\.objective\.temperature must be above 0"):
         SoftLabels(temperature, cost_rate)
+
+
+def test_regret_is_that_of_utilities_over_lambda_plus_the_unit_of_cost():
+    rng = np.random.default_rng(0)
+    quality, cost, scores = rng.random((2, 3)), rng.random((2, 3)) * 1e-2, rng.normal(size=(2, 4, 3))
+    quality[1, 2], cost[0, 1] = np.nan, np.nan
+    unit, lambdas = 0.005, [0.0, 0.001, 0.02, np.inf]
+    regrets = []
+    for i in range(2):
+        for knot, lambda_ in enumerate(lambdas):
+            utility = quality[i] if lambda_ == np.inf else (lambda_ * quality[i] - cost[i]) / (lambda_ + unit)
+            known = np.isfinite(utility)
+            chances = np.exp(scores[i, knot] / 0.5)[known]
+            regrets.append(utility[known].max() - chances @ utility[known] / chances.sum())
+    worth = torch.tensor([0, 0.001 / 0.006, 0.02 / 0.025, 1])
+    price = torch.tensor([1 / 0.005, 1 / 0.006, 1 / 0.025, 0])
+    logit = torch.tensor([[0.4, -0.2, 1.0], [0.0, 0.3, -2.0]])
+    heads = Heads(logit, logit, policy=Policy(torch.tensor(scores), worth, price))
+    batch = Batch(torch.empty(2, 0), torch.tensor(quality), torch.tensor(cost))
+    beside = Pointwise()(heads, batch).item()
+    assert Regret(0.5)(heads, batch).item() == pytest.approx(np.mean(regrets) + beside, rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_regret_refuses_wrong_options(temperature):
+    with pytest.raises(InputError, match=r"training\.objective\.temperature must be above 0"):
+        Regret(temperature)
