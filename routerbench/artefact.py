@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.metadata
 import inspect
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from routerbench.adjustment import AdjustedRouter
 from routerbench.calibration import METHODS
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.split import prompt_keys
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.files import atomic_path, sha256_of
 from routerbench.policy import choose
 from routerbench.routers.base import Prediction, Router
+from routerbench.routers.families.onboarding import Onboarding
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
 SEEN = "seen_prompts"  # name of the keys among the weights
@@ -84,6 +87,10 @@ class TrainedRouter:
             InputError: the embeddings have another size than those of training, or the router was trained on
                 precomputed embeddings and got texts.
         """
+        return self.router.predict(self._embed(prompts))
+
+    def _embed(self, prompts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of texts, or as they were given."""
         if isinstance(prompts, str):
             raise InputError("prompts must be a list of texts, got one text; write [prompt]")
         if isinstance(prompts, np.ndarray) and prompts.dtype.kind == "f":
@@ -97,7 +104,53 @@ class TrainedRouter:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.router.embedding_dim:
             expected = f"(N, {self.router.embedding_dim})"
             raise InputError(f"the router takes embeddings of shape {expected}, got {embeddings.shape}")
-        return self.router.predict(embeddings)
+        return embeddings
+
+    def add_model(
+        self,
+        name: str,
+        prompts: Sequence[str] | NDArray[np.floating],
+        quality: Sequence[float] | NDArray[np.float64],
+        cost: Sequence[float] | NDArray[np.float64],
+    ) -> TrainedRouter:
+        """A router that knows one more model, from a few scored prompts and without training; this one stays as it is.
+
+        Args:
+            name: of the model.
+            prompts: k texts, or their ``(k, D)`` embeddings.
+            quality: ``(k,)`` measured quality in [0, 1].
+            cost: ``(k,)`` measured cost in USD per prompt; all NaN for a router that was trained without costs.
+
+        Raises:
+            InputError: this kind of router has to be trained anew, the name is known, or an outcome is wrong.
+        """
+        if not isinstance(self.router, Onboarding):
+            raise InputError(
+                f"router={self.card['name']} cannot take in a model, or its calibration or guard cannot; train it "
+                "again with the model in the table, or train router=knn, uniroute, avengers or model_sat without them"
+            )
+        if name in self.models:
+            raise InputError(f"the router has a model {name!r} already; it routes {', '.join(self.models)}")
+        embeddings, quality, cost = self._embed(prompts), np.asarray(quality, float), np.asarray(cost, float)
+        grown = copy.deepcopy(self.router)
+        try:
+            grown.add_model(embeddings, quality, cost)
+        except ValueError as error:
+            raise InputError(f"model {name!r}: {error}") from error
+        mean_cost = None if np.isnan(cost).any() else float(cost.mean())
+        card = {
+            **self.card,
+            "router": _recipe(grown),
+            "models": [*self.models, name],
+            "mean_cost_usd_per_prompt": {**self.card["mean_cost_usd_per_prompt"], name: mean_cost},
+        }
+        is_text = not isinstance(prompts, np.ndarray)
+        seen = np.concatenate([self.seen, prompt_keys(np.array(prompts, object))]) if is_text else self.seen
+        return replace(self, router=grown, models=(*self.models, name), card=card, seen=seen)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the artefact, as after ``add_model``."""
+        _write(Path(folder), {SEEN: self.seen, **self.router.arrays()}, self.card)
 
     def check_encoder(self) -> None:
         """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.
@@ -156,14 +209,6 @@ def save(
         seen: ``prompt_keys`` of the prompts of train and val.
         training: options it was trained with, whatever the seed.
     """
-    from safetensors.numpy import save as serialize
-
-    folder = Path(folder)
-    with atomic_path(folder / WEIGHTS) as part:
-        # Written by Python, so that a full disk is an OSError that atomic_path explains.
-        arrays = {SEEN: seen, **router.arrays()}
-        part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))
-        weights_digest = sha256_of(part)
     mean_cost = [None] * train.num_models
     if train.has_cost:
         mean_cost = np.nanmean(train.cost, axis=0).tolist()
@@ -178,10 +223,19 @@ def save(
         "training": dict(training or {}),
         "validation": dict(validation),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "weights_sha256": weights_digest,
     }
+    _write(Path(folder), {SEEN: seen, **router.arrays()}, card)
+
+
+def _write(folder: Path, arrays: Mapping[str, NDArray], card: Mapping[str, Any]) -> None:
+    from safetensors.numpy import save as serialize
+
+    with atomic_path(folder / WEIGHTS) as part:
+        # Written by Python, so that a full disk is an OSError that atomic_path explains.
+        part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))
+        digest = sha256_of(part)
     with atomic_path(folder / CARD) as part:
-        part.write_text(json.dumps(card, indent=2) + "\n")
+        part.write_text(json.dumps({**card, "weights_sha256": digest}, indent=2) + "\n")
 
 
 def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto") -> TrainedRouter:

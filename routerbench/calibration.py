@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.routers.base import Prediction
 
 METHODS = ("platt", "shared", "isotonic")
+Curve = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 NEWTON_STEPS, BISECTIONS = 30, 60
 FEWEST = 10  # known outcomes of a model below which only their mean is trusted
 
@@ -49,7 +51,8 @@ class Calibration:
             table: the validation split.
         """
         slope = _shared_slope(prediction.quality, table.quality) if method == "shared" else 0.0
-        curve = {"platt": _platt, "shared": partial(_intercept, slope), "isotonic": _isotonic}[method]
+        fits: dict[str, Curve] = {"platt": _platt, "shared": partial(_intercept, slope), "isotonic": _isotonic}
+        curve = fits[method]
         curves = []
         for scores, quality in zip(prediction.quality.T, table.quality.T, strict=True):
             known = np.isfinite(quality)

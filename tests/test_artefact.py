@@ -10,6 +10,7 @@ import torch
 import routerbench
 from routerbench import artefact
 from routerbench.adjustment import Adjustment
+from routerbench.data.split import prompt_keys
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.errors import InputError
@@ -202,3 +203,45 @@ def test_bad_requests_get_one_clear_error(saved, prompts, willingness_to_pay, me
 
 def test_no_prompts_give_no_decisions(saved):
     assert routerbench.load(saved[0]).route([], 0.1) == []
+
+
+@pytest.fixture
+def neighbors(tmp_path):
+    """A small kNN router on hashed n-grams, saved and loaded."""
+    train = make_examples(50, seed=0, dim=64)[0]
+    router = KNNRouter(64, 3, [5], "uniform")
+    router.fit(train, train, validation_aiq)
+    artefact.save(tmp_path / "knn", router, HashingEncoder(dim=64), train.table, {}, {}, NONE_SEEN)
+    return routerbench.load(tmp_path / "knn")
+
+
+def test_a_model_is_added_from_scored_prompts_and_stays_after_saving(neighbors, tmp_path):
+    before = neighbors.predict(PROMPTS)
+    grown = neighbors.add_model("new", PROMPTS[:3], [1.0, 1.0, 0.0], [1e-3, 2e-3, 3e-3])
+    assert neighbors.models == ("model-0", "model-1", "model-2")
+    assert grown.models == (*neighbors.models, "new")
+    np.testing.assert_array_equal(grown.predict(PROMPTS).quality[:, :3], before.quality)
+    grown.save(tmp_path / "grown")
+    loaded = routerbench.load(tmp_path / "grown")
+    np.testing.assert_array_equal(loaded.predict(PROMPTS).quality, grown.predict(PROMPTS).quality)
+    assert loaded.card["mean_cost_usd_per_prompt"]["new"] == pytest.approx(2e-3)
+    assert set(prompt_keys(np.array(PROMPTS[:3], object))) <= set(loaded.seen)
+    assert "new" in {decision.model for decision in loaded.route(PROMPTS, np.inf)} | set(loaded.models)
+
+
+def test_embeddings_do_for_prompts(neighbors):
+    embeddings = neighbors.encoder.encode(PROMPTS)
+    first = neighbors.add_model("new", PROMPTS, [1, 0, 1, 0], [1e-3] * 4).predict(embeddings)
+    second = neighbors.add_model("new", embeddings, [1, 0, 1, 0], [1e-3] * 4).predict(embeddings)
+    np.testing.assert_array_equal(first.quality, second.quality)
+
+
+def test_what_cannot_be_added_is_told_in_one_sentence(neighbors, saved):
+    with pytest.raises(InputError, match="has a model 'model-1' already"):
+        neighbors.add_model("model-1", PROMPTS, [1] * 4, [1e-3] * 4)
+    with pytest.raises(InputError, match="model 'new': a model is added from k > 0 prompts"):
+        neighbors.add_model("new", PROMPTS, [1.0], [1e-3])
+    with pytest.raises(InputError, match=r"quality of an added model must be known and in \[0, 1\]"):
+        neighbors.add_model("new", PROMPTS, [2.0] * 4, [1e-3] * 4)
+    with pytest.raises(InputError, match="router=mlp cannot take in a model"):
+        routerbench.load(saved[0]).add_model("new", PROMPTS, [1] * 4, [1e-3] * 4)

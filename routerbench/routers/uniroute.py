@@ -80,36 +80,34 @@ class UniRouteRouter(ClusterRouter):
 
 
 def learn_map(clusters: Clusters, train: Examples, val: Examples) -> NDArray[np.float32]:
-    """Minimise the log loss of ``softmax(Theta' x) . Psi`` against quality over the observed cells.
+    """Minimise the log loss of ``softmax(Theta' x) . Psi`` against quality over the observed cells, Psi as it is.
 
-    Adam on all prompts at once, from a softmax of the cosines to the centroids, stopped early on ``val``: a penalty
-    would need a strength.
+    Adam on all prompts at once, from a softmax of the cosines to the centroids; ``val`` says when to stop.
 
     Returns:
         ``(D, K)`` Theta of the step with the least loss on ``val``.
     """
     import torch
+    from torch.nn.functional import binary_cross_entropy
 
     psi = torch.from_numpy(clusters.quality.clip(1e-4, 1 - 1e-4)).float()
-    theta = (SHARPNESS * torch.from_numpy(clusters.centroids.T)).clone().requires_grad_()
-    vectors = [torch.from_numpy(normalized(part.embeddings)) for part in (train, val)]
-    quality = [torch.from_numpy(part.table.quality).float() for part in (train, val)]
+    theta = torch.from_numpy(SHARPNESS * clusters.centroids.T).requires_grad_()
 
-    def loss(part: int) -> torch.Tensor:
-        expected, observed = (vectors[part] @ theta).softmax(dim=1) @ psi, quality[part].isfinite()
-        return torch.nn.functional.binary_cross_entropy(expected[observed], quality[part][observed])
+    def loss(part: Examples) -> torch.Tensor:
+        quality = torch.from_numpy(part.table.quality).float()
+        mixture = (torch.from_numpy(normalized(part.embeddings)) @ theta).softmax(dim=1) @ psi
+        return binary_cross_entropy(mixture, quality.nan_to_num(), weight=quality.isfinite().float())
 
     optimizer = torch.optim.Adam([theta], lr=RATE)
-    best, best_theta, waited = torch.inf, theta.detach().clone(), 0
-    for _ in range(STEPS):
+    least, best_step, best = np.inf, 0, theta.detach().clone()
+    for step in range(STEPS):
         with torch.no_grad():
-            reached = loss(1).item()
-        waited = 0 if reached < best else waited + 1
-        if reached < best:
-            best, best_theta = reached, theta.detach().clone()
-        if waited > PATIENCE:
+            held_out = loss(val).item()
+        if held_out < least:
+            least, best_step, best = held_out, step, theta.detach().clone()
+        if step - best_step >= PATIENCE:
             break
         optimizer.zero_grad()
-        loss(0).backward()
+        loss(train).backward()
         optimizer.step()
-    return best_theta.numpy()
+    return best.numpy()

@@ -16,7 +16,7 @@ def test_config(file, tmp_path):
     config = OmegaConf.load(file)
     kind = get_class(config._target_)
     assert kind.__module__ == f"routerbench.encoders.{file.stem}"
-    assert set(config) - {"_target_"} == set(inspect.signature(kind).parameters)
+    assert set(config) - {"_target_", "_convert_"} == set(inspect.signature(kind).parameters)
     assert file.read_text().startswith(f"# python train.py encoder={file.stem}")
     np.save(tmp_path / "vectors.npy", np.zeros((2, 2)))
     needed = {"huggingface": {"name": "some/model"}, "precomputed": {"path": str(tmp_path / "vectors.npy")}}

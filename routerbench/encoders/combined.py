@@ -1,0 +1,106 @@
+"""Several encoders side by side: what one of them does not see, another may."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.encoders.base import Encoder
+from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    from routerbench.data.outcomes import OutcomeTable
+    from routerbench.encoders.store import EmbeddingStore
+
+
+PARTS: Mapping[str, Mapping[str, Any]] = {
+    "minilm": {},
+    "hashing": {"dim": 2048, "weight": 1.5},
+    "readable": {"weight": 0.1},
+}
+
+
+class CombinedEncoder(Encoder):
+    """Joins the embeddings of its parts, each multiplied by its weight.
+
+    Args:
+        parts: words of ``encoder=``, each with its options and, among these, its ``weight`` (1 if it is not given).
+        device: where the parts that have weights run.
+
+    Raises:
+        InputError: there is no part, or a word or an option is wrong.
+    """
+
+    def __init__(self, parts: Mapping[str, Mapping[str, Any]] = PARTS, device: str = "auto") -> None:
+        self.parts = {name: dict(options) for name, options in parts.items()}
+        self.device = device
+        if not self.parts:
+            raise InputError("encoder.parts is empty; name encoders with their options")
+        if "combined" in self.parts:
+            raise InputError("encoder.parts: combined cannot be a part of itself")
+        for name, options in self.parts.items():
+            _encoder(name, options, device)  # refuses wrong options before any work starts
+
+    @property
+    def dim(self) -> int:
+        """D, the sum over the parts."""
+        return sum(encoder.dim for encoder, _ in self._weighted)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The parts' identities and weights."""
+        parts = [{**encoder.identity, "weight": weight} for encoder, weight in self._weighted]
+        return {"encoder": "combined", "parts": parts}
+
+    @cached_property
+    def _weighted(self) -> list[tuple[Encoder, float]]:
+        return [
+            (_encoder(name, options, self.device), float(options.get("weight", 1.0)))
+            for name, options in self.parts.items()
+        ]
+
+    def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts by every part.
+
+        Args:
+            prompts: N texts.
+
+        Returns:
+            ``(N, D)`` float32 embeddings, in the order of ``prompts``.
+
+        Example:
+            >>> parts = {"hashing": {"dim": 64}, "readable": {"weight": 0.1}}
+            >>> CombinedEncoder(parts).encode(["What is 7 + 5?"]).shape
+            (1, 86)
+        """
+        return np.hstack([np.float32(weight) * encoder.encode(prompts) for encoder, weight in self._weighted])
+
+    def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of a table's prompts; each part keeps its own in the store or takes its file's."""
+        return np.hstack([np.float32(weight) * encoder.embed(table, store) for encoder, weight in self._weighted])
+
+
+def _encoder(name: str, options: Mapping[str, Any], device: str) -> Encoder:
+    """The encoder that a word of ``encoder=`` means."""
+    try:
+        module = importlib.import_module(f"routerbench.encoders.{name}")
+    except ImportError as error:
+        raise InputError(f"encoder.parts: no encoder {name!r}") from error
+    kinds = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
+    encoders = [kind for kind in kinds if issubclass(kind, Encoder) and not inspect.isabstract(kind)]
+    if not encoders:
+        raise InputError(f"encoder.parts: no encoder {name!r}")
+    (cls,) = encoders
+    arguments = {key: value for key, value in options.items() if key != "weight"}
+    if "device" in inspect.signature(cls).parameters:
+        arguments.setdefault("device", device)
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise InputError(f"encoder.parts.{name}: {error}") from error
