@@ -19,33 +19,32 @@ if TYPE_CHECKING:
     from routerbench.encoders.store import EmbeddingStore
 
 
-PARTS: Mapping[str, Mapping[str, Any]] = {
-    "minilm": {},
-    "hashing": {"dim": 2048, "weight": 1.5},
-    "readable": {"weight": 0.1},
-}
+PARTS: Sequence[Mapping[str, Any]] = (
+    {"encoder": "minilm"},
+    {"encoder": "hashing", "dim": 2048, "weight": 1.5},
+    {"encoder": "readable", "weight": 0.1},
+)
 
 
 class CombinedEncoder(Encoder):
     """Joins the embeddings of its parts, each multiplied by its weight.
 
     Args:
-        parts: words of ``encoder=``, each with its options and, among these, its ``weight`` (1 if it is not given).
+        parts: one dictionary each: a word of ``encoder=`` under "encoder", its "weight" (1 if it is not given), and the
+            encoder's options.
         device: where the parts that have weights run.
 
     Raises:
         InputError: there is no part, or a word or an option is wrong.
     """
 
-    def __init__(self, parts: Mapping[str, Mapping[str, Any]] = PARTS, device: str = "auto") -> None:
-        self.parts = {name: dict(options) for name, options in parts.items()}
+    def __init__(self, parts: Sequence[Mapping[str, Any]] = PARTS, device: str = "auto") -> None:
+        self.parts = [dict(part) for part in parts]
         self.device = device
         if not self.parts:
-            raise InputError("encoder.parts is empty; name encoders with their options")
-        if "combined" in self.parts:
-            raise InputError("encoder.parts: combined cannot be a part of itself")
-        for name, options in self.parts.items():
-            _encoder(name, options, device)  # refuses wrong options before any work starts
+            raise InputError("encoder.parts is empty; list encoders, [{encoder: minilm}, {encoder: readable}]")
+        for part in self.parts:
+            _encoder(part, device)  # refuses wrong options before any work starts
 
     @property
     def dim(self) -> int:
@@ -60,10 +59,7 @@ class CombinedEncoder(Encoder):
 
     @cached_property
     def _weighted(self) -> list[tuple[Encoder, float]]:
-        return [
-            (_encoder(name, options, self.device), float(options.get("weight", 1.0)))
-            for name, options in self.parts.items()
-        ]
+        return [(_encoder(part, self.device), float(part.get("weight", 1.0))) for part in self.parts]
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts by every part.
@@ -75,7 +71,7 @@ class CombinedEncoder(Encoder):
             ``(N, D)`` float32 embeddings, in the order of ``prompts``.
 
         Example:
-            >>> parts = {"hashing": {"dim": 64}, "readable": {"weight": 0.1}}
+            >>> parts = [{"encoder": "hashing", "dim": 64}, {"encoder": "readable", "weight": 0.1}]
             >>> CombinedEncoder(parts).encode(["What is 7 + 5?"]).shape
             (1, 86)
         """
@@ -86,8 +82,12 @@ class CombinedEncoder(Encoder):
         return np.hstack([np.float32(weight) * encoder.embed(table, store) for encoder, weight in self._weighted])
 
 
-def _encoder(name: str, options: Mapping[str, Any], device: str) -> Encoder:
-    """The encoder that a word of ``encoder=`` means."""
+def _encoder(part: Mapping[str, Any], device: str) -> Encoder:
+    """The encoder that a part names, with its options."""
+    options = {key: value for key, value in part.items() if key not in ("encoder", "weight")}
+    name = part.get("encoder")
+    if name == "combined":
+        raise InputError("encoder.parts: combined cannot be a part of itself")
     try:
         module = importlib.import_module(f"routerbench.encoders.{name}")
     except ImportError as error:
@@ -97,10 +97,9 @@ def _encoder(name: str, options: Mapping[str, Any], device: str) -> Encoder:
     if not encoders:
         raise InputError(f"encoder.parts: no encoder {name!r}")
     (cls,) = encoders
-    arguments = {key: value for key, value in options.items() if key != "weight"}
     if "device" in inspect.signature(cls).parameters:
-        arguments.setdefault("device", device)
+        options.setdefault("device", device)
     try:
-        return cls(**arguments)
+        return cls(**options)
     except TypeError as error:
-        raise InputError(f"encoder.parts.{name}: {error}") from error
+        raise InputError(f"encoder.parts: {name}: {error}") from error

@@ -11,7 +11,7 @@ from routerbench.routers.constant import ConstantRouter
 from tests.conftest import make_examples, make_table
 
 PROMPTS = ["What is 2 + 2?", "Name a poet.", "What is 2 + 2?"]
-PARTS = {"hashing": {"dim": 32}, "readable": {"weight": 0.1}}
+PARTS = [{"encoder": "hashing", "dim": 32}, {"encoder": "readable", "weight": 0.1}]
 
 
 def table():
@@ -28,7 +28,7 @@ def test_joins_weighted_parts():
 def test_a_table_takes_a_part_from_its_file(tmp_path):
     vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
     np.save(tmp_path / "vectors.npy", vectors)
-    encoder = CombinedEncoder({"precomputed": {"path": str(tmp_path / "vectors.npy"), "weight": 2}, **PARTS})
+    encoder = CombinedEncoder([{"encoder": "precomputed", "path": str(tmp_path / "vectors.npy"), "weight": 2}, *PARTS])
     found = encoder.embed(table(), EmbeddingStore(tmp_path / "cache"))
     np.testing.assert_array_equal(found[:, :2], 2 * vectors)
     np.testing.assert_array_equal(found[:, 2:], CombinedEncoder(PARTS).encode(PROMPTS))
@@ -36,15 +36,11 @@ def test_a_table_takes_a_part_from_its_file(tmp_path):
         encoder.encode(PROMPTS)
 
 
-def test_the_fingerprint_knows_parts_options_and_weights():
-    other = [
-        {"hashing": {"dim": 64}, "readable": {"weight": 0.1}},
-        {"hashing": {"dim": 32}, "readable": {}},
-        {"readable": {}},
-    ]
-    prints = {CombinedEncoder(parts).fingerprint for parts in [PARTS, *other]}
-    assert len(prints) == 4
-    assert CombinedEncoder(PARTS).fingerprint in prints
+def test_the_fingerprint_knows_parts_options_weights_and_order():
+    hashing, readable = PARTS
+    others = [[hashing | {"dim": 64}, readable], [hashing, readable | {"weight": 1}], [readable], [readable, hashing]]
+    assert len({CombinedEncoder(parts).fingerprint for parts in [PARTS, *others]}) == 5
+    assert CombinedEncoder(PARTS).fingerprint == CombinedEncoder(list(PARTS)).fingerprint
 
 
 def test_an_artefact_remembers_the_parts(tmp_path):
@@ -60,12 +56,13 @@ def test_an_artefact_remembers_the_parts(tmp_path):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({}, "encoder.parts is empty"),
-        ({"hasing": {}}, "no encoder 'hasing'"),
-        ({"store": {}}, "no encoder 'store'"),
-        ({"combined": {}}, "cannot be a part of itself"),
-        ({"hashing": {"dimension": 3}}, "encoder.parts.hashing: .*dimension"),
-        ({"hashing": {"dim": 3}}, "must be even"),
+        ([], "encoder.parts is empty"),
+        ([{"encoder": "hasing"}], "no encoder 'hasing'"),
+        ([{"encoder": "store"}], "no encoder 'store'"),
+        ([{"weight": 2}], "no encoder None"),
+        ([{"encoder": "combined"}], "cannot be a part of itself"),
+        ([{"encoder": "hashing", "dimension": 3}], "encoder.parts: hashing: .*dimension"),
+        ([{"encoder": "hashing", "dim": 3}], "must be even"),
     ],
 )
 def test_refuses_wrong_parts(parts, message):
