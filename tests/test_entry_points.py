@@ -77,6 +77,10 @@ def run(entry, config, tmp_path, *overrides):
 QUICK = ("data.num_prompts=300", "encoder=hashing", "encoder.dim=32", "trainer.max_epochs=1", "trainer.accelerator=cpu")
 
 
+# Ways to train that not every router can take.
+NEEDS_ROUTER = {"closed_form": "constant", "contrastive": "routerdc", "regret": "rm_softmax"}
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -86,6 +90,8 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         ("encoder", "precomputed"): ["encoder=precomputed", f"encoder.path={files / 'demo.npy'}"],
         ("encoder", "huggingface"): ["encoder=huggingface", f"encoder.name={files / 'bert'}"],
         ("encoder", "minilm"): ["encoder=minilm"],
+        ("encoder", "readable"): ["encoder=readable"],
+        ("encoder", "combined"): ["encoder=combined", "encoder.parts=[{encoder:hashing,dim:32},{encoder:readable}]"],
         ("experiment", "new_models"): [*QUICK, "router=knn", "experiment=new_models", "experiment.num_prompts=[10,30]"],
         ("experiment", "leaderboard"): [
             *QUICK,
@@ -94,7 +100,10 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
             "experiment.seeds=[0,1]",
             "experiment.resamples=20",
         ],
-        ("training", "closed_form"): [*QUICK, "router=constant", "training=closed_form"],
+        **{
+            ("training", option): [*QUICK, f"router={router}", f"training={option}"]
+            for option, router in NEEDS_ROUTER.items()
+        },
     }.get((group, option), [*QUICK, f"{group}={option}"])
     if (group, option) == ("data", "routerbench"):
         serve_routerbench(files, monkeypatch)
@@ -109,7 +118,7 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
     run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]", "resamples=20")
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     (name,) = metrics["routers"]
-    assert name == (option if group == "router" else "constant" if option == "closed_form" else "mlp")
+    assert name == (option if group == "router" else NEEDS_ROUTER.get(option, "mlp"))
     assert 0 < metrics["routers"][name]["aiq"]["value"] <= metrics["references"]["oracle"]["aiq"]["value"]
 
 

@@ -198,8 +198,10 @@ class Contrastive:
         is_positive = is_best & observed & (utility > 0)
         is_negative = is_worst & observed & (utility <= self.success) & ~is_positive
         loss = contrast_loss(heads.quality_logit, is_positive, is_negative)
-        assert heads.representation is not None
-        assert heads.cluster is not None
+        if heads.representation is None or heads.cluster is None:
+            raise InputError(
+                "training=contrastive compares prompts as router=routerdc sees them; choose that router"
+            )
         return loss + self.sample_weight * self._between_prompts(heads.representation, heads.cluster)
 
     def _between_prompts(self, representation: Tensor, cluster: Tensor) -> Tensor:
