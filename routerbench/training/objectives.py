@@ -199,9 +199,7 @@ class Contrastive:
         is_negative = is_worst & observed & (utility <= self.success) & ~is_positive
         loss = contrast_loss(heads.quality_logit, is_positive, is_negative)
         if heads.representation is None or heads.cluster is None:
-            raise InputError(
-                "training=contrastive compares prompts as router=routerdc sees them; choose that router"
-            )
+            raise InputError("training=contrastive compares prompts as router=routerdc sees them; choose that router")
         return loss + self.sample_weight * self._between_prompts(heads.representation, heads.cluster)
 
     def _between_prompts(self, representation: Tensor, cluster: Tensor) -> Tensor:
