@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.encoders.base import Encoder, well_formed
+from routerbench.encoders.batching import longest_first
+from routerbench.encoders.tokens import Tokens, TokenTensors
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     import torch
+
+    from routerbench.encoders.backbone import Backbone
 
 Pooling = Literal["mean", "cls", "last"]
 Side = Literal["left", "right"]
@@ -141,56 +145,39 @@ class HuggingFaceEncoder(Encoder):
             return np.empty((0, self.dim), np.float32)
         import torch
 
-        tokens = self._tokenize(prompts)
-        lengths = np.array([len(ids) for ids in tokens])
-        # Longest first: a batch that does not fit fails at once, not after an hour.
-        order = np.argsort(-lengths, kind="stable")
+        tokens = TokenTensors(self.tokenize(prompts), self._filler, self._device)
         on_gpu = self._device.type == "cuda"
         budget = AUTO_BATCH_TOKENS[on_gpu] if self.batch_tokens == "auto" else self.batch_tokens
+        batches = longest_first(tokens.host_lengths, budget)
         vectors = torch.empty((len(tokens), self.dim), dtype=torch.float32, pin_memory=on_gpu)
         start = 0
         try:
             with torch.inference_mode():
-                while start < len(tokens):
-                    stop = start + max(1, budget // int(lengths[order[start]]))
-                    batch = [tokens[i] for i in order[start:stop]]
-                    vectors[start:stop].copy_(self._embed_batch(batch), non_blocking=True)
+                for rows in batches:
+                    stop = start + len(rows)
+                    vectors[start:stop].copy_(self.backbone(*tokens.gather(rows)), non_blocking=True)
                     start = stop
             if on_gpu:
                 torch.cuda.synchronize(self._device)
         except torch.OutOfMemoryError as error:
             raise InputError(f"encoder {self.name}: the GPU cannot hold {budget} tokens; lower batch_tokens") from error
         embeddings = np.empty(vectors.shape, np.float32)
-        embeddings[order] = vectors.numpy()
+        embeddings[np.concatenate(batches)] = vectors.numpy()
         return embeddings
 
-    def _embed_batch(self, tokens: list[list[int]]) -> torch.Tensor:
-        """``(B, D)`` float32 embeddings of B token lists, on the device."""
-        import torch
-
-        width = len(tokens[0])
-        ids = torch.full((len(tokens), width), self._filler)
-        for row, token_ids in zip(ids, tokens, strict=True):
-            row[: len(token_ids)] = torch.tensor(token_ids)
-        lengths = torch.tensor([len(token_ids) for token_ids in tokens])
-        if self._device.type == "cuda":
-            # Pinned memory lets the copy run beside the previous batch's arithmetic.
-            ids, lengths = (x.pin_memory().to(self._device, non_blocking=True) for x in (ids, lengths))
-        mask = (torch.arange(width, device=self._device) < lengths[:, None]).long()
-        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-        if self.pooling != "mean":
-            position = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
-            pooled = hidden[torch.arange(len(tokens), device=self._device), position].float()
-        else:
-            pooled = (hidden * mask[:, :, None]).sum(dim=1, dtype=torch.float32) / lengths[:, None]
-        return torch.nn.functional.normalize(pooled, dim=-1) if self.normalize else pooled
-
-    def _tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each prompt, at least one, at most ``max_length``."""
+    def tokenize(self, prompts: Sequence[str]) -> Tokens:
+        """Token ids of N texts, each at least one and at most ``max_length``."""
         texts = [well_formed(prompt) for prompt in prompts]
         tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
         # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
-        return [ids or [self._filler] for ids in tokens]
+        return Tokens.of([ids or [self._filler] for ids in tokens])
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The transformer on its device, ready to embed."""
+        from routerbench.encoders.backbone import Backbone
+
+        return Backbone(self._model, self.pooling, self.normalize).eval()
 
     @cached_property
     def _local(self) -> Path | None:

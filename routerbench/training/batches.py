@@ -43,7 +43,11 @@ class ResidentExamples(Dataset[Batch]):
 
     def __getitems__(self, rows: list[int]) -> Batch:
         """One batch; DataLoader calls this instead of fetching item by item."""
-        index = torch.tensor(rows, device=self.all.embeddings.device)
+        return self.take(torch.tensor(rows))
+
+    def take(self, rows: Tensor) -> Batch:
+        """The batch of ``(B,)`` row numbers."""
+        index = rows.to(self.all.embeddings.device)
         return Batch(*(tensor.index_select(0, index) for tensor in self.all))
 
 

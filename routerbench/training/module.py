@@ -52,9 +52,13 @@ class RouterModule(L.LightningModule):
         """Tie dropout to the epoch: a resumed run draws what the uninterrupted one drew."""
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
 
+    def heads(self, batch: Batch) -> Heads:
+        """What the network says about a batch."""
+        return self.router(batch.embeddings)
+
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self._loss(self.router(batch.embeddings), batch)
+        loss = self._loss(self.heads(batch), batch)
         # Logging every step would cost as much as the step; see benchmarks/train.py.
         self.train_losses.append(loss.detach())
         return loss
@@ -66,9 +70,9 @@ class RouterModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the outputs for the routing metric, log the loss."""
-        heads = self.router(batch.embeddings)
-        self.val_heads.append(heads._replace(representation=None))
-        self.log("val/loss", self._loss(heads, batch), prog_bar=True, batch_size=len(batch.embeddings))
+        heads = self.heads(batch)
+        self.val_heads.append(heads._replace(representation=None, cluster=None))
+        self.log("val/loss", self._loss(heads, batch), prog_bar=True, batch_size=len(batch.quality))
 
     def on_validation_epoch_end(self) -> None:
         """Log the AIQ of the exact sweep over the whole split."""

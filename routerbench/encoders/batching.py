@@ -1,0 +1,76 @@
+"""Which prompts pass through a transformer together: texts of like length, as many as a budget of tokens allows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW = 64  # batches' worth of prompts that are sorted by length together
+
+
+def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
+    """Batches of all N prompts for inference, the longest first: what does not fit fails at once, not after an hour.
+
+    Args:
+        lengths: ``(N,)`` tokens of each prompt.
+        budget: most tokens of a batch, padding included; a prompt that is longer has a batch of its own.
+
+    Returns:
+        Row numbers of each batch.
+
+    Example:
+        >>> [batch.tolist() for batch in longest_first(np.array([2, 9, 3, 2]), budget=6)]
+        [[1], [2, 0], [3]]
+    """
+    return _cut(np.argsort(-lengths, kind="stable"), lengths, budget)
+
+
+def shuffled(lengths: NDArray[np.int64], num_batches: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Batches of all N prompts for one epoch of training, in random order and of random company, yet of like length.
+
+    All prompts are shuffled, windows of them are sorted by length, up and down in turn so that neighbours fit at the
+    seams, too, and the whole is cut where the tokens so far are an equal part of all tokens. So every epoch has the
+    same number of batches, each with about as many tokens.
+
+    Args:
+        lengths: ``(N,)`` tokens of each prompt.
+        num_batches: K, from 1 to N.
+        rng: draws the order.
+
+    Returns:
+        Row numbers of each of the K batches, none of them empty.
+    """
+    num_prompts = len(lengths)
+    order = rng.permutation(num_prompts)
+    window = -(-num_prompts * WINDOW // num_batches)
+    for number, start in enumerate(range(0, num_prompts, window)):
+        rows = order[start : start + window]
+        order[start : start + window] = rows[np.argsort(lengths[rows] * (-1) ** number, kind="stable")]
+    done = np.cumsum(lengths[order])
+    cuts = np.searchsorted(done, done[-1] * np.arange(1, num_batches) / num_batches)
+    place = np.arange(1, num_batches)  # a prompt longer than a batch's part must not leave the next one empty
+    cuts = np.maximum.accumulate(np.maximum(cuts, place) - place) + place
+    cuts = np.minimum(cuts, num_prompts - num_batches + place)
+    batches = np.split(order, cuts)
+    return [batches[i] for i in rng.permutation(num_batches)]
+
+
+def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:
+    """Share of all positions that hold no token, in [0, 1).
+
+    Example:
+        >>> padding_share(np.array([2, 4, 2]), [np.array([0, 1]), np.array([2])])
+        0.2
+    """
+    positions = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
+    return 1 - int(lengths.sum()) / positions
+
+
+def _cut(order: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
+    """Cut rows that are sorted from long to short into batches within the budget."""
+    batches, start = [], 0
+    while start < len(order):
+        stop = start + max(1, budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start:stop])
+        start = stop
+    return batches

@@ -1,0 +1,106 @@
+"""Prompts as token ids: one flat array for all of them, tokenised once and gathered by batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Tokens(NamedTuple):
+    """N prompts, one after the other in one array, T tokens in all.
+
+    Attributes:
+        ids: ``(T,)`` int32 token ids.
+        offsets: ``(N + 1,)`` int64 where each prompt begins; the last one is T.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, prompts: Sequence[Sequence[int]]) -> Tokens:
+        """Put N lists of token ids one after the other.
+
+        Example:
+            >>> tokens = Tokens.of([[5, 6, 7], [8]])
+            >>> tokens.ids.tolist(), tokens.offsets.tolist(), tokens.lengths.tolist()
+            ([5, 6, 7, 8], [0, 3, 4], [3, 1])
+        """
+        offsets = np.zeros(len(prompts) + 1, np.int64)
+        np.cumsum([len(ids) for ids in prompts], out=offsets[1:])
+        return cls(np.fromiter(chain.from_iterable(prompts), np.int32, offsets[-1]), offsets)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """``(N,)`` tokens of each prompt."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def stored(cls, folder: Path, prompts: Sequence[str], tokenize: Callable[[Sequence[str]], Tokens]) -> Tokens:
+        """The tokens of these prompts, memory-mapped; they are tokenised if no process has done so before.
+
+        Args:
+            folder: where arrays are kept, one per tokenizer; any number of processes may share it.
+            prompts: N texts.
+            tokenize: makes their tokens.
+        """
+        corpus = hashlib.sha256("\0".join(prompts).encode(errors="surrogatepass")).hexdigest()[:16]
+        files = [folder / f"{corpus}.{name}.npy" for name in cls._fields]
+        if not all(file.exists() for file in files):
+            tokens = tokenize(prompts)
+            for file, array in zip(files, (tokens.ids, tokens.offsets), strict=True):
+                with atomic_path(file) as part, part.open("wb") as stream:
+                    np.save(stream, array)
+        return cls(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
+
+
+class TokenTensors:
+    """Tokens on one device, from which a batch is gathered in a few operations, whatever its size.
+
+    Args:
+        tokens: of N prompts.
+        filler: the token that pads; the lengths say where it stands.
+        device: where the tensors live.
+        multiple: widths are rounded up to a multiple of it: matrix units want 8, a compiled network few shapes.
+    """
+
+    def __init__(self, tokens: Tokens, filler: int, device: torch.device, multiple: int = 1) -> None:
+        import torch
+
+        # One more token at the end, so that every position that is gathered exists.
+        self.ids = torch.from_numpy(np.append(tokens.ids, np.int32(filler))).to(device)
+        self.offsets = torch.from_numpy(np.array(tokens.offsets)).to(device)
+        self.host_lengths = tokens.lengths
+        self.filler = filler
+        self.multiple = multiple
+
+    def __len__(self) -> int:
+        """Number of prompts N."""
+        return len(self.host_lengths)
+
+    def gather(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(B, T)`` int64 ids of B prompts, padded on the right, and their ``(B,)`` lengths."""
+        import torch
+
+        width = int(self.host_lengths[rows].max())
+        width = -(-width // self.multiple) * self.multiple
+        index = torch.from_numpy(rows)
+        if self.ids.device.type == "cuda":  # a copy from pinned memory does not wait for the batch before
+            index = index.pin_memory().to(self.ids.device, non_blocking=True)
+        start = self.offsets[index]
+        lengths = self.offsets[index + 1] - start
+        position = torch.arange(width, device=self.ids.device)
+        is_token = position < lengths[:, None]
+        ids = self.ids[torch.where(is_token, start[:, None] + position, len(self.ids) - 1)]
+        return ids.long(), lengths
