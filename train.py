@@ -26,6 +26,7 @@ from routerbench.config import (
 )
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
+from routerbench.encoders.base import Encoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
@@ -56,10 +57,16 @@ def main(cfg: DictConfig) -> float | None:
         train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))
         log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
 
-        router = fit(cfg, train, val, cfg.output_dir)
+        folder = Path(os.path.relpath(cfg.output_dir)) / "router"
+        if cfg.finetune:
+            tuned = fine_tune(cfg, encoder, train, val, folder)
+            if tuned is None:  # another process goes on
+                return None
+            router, encoder, val = tuned
+        else:
+            router = fit(cfg, train, val, cfg.output_dir)
 
         val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-        folder = Path(os.path.relpath(cfg.output_dir)) / "router"
         data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
         seen = np.concatenate([prompt_keys(train.table.prompts), prompt_keys(val.table.prompts)])
         artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq}, seen, _recipe(cfg))
@@ -84,6 +91,36 @@ def fit(cfg: DictConfig, train: Examples, val: Examples, output_dir: Path | str)
     return adjustment.apply(router, train.table, val, validation_aiq)
 
 
+def fine_tune(
+    cfg: DictConfig, encoder: Encoder, train: Examples, val: Examples, folder: Path
+) -> tuple[Router, Encoder, Examples] | None:
+    """Train a new router on frozen embeddings, then encoder and router together, and calibrate and guard the router.
+
+    Args:
+        cfg: what ``conf/train.yaml`` composes to.
+        encoder: pretrained.
+        train: what to learn from.
+        val: what to choose by.
+        folder: the artefact's; the new encoder is written into it.
+
+    Returns:
+        Router, encoder, and ``val`` with the embeddings of that encoder; None in all processes but the first.
+    """
+    frozen = cfg.copy()
+    frozen.output_dir = str(folder.parent / "frozen")  # its logs and checkpoints stay apart
+    training, adjustment, router = build(frozen, train.embeddings.shape[1], train.table.num_models)
+    if not isinstance(training, Gradient):
+        raise InputError(f"finetune=... needs a router that is trained by gradient, not router={_word(cfg)}")
+    tuning = instantiate(cfg.finetune)
+    if tuning.warm_start and not tuning.resume:
+        training.fit(router, train, val)
+    tuned = tuning.fit(encoder, router, training.lessons(train, val), val, folder / artefact.ENCODER)
+    if tuned is None:
+        return None
+    val = Examples(val.table, tuned.embed(val.table, EmbeddingStore(cfg.cache_dir)))
+    return adjustment.apply(router, train.table, val, validation_aiq), tuned, val
+
+
 def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]) -> None:
     """Run a protocol; it ends in one table and one picture. All but the leaderboard run the chosen router."""
     from routerbench.report.experiment import findings, study_table, write_study
@@ -93,7 +130,7 @@ def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.
         run_leaderboard(experiment, cfg, table, embeddings)
         return
     folder = Path(os.path.relpath(cfg.output_dir))
-    name = cfg.router._target_.split(".")[-2]
+    name = _word(cfg)
     fits = with_baselines(name, lambda train, val, label: fit(cfg, train, val, folder / "fits" / label))
     study = experiment.run(fits, table, embeddings, np.random.default_rng(cfg.seed))
     write_study(study, folder)
@@ -135,6 +172,11 @@ def run_leaderboard(
     standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
     write_leaderboard(standings, folder)
     log.info("%s\n\n%s\n\nreport: %s", findings(standings), leaderboard_table(standings), folder / "leaderboard.md")
+
+
+def _word(cfg: DictConfig) -> str:
+    """The router's word: its module."""
+    return cfg.router._target_.split(".")[-2]
 
 
 def _recipe(cfg: DictConfig) -> dict[str, Any]:

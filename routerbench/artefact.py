@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +23,13 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
-from routerbench.files import atomic_path, sha256_of
+from routerbench.files import atomic_folder, atomic_path, sha256_of
 from routerbench.policy import choose
 from routerbench.routers.base import Prediction, Router
 from routerbench.routers.families.onboarding import Onboarding
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
+ENCODER = "encoder"  # folder of an encoder that was trained with the router
 SEEN = "seen_prompts"  # name of the keys among the weights
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
 T = TypeVar("T")
@@ -150,7 +152,7 @@ class TrainedRouter:
 
     def save(self, folder: Path | str) -> None:
         """Write the artefact, as after ``add_model``."""
-        _write(Path(folder), {SEEN: self.seen, **self.router.arrays()}, self.card)
+        _write(Path(folder), {SEEN: self.seen, **self.router.arrays()}, self.card, self.encoder)
 
     def check_encoder(self) -> None:
         """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.
@@ -215,7 +217,7 @@ def save(
     card = {
         "format": 1,
         **_router_card(router, train.models),
-        "encoder": {**_recipe(encoder), "fingerprint": encoder.fingerprint, "identity": encoder.identity},
+        "encoder": {**_encoder_recipe(encoder), "fingerprint": encoder.fingerprint, "identity": encoder.identity},
         "models": list(train.models),
         "mean_cost_usd_per_prompt": dict(zip(train.models, mean_cost, strict=True)),
         "information": "prompt only",
@@ -224,11 +226,15 @@ def save(
         "validation": dict(validation),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
-    _write(Path(folder), {SEEN: seen, **router.arrays()}, card)
+    _write(Path(folder), {SEEN: seen, **router.arrays()}, card, encoder)
 
 
-def _write(folder: Path, arrays: Mapping[str, NDArray], card: Mapping[str, Any]) -> None:
+def _write(folder: Path, arrays: Mapping[str, NDArray], card: Mapping[str, Any], encoder: Encoder) -> None:
     from safetensors.numpy import save as serialize
+
+    if encoder.files is not None and encoder.files.resolve() != (folder / ENCODER).resolve():
+        with atomic_folder(folder / ENCODER) as part:
+            shutil.copytree(encoder.files, part, dirs_exist_ok=True)
 
     with atomic_path(folder / WEIGHTS) as part:
         # Written by Python, so that a full disk is an OSError that atomic_path explains.
@@ -269,7 +275,7 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
     network = _build(router_card, Router, folder)  # type: ignore[type-abstract]
     router = AdjustedRouter(network, **adjustment) if adjustment else network
-    encoder = encoder or _build(encoder_card, Encoder, folder, device=device)  # type: ignore[type-abstract]
+    encoder = encoder or _build(_located(encoder_card, folder), Encoder, folder, device=device)  # type: ignore[type-abstract]
     if router.num_models != len(models):
         raise InputError(f"{folder / CARD}: names {len(models)} models for a router of {router.num_models}")
     try:
@@ -318,6 +324,22 @@ def _recipe(part: Router | Encoder) -> dict[str, Any]:
     names = [name for name in inspect.signature(type(part)).parameters if name != "device"]
     arguments = {name: getattr(part, name) for name in names}
     return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
+
+
+def _encoder_recipe(encoder: Encoder) -> dict[str, Any]:
+    """The recipe of an encoder, without the place of one that travels with the artefact."""
+    recipe = _recipe(encoder)
+    if encoder.files is not None:
+        del recipe["arguments"]["name"]
+        recipe["travels"] = True
+    return recipe
+
+
+def _located(recipe: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The recipe of an encoder that travels with the artefact, with the place that it has there."""
+    if not recipe.get("travels"):
+        return recipe
+    return {**recipe, "arguments": {**recipe["arguments"], "name": str(folder / ENCODER)}}
 
 
 def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: Any) -> T:

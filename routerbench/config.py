@@ -41,6 +41,7 @@ class TrainConfig:
     encoder: Any = MISSING
     router: Any = MISSING
     training: Any = MISSING
+    finetune: Any = None
     trainer: Any = MISSING
     callbacks: Any = MISSING
     logger: Any = MISSING

@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Encoder(ABC):
         Returns:
             ``(N, D)`` float32 embeddings, in the order of ``prompts``.
         """
+
+    @property
+    def files(self) -> Path | None:
+        """The folder that an artefact must take along, or None if the constructor's arguments are enough."""
+        return None
 
     @cached_property
     def fingerprint(self) -> str:

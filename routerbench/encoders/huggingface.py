@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ class HuggingFaceEncoder(Encoder):
             return np.empty((0, self.dim), np.float32)
         import torch
 
-        tokens = TokenTensors(self.tokenize(prompts), self._filler, self._device)
+        tokens = TokenTensors(self.tokenize(prompts), self.filler, self._device)
         on_gpu = self._device.type == "cuda"
         budget = AUTO_BATCH_TOKENS[on_gpu] if self.batch_tokens == "auto" else self.batch_tokens
         batches = longest_first(tokens.host_lengths, budget)
@@ -170,7 +171,20 @@ class HuggingFaceEncoder(Encoder):
         texts = [well_formed(prompt) for prompt in prompts]
         tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
         # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
-        return Tokens.of([ids or [self._filler] for ids in tokens])
+        return Tokens.of([ids or [self.filler] for ids in tokens])
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write the tokenizer's files."""
+        self._tokenizer.save_pretrained(folder)
+
+    def on(self, device: str, dtype: str) -> Self:
+        """The same weights in another place and number format, loaded anew."""
+        other = copy.copy(self)
+        loaded = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        for name in loaded:
+            del other.__dict__[name]
+        other.device, other.dtype = device, dtype
+        return other
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -211,6 +225,7 @@ class HuggingFaceEncoder(Encoder):
         import transformers
         from safetensors import SafetensorError
 
+        transformers.utils.logging.disable_progress_bar()  # a bar for each loading and saving of weights
         try:
             return getattr(transformers, kind).from_pretrained(folder, trust_remote_code=False, **options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -224,7 +239,7 @@ class HuggingFaceEncoder(Encoder):
         return tokenizer
 
     @cached_property
-    def _filler(self) -> int:
+    def filler(self) -> int:
         """The token that pads; the attention mask hides it."""
         return self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0
 

@@ -4,27 +4,25 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from routerbench.errors import InputError
 
 
 class BestEpoch(L.Callback):
-    """Remembers the weights of the epoch that validates best.
+    """Remembers the module's weights of the epoch that validates best.
 
     They travel inside the checkpoint as the callback's state, so a run that is resumed, elsewhere too, still knows
     them. Lightning's ModelCheckpoint forgets the best score when its folder has moved.
 
     Args:
-        router: the network whose weights to keep.
         monitor: name of a logged figure.
         mode: "min" if the figure should be small, "max" if large.
         data: names the prompts of train and val, without which scores cannot be compared.
     """
 
-    def __init__(self, router: nn.Module, monitor: str, mode: str, data: str) -> None:
+    def __init__(self, monitor: str, mode: str, data: str) -> None:
         self.data = data
-        self.router = router
         self.monitor = monitor
         self.sign = {"min": -1, "max": 1}[mode]
         self.score = -float("inf")
@@ -36,7 +34,8 @@ class BestEpoch(L.Callback):
         if score > self.score:
             self.score = score
             # A copy, not a view: the optimizer goes on writing into the tensors of the state dict.
-            self.weights = {name: weight.detach().cpu().clone() for name, weight in self.router.state_dict().items()}
+            weights = trainer.strategy.lightning_module_state_dict()
+            self.weights = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""

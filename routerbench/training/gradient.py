@@ -61,8 +61,12 @@ class Gradient:
             if value < least:
                 raise InputError(f"training.{name} must be at least {least}, got {value}")
         if self.resume is not None:
-            _check_checkpoint(self.resume)
+            check_checkpoint(self.resume, "training.resume")
         self._make_trainer([], logger=False)
+
+    def lessons(self, train: Examples, val: Examples) -> Examples:
+        """What is learned from: the measured outcomes."""
+        return train
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
@@ -80,18 +84,20 @@ class Gradient:
             fitting = "training=regret" if router.has_policy else "training=gradient"
             raise InputError(f"this training.objective cannot train {type(router).__name__}; use {fitting}")
         mode = MONITORS[self.monitor]
-        best = BestEpoch(router, self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
+        best = BestEpoch(self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
         stop = Patience(self.monitor, mode=mode, patience=self.patience)
         last = ModelCheckpoint(
             Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False
         )
         trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
+        train = self.lessons(train, val)
         router.prepare(train)
         router.is_ranking.fill_(self.objective.scale == "ranking")
         device = trainer.strategy.root_device
+        module = RouterModule(router, self.objective, self.optimizer, self.cost_weight, val.table, self.seed)
         try:
             trainer.fit(
-                RouterModule(router, self.objective, self.optimizer, self.cost_weight, val.table, self.seed),
+                module,
                 train_batches(ResidentExamples(train, device), self.batch_size, self.seed),
                 val_batches(ResidentExamples(val, device)),
                 ckpt_path=self.resume,
@@ -105,32 +111,43 @@ class Gradient:
             ) from error
         if not best.weights:
             raise InputError(f"{self.monitor} was never a number: no epoch ran, or training.optimizer.lr is too high")
-        router.cpu().load_state_dict(best.weights)
+        module.cpu().load_state_dict(best.weights)
 
     def _make_trainer(self, callbacks: list[Any], logger: Any) -> "L.Trainer":
-        """The Trainer, or one line on what the machine does not have."""
-        from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-        # What Lightning tells at this level is known from the config, or advertisement.
-        for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
-        warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
-        try:
-            return self.trainer(callbacks=callbacks, logger=logger, default_root_dir=self.output_dir)
-        except (MisconfigurationException, ValueError, ImportError) as error:
-            raise InputError(f"trainer: {error}") from error
+        return make_trainer(
+            self.trainer,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=self.output_dir,
+            strategy="auto",
+            devices=1,
+        )
 
 
-def _check_checkpoint(path: str) -> None:
+def make_trainer(trainer: Callable[..., "L.Trainer"], **options: Any) -> "L.Trainer":
+    """The Trainer, or one line on what the machine does not have."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    # What Lightning tells at this level is known from the config, or advertisement.
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
+    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
+    try:
+        return trainer(**options)
+    except (MisconfigurationException, ValueError, ImportError) as error:
+        raise InputError(f"trainer: {error}") from error
+
+
+def check_checkpoint(path: str, option: str) -> None:
     """Refuse a file that no training wrote."""
     import torch
 
     if not Path(path).is_file():
-        raise InputError(f"training.resume: no checkpoint {path}; it is checkpoints/last.ckpt of a run")
+        raise InputError(f"{option}: no checkpoint {path}; it is checkpoints/last.ckpt of a run")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, ValueError, EOFError, KeyError, UnpicklingError):
         checkpoint = None
     if not (isinstance(checkpoint, dict) and {"state_dict", "callbacks", "loops"} <= checkpoint.keys()):
-        raise InputError(f"training.resume: {path} is no checkpoint; it is checkpoints/last.ckpt of a run")
+        raise InputError(f"{option}: {path} is no checkpoint; it is checkpoints/last.ckpt of a run")

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from routerbench.routers.bert_classifier import pair_log_shares
+
 
 def quality_loss(quality_logit: Tensor, quality: Tensor) -> Tensor:
     """Mean binary cross-entropy against soft labels; its minimum is at the conditional mean quality.
@@ -115,6 +117,29 @@ def pair_loss(scores: Tensor, is_better: Tensor) -> Tensor:
         0.749376
     """
     return _masked_mean(softplus(scores[:, None, :] - scores[:, :, None]), is_better)
+
+
+def three_class_loss(strength: Tensor, tie: Tensor, quality: Tensor, margin: float) -> Tensor:
+    """Mean cross-entropy of win, tie and loss over all pairs of models, with Davidson's probabilities of ties (1970).
+
+    Args:
+        strength: ``(B, M)`` of the models on each prompt.
+        tie: ``(B, 1)`` readiness of each prompt for ties.
+        quality: ``(B, M)``, NaN where not observed.
+        margin: difference of quality up to which there is a tie.
+
+    Returns:
+        A scalar in nats per pair, 0 if there is none.
+
+    Example:
+        >>> three_class_loss(torch.zeros(1, 2), torch.zeros(1, 1), torch.tensor([[1.0, 0.0]]), 0.0).item()  # log 3
+        1.098...
+    """
+    gain = quality[:, :, None] - quality[:, None, :]
+    observed = gain.isfinite().triu(diagonal=1)
+    label = torch.where(gain > margin, 0, torch.where(gain < -margin, 2, 1))
+    shares = pair_log_shares(strength, tie)
+    return _masked_mean(-shares.gather(-1, label[..., None])[..., 0], observed)
 
 
 def better(quality: Tensor, cost: Tensor | None = None) -> Tensor:

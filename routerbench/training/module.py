@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -78,7 +79,8 @@ class RouterModule(L.LightningModule):
         """Log the AIQ of the exact sweep over the whole split."""
         prediction = self.router.to_prediction(join(self.val_heads))
         self.val_heads.clear()
-        self.log("val/aiq", validation_score(prediction, self.val_table), prog_bar=True)
+        is_finite = np.isfinite(prediction.quality).all()  # else the training diverged, and early stopping ends it
+        self.log("val/aiq", validation_score(prediction, self.val_table) if is_finite else np.nan, prog_bar=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_index: int) -> Batch:
         """Batches are made on the device, so this moves nothing; Lightning's own way costs half a step to find out."""

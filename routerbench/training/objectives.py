@@ -22,6 +22,7 @@ from routerbench.training.losses import (
     quality_loss,
     regret_loss,
     soft_label_loss,
+    three_class_loss,
 )
 
 
@@ -127,6 +128,30 @@ class BradleyTerry:
     def __call__(self, heads: Heads, batch: Batch) -> Tensor:
         """Mean over the pairs."""
         return pair_loss(heads.quality_logit, better(batch.quality))
+
+
+@dataclass(frozen=True)
+class ThreeClasses:
+    """Which of two models wins or whether it is a tie, over all pairs of a prompt: RouteLLM's BERT (arXiv 2406.18665).
+
+    Attributes:
+        margin: difference of quality up to which two answers are a tie, at least 0.
+    """
+
+    margin: float
+    scale: Literal["quality", "ranking", "policy"] = "ranking"
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if not self.margin >= 0:
+            raise InputError(f"training.objective.margin must be at least 0, got {self.margin}")
+
+    def __call__(self, heads: Heads, batch: Batch) -> Tensor:
+        """Mean over the pairs."""
+        num_models = batch.quality.shape[1]
+        if heads.representation is None or heads.representation.shape[1] != num_models + 1:
+            raise InputError("training=three_classes is for router=bert_classifier; choose that router")
+        return three_class_loss(*heads.representation.split([num_models, 1], dim=-1), batch.quality, self.margin)
 
 
 @dataclass(frozen=True)

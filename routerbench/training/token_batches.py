@@ -36,51 +36,71 @@ class TokenBatch(NamedTuple):
 
 
 class TokenBatches:
-    """The batches of every epoch, or of this process's part of each.
-
-    It is Lightning's dataloader: ``sampler.set_epoch`` and the state that goes into a checkpoint are its interface. A
-    run that was killed within an epoch goes on with the batch it was at.
+    """All prompts in order of length: the batches of validation.
 
     Args:
         tokens: of the N prompts.
         examples: their outcomes.
-        num_batches: K, per epoch; 0 for batches in order of length, for validation.
-        budget: most tokens of a batch of validation.
+        budget: most tokens of a batch.
+    """
+
+    def __init__(self, tokens: TokenTensors, examples: Examples, budget: int) -> None:
+        self.tokens = tokens
+        self.outcomes = ResidentExamples(examples, tokens.ids.device)
+        self.batches = longest_first(tokens.host_lengths, budget)
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[TokenBatch]:
+        """The batches, on the device."""
+        return (self.gather(rows, share=1.0) for rows in self.batches)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """``(N,)`` row numbers in the order of the batches."""
+        return np.concatenate(self.batches)
+
+    def gather(self, rows: NDArray[np.int64], share: float) -> TokenBatch:
+        """One batch, on the device."""
+        return TokenBatch(*self.tokens.gather(rows), *self.outcomes.take(torch.from_numpy(rows)), share)
+
+
+class ShuffledTokenBatches(TokenBatches):
+    """The batches of every epoch of training, or this process's part of each batch.
+
+    A run that was killed within an epoch goes on with the batch it was at: Lightning keeps the state in checkpoints.
+
+    Args:
+        tokens: of the N prompts.
+        examples: their outcomes.
+        budget: about how many tokens a batch has, of all processes together.
         seed: of the order.
         rank: number of this process; each batch is dealt out among all of them.
-        world_size: number of processes.
+        num_processes: how many there are.
 
     Raises:
-        InputError: there are not enough prompts for so many batches.
+        InputError: there are not enough prompts for every process to have one of each batch.
     """
 
     def __init__(
-        self,
-        tokens: TokenTensors,
-        examples: Examples,
-        num_batches: int = 0,
-        budget: int = 0,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        self, tokens: TokenTensors, examples: Examples, budget: int, seed: int, rank: int = 0, num_processes: int = 1
     ) -> None:
-        self.tokens = tokens
-        self.outcomes = ResidentExamples(examples, tokens.ids.device)
-        self.in_order = longest_first(tokens.host_lengths, budget) if not num_batches else []
-        self.num_batches = num_batches or len(self.in_order)
+        super().__init__(tokens, examples, budget)
+        self.num_batches = -(-int(tokens.host_lengths.sum()) // budget)
         self.seed = seed
         self.rank = rank
-        self.world_size = world_size
+        self.num_processes = num_processes
         self.epoch = 0
         self.done = 0
         self.resumed = (-1, 0)
-        if len(tokens) < self.num_batches * world_size:
-            raise InputError(
-                f"finetune.batch_tokens makes {self.num_batches} batches of {len(tokens)} prompts; raise it"
-            )
+        if budget < num_processes * tokens.host_lengths.max() or self.num_batches > len(tokens):
+            longest = num_processes * tokens.host_lengths.max()
+            raise InputError(f"finetune.batch_tokens must be at least {longest}, the longest prompt on each device")
 
     @property
-    def sampler(self) -> "TokenBatches":
+    def sampler(self) -> "ShuffledTokenBatches":
         """Where Lightning looks for ``set_epoch``."""
         return self
 
@@ -89,28 +109,23 @@ class TokenBatches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Number of batches per epoch."""
+        """Number of batches, the same in every epoch."""
         return self.num_batches
-
-    def __iter__(self) -> Iterator[TokenBatch]:
-        """Batches of the epoch, after those that a resumed run has had."""
-        epoch, first = self.resumed
-        self.done = first if epoch == self.epoch else 0
-        for rows in self.plan()[self.done :]:
-            self.done += 1
-            yield self.gather(rows[self.rank :: self.world_size])
 
     def plan(self) -> list[NDArray[np.int64]]:
         """Row numbers of all batches of the epoch, whatever process they are for."""
-        if self.in_order:
-            return self.in_order
         rng = np.random.default_rng(epoch_seed(self.seed, self.epoch))
         return shuffled(self.tokens.host_lengths, self.num_batches, rng)
 
-    def gather(self, rows: NDArray[np.int64]) -> TokenBatch:
-        """One batch, on the device."""
-        share = len(rows) * self.world_size * self.num_batches / len(self.tokens)
-        return TokenBatch(*self.tokens.gather(rows), *self.outcomes.take(torch.from_numpy(rows)), share)
+    def __iter__(self) -> Iterator[TokenBatch]:
+        """The batches of the epoch, after those that a resumed run has had."""
+        epoch, done = self.resumed
+        self.done = done if epoch == self.epoch else 0
+        prompts_per_batch = len(self.tokens) / self.num_batches
+        for batch in self.plan()[self.done :]:
+            self.done += 1
+            rows = batch[self.rank :: self.num_processes]
+            yield self.gather(rows, share=len(rows) * self.num_processes / prompts_per_batch)
 
     @property
     def padding_share(self) -> float:

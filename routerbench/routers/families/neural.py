@@ -35,7 +35,8 @@ class Heads(NamedTuple):
     Attributes:
         quality_logit: ``(B, M)`` logit of the expected quality.
         cost_log_ratio: ``(B, M)`` natural logarithm of the expected cost over the model's mean cost on train.
-        representation: ``(B, H)`` what the network makes of the prompts, for objectives that compare prompts, or None.
+        representation: ``(B, H)`` what the network makes of the prompts, for objectives that look behind the scores, or
+            None.
         policy: the decisions of a network that sees lambda, or None.
         cluster: ``(B,)`` number of the cluster that each prompt is in, for objectives that compare prompts, or None.
     """

@@ -1,0 +1,81 @@
+"""An encoder whose weights are a router's own: fine-tuned with it, and kept in its artefact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.encoders.huggingface import HuggingFaceEncoder
+from routerbench.errors import InputError
+from routerbench.files import atomic_folder
+
+if TYPE_CHECKING:
+    from routerbench.encoders.backbone import Backbone
+
+
+class FineTunedEncoder(HuggingFaceEncoder):
+    """Embeds prompts with a transformer from a folder that belongs to an artefact and travels with it.
+
+    Its arguments are those of `HuggingFaceEncoder`; ``name`` is the folder.
+    """
+
+    @property
+    def files(self) -> Path:
+        """The folder to take along."""
+        return Path(self.name)
+
+    @classmethod
+    def like(cls, encoder: HuggingFaceEncoder, folder: Path) -> FineTunedEncoder:
+        """Another encoder's way to tokenise, cut and pool, with the weights in a folder."""
+        return cls(
+            str(folder),
+            pooling=encoder.pooling,
+            max_length=encoder.max_length,
+            truncation_side=encoder.truncation_side,
+            normalize=encoder.normalize,
+            dtype=encoder.dtype,
+            batch_tokens=encoder.batch_tokens,
+            device=encoder.device,
+        )
+
+
+def trainable(encoder: HuggingFaceEncoder, lora_rank: int, gradient_checkpointing: bool) -> Backbone:
+    """A copy of an encoder's transformer, in float32 on the CPU, that gradients may change.
+
+    Args:
+        encoder: pretrained.
+        lora_rank: rank of low-rank updates of all linear layers, which alone are trained; 0 trains all weights.
+        gradient_checkpointing: compute activations twice instead of keeping them.
+
+    Raises:
+        InputError: low-rank updates are asked for without the package that makes them.
+    """
+    backbone = encoder.on("cpu", "float32").backbone
+    for name, weight in backbone.named_parameters():
+        if "pooler." in name:  # has no part in an embedding, so that no gradient would reach it
+            weight.requires_grad_(False)
+    if lora_rank:
+        backbone.model = _with_lora(backbone.model, lora_rank)
+    if gradient_checkpointing:
+        backbone.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return backbone.train()
+
+
+def save(encoder: HuggingFaceEncoder, backbone: Backbone, folder: Path) -> None:
+    """Write a trained copy of an encoder's transformer with its tokenizer, low-rank updates merged into the weights."""
+    model = backbone.model
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    with atomic_folder(folder) as part:
+        model.save_pretrained(part)
+        encoder.save_tokenizer(part)
+
+
+def _with_lora(model: Any, rank: int) -> Any:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise InputError("finetune=lora needs the package peft: pip install 'routerbench[lora]'") from error
+    return get_peft_model(
+        model, LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules="all-linear")
+    )

@@ -1,0 +1,27 @@
+"""Linear heads on an encoder that is trained with them."""
+
+from torch import Tensor, nn
+
+from routerbench.routers.families.neural import Heads, NeuralRouter
+
+
+class EncoderRouter(NeuralRouter):
+    """Quality and cost of all models, each linear in the embedding; ``finetune=full`` makes the embedding fit.
+
+    What CARROT's RoBERTa (arXiv 2502.03261) and most routers that fine-tune have in common. With ``finetune=null`` it
+    is a linear router by gradient on frozen embeddings, and what end-to-end training begins with.
+
+    Args:
+        embedding_dim: D, the size of an embedding.
+        num_models: M, the number of models.
+    """
+
+    def __init__(self, embedding_dim: int, num_models: int) -> None:
+        super().__init__(embedding_dim, num_models)
+        self.linear = nn.Linear(embedding_dim, 2 * num_models)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def heads(self, inputs: Tensor) -> Heads:
+        """Both heads."""
+        return Heads(*self.linear(inputs).chunk(2, dim=-1))

@@ -1,0 +1,244 @@
+"""Training an encoder together with the router that was fitted on its embeddings: one module per word of finetune=."""
+
+import copy
+import logging
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.data.outcomes import Examples
+from routerbench.encoders.base import Encoder
+from routerbench.encoders.finetuned import FineTunedEncoder, save, trainable
+from routerbench.encoders.huggingface import HuggingFaceEncoder
+from routerbench.encoders.tokens import Tokens, TokenTensors
+from routerbench.errors import InputError
+from routerbench.routers.base import Router
+from routerbench.training.gradient import MONITORS, check_checkpoint, make_trainer
+
+if TYPE_CHECKING:
+    import lightning as L
+    import torch
+
+    from routerbench.routers.families.neural import NeuralRouter
+    from routerbench.training.best_epoch import BestEpoch
+    from routerbench.training.finetune_module import Rates
+    from routerbench.training.objectives import Objective
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class FineTune:
+    """Trains the encoder and a network end to end, from where the network's training on frozen embeddings ended.
+
+    Epoch 0 is the frozen router, and the epoch that validates best is kept: what does not help is not used. First the
+    heads alone, then everything keeps a pretrained encoder from being torn up by random heads (Kumar et al. 2022,
+    Fine-Tuning can Distort Pretrained Features, arXiv 2202.10054).
+
+    Attributes:
+        trainer: makes the Lightning Trainer, given callbacks, logger and folder; its strategy may use many devices.
+        objective: what is minimised beside the cost loss, that of the router's own training as a rule.
+        output_dir: folder for checkpoints and logs.
+        tokens_dir: where tokenised prompts are kept between runs.
+        seed: of the order of the prompts and of dropout.
+        callbacks: further Lightning callbacks.
+        logger: a Lightning logger.
+        lora_rank: rank of the low-rank updates (LoRA, arXiv 2106.09685) of all linear layers; 0 trains all weights.
+        encoder_lr: learning rate of the encoder's last layer.
+        layer_decay: factor per layer below it, in (0, 1]: the lower a layer, the more general what it knows.
+        head_lr: learning rate of the router.
+        weight_decay: of AdamW, on matrices only.
+        warmup: share of all steps in which the learning rates rise, in [0, 1]; then they fall to 0, both linearly.
+        max_epochs: passes over train.
+        batch_tokens: tokens per step, of all devices together.
+        precision: of Lightning; "auto" is bf16-mixed on a GPU that has it, else 32-true.
+        gradient_checkpointing: compute activations twice instead of keeping them.
+        compile: ``torch.compile`` the encoder, for widths that are multiples of 64.
+        warm_start: begin from the frozen router; False begins from a network that has seen nothing.
+        checkpoint_minutes: between checkpoints within an epoch.
+        monitor: "val/loss" or "val/aiq": what picks the best epoch and stops the training.
+        patience: epochs without improvement after which training stops.
+        cost_weight: weight of the cost loss beside the objective.
+        resume: a ``last.ckpt`` of an interrupted run to go on from, or None.
+    """
+
+    trainer: Callable[..., "L.Trainer"]
+    objective: "Objective"
+    output_dir: str
+    tokens_dir: str
+    seed: int
+    callbacks: Sequence[Any]
+    logger: Any
+    lora_rank: int
+    encoder_lr: float
+    layer_decay: float
+    head_lr: float
+    weight_decay: float
+    warmup: float
+    max_epochs: int
+    batch_tokens: int
+    precision: str
+    gradient_checkpointing: bool
+    compile: bool
+    warm_start: bool
+    checkpoint_minutes: float
+    monitor: str
+    patience: int
+    cost_weight: float
+    resume: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if self.monitor not in MONITORS:
+            raise InputError(f"finetune.monitor must be one of {', '.join(MONITORS)}, got {self.monitor!r}")
+        ranges = {
+            "lora_rank": self.lora_rank >= 0,
+            "encoder_lr": self.encoder_lr >= 0,
+            "layer_decay": 0 < self.layer_decay <= 1,
+            "head_lr": self.head_lr >= 0,
+            "weight_decay": self.weight_decay >= 0,
+            "warmup": 0 <= self.warmup <= 1,
+            "max_epochs": self.max_epochs >= 1,
+            "batch_tokens": self.batch_tokens >= 1,
+            "checkpoint_minutes": self.checkpoint_minutes > 0,
+            "patience": self.patience >= 0,
+        }
+        for name, is_right in ranges.items():
+            if not is_right:
+                raise InputError(f"finetune.{name} makes no sense: {getattr(self, name)}")
+        if self.resume is not None:
+            check_checkpoint(self.resume, "finetune.resume")
+
+    def fit(
+        self, encoder: Encoder, router: Router, train: Examples, val: Examples, folder: Path
+    ) -> FineTunedEncoder | None:
+        """Train ``router`` in place and a copy of ``encoder``; both end with the weights of the best epoch.
+
+        Args:
+            encoder: pretrained; stays as it is.
+            router: a network, fitted on the encoder's embeddings.
+            train: what to learn from, with these embeddings.
+            val: what to choose the epoch by.
+            folder: where the new encoder is written.
+
+        Returns:
+            The new encoder, on which the router now rests; None in all processes but the first, which have no more
+            to do.
+
+        Raises:
+            InputError: the encoder has no weights to train or the router is no network.
+        """
+        from routerbench.routers.families.neural import NeuralRouter
+
+        if not isinstance(encoder, HuggingFaceEncoder):
+            raise InputError("finetune=... trains a transformer; choose encoder=minilm or encoder=huggingface")
+        if not isinstance(router, NeuralRouter):
+            raise InputError(f"finetune=... needs a router that is trained by gradient, not {type(router).__name__}")
+        from routerbench.training.best_epoch import BestEpoch
+
+        best = BestEpoch(self.monitor, MONITORS[self.monitor], f"{train.table.digest()} {val.table.digest()}")
+        self._train(encoder, copy.deepcopy(router), train, val, best)
+        if not best.weights:
+            return None
+        # Loaded into a fresh copy, as the strategy for many devices may have taken the trained one apart.
+        backbone = trainable(encoder, self.lora_rank, gradient_checkpointing=False)
+        _load(backbone, "backbone.", best.weights)
+        _load(router, "router.", best.weights)
+        save(encoder, backbone, folder)
+        return FineTunedEncoder.like(encoder, folder)
+
+    def _train(
+        self, encoder: HuggingFaceEncoder, router: "NeuralRouter", train: Examples, val: Examples, best: "BestEpoch"
+    ) -> None:
+        """Train copies of encoder and router; ``best`` keeps the weights of the best epoch."""
+        from routerbench.training.finetune_module import FineTuneModule
+        from routerbench.training.token_batches import ShuffledTokenBatches, TokenBatches
+
+        if not self.warm_start:
+            router.prepare(train)
+            router.is_ranking.fill_(self.objective.scale == "ranking")
+        trainer = self._make_trainer(best)
+        # Every process validates on the whole split, so there is nothing to gather.
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        device, processes = trainer.strategy.root_device, trainer.world_size
+        train_tokens, val_tokens = (self._tokens(encoder, examples, device) for examples in (train, val))
+        batches = ShuffledTokenBatches(
+            train_tokens, train, self.batch_tokens, self.seed, trainer.global_rank, processes
+        )
+        val_batches = TokenBatches(val_tokens, val, max(1, self.batch_tokens // processes))
+        backbone = trainable(encoder, self.lora_rank, self.gradient_checkpointing)
+        if self.compile:
+            backbone.model.compile(dynamic=True)
+        rates = self._rates(len(batches), trainer.accumulate_grad_batches)
+        module = FineTuneModule(
+            backbone, router, self.objective, rates, self.cost_weight, val.table.take(val_batches.order), self.seed
+        )
+        log.info(
+            "fine-tuning on %d prompts, %d tokens in %d batches, %.1f %% padding, %d processes",
+            *(len(train_tokens), train_tokens.host_lengths.sum(), len(batches), 100 * batches.padding_share, processes),
+        )
+        if self.warm_start and self.resume is None:
+            trainer.validate(module, val_batches, verbose=False)
+        module.train()  # all of it: what has predicted before is still in evaluation mode
+        trainer.fit(module, batches, val_batches, ckpt_path=self.resume, weights_only=True)
+        if trainer.is_global_zero and not best.weights:
+            raise InputError(f"{self.monitor} was never a number; lower finetune.encoder_lr or finetune.head_lr")
+        if not trainer.is_global_zero:
+            best.weights = {}
+
+    def _tokens(self, encoder: HuggingFaceEncoder, examples: Examples, device: "torch.device") -> TokenTensors:
+        """The tokens of a split, on the device."""
+        folder = Path(self.tokens_dir).expanduser() / encoder.fingerprint
+        tokens = Tokens.stored(folder, list(examples.table.prompts), encoder.tokenize)
+        return TokenTensors(tokens, encoder.filler, device, multiple=64 if self.compile else 8)
+
+    def _rates(self, num_batches: int, accumulated: int) -> "Rates":
+        from routerbench.training.finetune_module import Rates
+
+        total = math.ceil(num_batches / accumulated) * self.max_epochs
+        return Rates(self.encoder_lr, self.layer_decay, self.head_lr, self.weight_decay, self.warmup * total, total)
+
+    def _make_trainer(self, best: "BestEpoch") -> "L.Trainer":
+        from lightning.pytorch.callbacks import ModelCheckpoint
+
+        from routerbench.training.patience import Patience
+
+        kept = partial(
+            ModelCheckpoint,
+            Path(self.output_dir) / "checkpoints",
+            save_top_k=0,
+            save_last=True,
+            enable_version_counter=False,
+        )
+        return make_trainer(
+            self.trainer,
+            callbacks=[
+                *self.callbacks,
+                best,
+                Patience(self.monitor, mode=MONITORS[self.monitor], patience=self.patience),
+                kept(),  # after each epoch
+                kept(train_time_interval=timedelta(minutes=self.checkpoint_minutes)),
+            ],
+            logger=self.logger,
+            default_root_dir=self.output_dir,
+            max_epochs=self.max_epochs,
+            precision=_native_precision() if self.precision == "auto" else self.precision,
+            use_distributed_sampler=False,
+        )
+
+
+def _load(module: "torch.nn.Module", prefix: str, weights: Mapping[str, "torch.Tensor"]) -> None:
+    """Load the weights of one part of a Lightning module."""
+    part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    module.load_state_dict(part)
+
+
+def _native_precision() -> str:
+    import torch
+
+    return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else "32-true"
