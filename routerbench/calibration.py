@@ -14,7 +14,8 @@ from routerbench.routers.base import Prediction
 
 METHODS = ("platt", "shared", "isotonic")
 Curve = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-NEWTON_STEPS, BISECTIONS = 30, 60
+NEWTON_STEPS, BISECTIONS = 1000, 60
+TOLERANCE = 1e-9  # of the last step of Newton's method, in logits; it takes about ten
 FEWEST = 10  # known outcomes of a model below which only their mean is trusted
 
 
@@ -117,7 +118,12 @@ def _shared_slope(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> 
         diagonal, cross = weight.sum(axis=0) + 1e-6, (weight * inputs).sum(axis=0)
         curvature = (weight * inputs**2).sum() + 1 - (cross**2 / diagonal).sum()
         step = ((inputs * error).sum() - slope - (cross / diagonal * error.sum(axis=0)).sum()) / curvature
-        slope, bias = slope + step, bias + (error.sum(axis=0) - cross * step) / diagonal
+        step_bias = (error.sum(axis=0) - cross * step) / diagonal
+        # A step that changes no logit by more than 1 always raises the likelihood; longer ones may run away.
+        size = np.abs(step * inputs + step_bias)[known].max(initial=0)
+        slope, bias = slope + step / max(1, size), bias + step_bias / max(1, size)
+        if size < TOLERANCE:
+            break
     return float(slope / scale)
 
 

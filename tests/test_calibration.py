@@ -57,6 +57,22 @@ def test_one_slope_is_that_of_the_logistic_regression_with_an_intercept_per_mode
     np.testing.assert_allclose(np.nanmean(calibrated, axis=0), np.nanmean(quality, axis=0))
 
 
+def test_one_slope_is_found_where_plain_newton_steps_run_away():
+    for seed in range(60):
+        scores = np.random.default_rng(seed).normal(size=(30, 2)) ** 5  # few far from all others
+        quality = np.ones((30, 2))
+        quality[scores.argmin(axis=0), [0, 1]] = 0
+        inputs = (scores - scores.mean()) / scores.std()
+
+        def loss(parameters, inputs=inputs, quality=quality):
+            logit = parameters[0] * inputs + parameters[1:]
+            return (np.logaddexp(0, logit) - quality * logit).sum() + 0.5 * parameters[0] ** 2
+
+        best = minimize(loss, np.zeros(3), options={"gtol": 1e-7}).x[0]
+        found = Calibration.fit("shared", ranking(scores), make_table(quality, scores)).curves[0][0, 0]
+        assert found * scores.std() == pytest.approx(best, rel=1e-2)
+
+
 def test_platt_is_the_most_likely_logistic_function_of_soft_labels():
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(300, 2)) * [7, 1]

@@ -127,9 +127,10 @@ class EnsembleRouter(ClosedFormRouter):
 
     def _summary(self, embeddings: NDArray[np.float32], guesser: BenchmarkRouter) -> NDArray[np.float32]:
         """``(N, G + P)`` probabilities of the benchmarks, in the order of the final guess, and principal components."""
-        place = np.searchsorted(self.guesser.names, guesser.names)
+        is_known = np.isin(guesser.names, self.guesser.names)  # train may lack a benchmark that val has
+        place = np.searchsorted(self.guesser.names, guesser.names[is_known])
         posterior = np.zeros((len(embeddings), len(self.guesser.names)))
-        posterior[:, place] = guesser.posterior(embeddings)
+        posterior[:, place] = guesser.posterior(embeddings)[:, is_known]
         return np.hstack([posterior, (embeddings - self.center) @ self.components.T]).astype(np.float32)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:

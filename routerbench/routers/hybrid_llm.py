@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
-from routerbench.evaluation.references import best_single
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 from routerbench.routers.families.cost import RidgeCost
 from routerbench.routers.families.ridge import Standardisation
@@ -48,7 +47,7 @@ class HybridLLMRouter(ClosedFormRouter):
 
         standardisation, quality = Standardisation.of(train.embeddings), train.table.quality
         inputs = standardisation(train.embeddings)
-        large = best_single(train.table)
+        large = int(np.nanmean(quality, axis=0).argmax())
         weights, bias = np.zeros((self.embedding_dim, self.num_models)), np.zeros(self.num_models)
         self.margin = np.zeros(self.num_models)
         for small in range(self.num_models):
@@ -97,5 +96,5 @@ def margin(gap: NDArray[np.float64]) -> float:
         0.5
     """
     candidates = np.unique(np.append(0.0, gap[gap > 0]))
-    share = np.searchsorted(np.sort(gap), candidates, side="right") / len(gap)
-    return float(candidates[np.argmax(share * (1 - share))])
+    count = np.searchsorted(np.sort(gap), candidates, side="right")  # whole numbers: of equal margins the first
+    return float(candidates[np.argmax(count * (len(gap) - count))])

@@ -95,7 +95,7 @@ class ModelSATRouter(NeuralRouter, Onboarding):
             capabilities = torch.where(is_dropped, capabilities.mean(dim=0), capabilities)
         promise = torch.logit(member @ capabilities.T, eps=1e-3)
         seen = self.prompt(inputs)[:, None] + self.model(capabilities - 0.5) + self.promise(promise[..., None])
-        ratio = member @ self.costs.T / self.mean_cost
+        ratio = (member @ self.costs.T / self.mean_cost).nan_to_num(1.0)  # 0 / 0 of a model that costs nothing
         return Heads(promise + self.head(seen).squeeze(-1), ratio.clamp(min=1e-6).log())
 
     def _append_model(

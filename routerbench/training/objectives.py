@@ -188,8 +188,10 @@ class Contrastive:
     """RouterDC's two contrasts (arXiv 2409.19886): prompts against models, and prompts against prompts.
 
     Models: the best few on a prompt are drawn near, those of the worst few that failed are kept off, by the utility
-    ``quality - cost_rate * cost``. Prompts: one of the same cluster, at random from the batch and perhaps the prompt
-    itself, is drawn near, and others from other clusters are kept off.
+    ``quality - cost_rate * cost``. Most prompts have several best models, of which the paper's code takes whichever
+    come first; here the cheaper of two is the better, and those that still tie with the last of the few count as well.
+    Prompts: one of the same cluster, at random from the batch and perhaps the prompt itself, is drawn near, and others
+    from other clusters are kept off.
 
     Attributes:
         num_models: how many of the best and how many of the worst, at least 1.
@@ -216,12 +218,10 @@ class Contrastive:
     def __call__(self, heads: Heads, batch: Batch) -> Tensor:
         """Mean over the prompts."""
         utility = batch.quality - (self.cost_rate * batch.cost if self.cost_rate else 0)
-        few = min(self.num_models, utility.shape[1])
-        observed = utility.isfinite()
-        is_best = _marked(utility.masked_fill(~observed, -torch.inf).topk(few).indices, utility)
-        is_worst = _marked((-utility).masked_fill(~observed, -torch.inf).topk(few).indices, utility)
-        is_positive = is_best & observed & (utility > 0)
-        is_negative = is_worst & observed & (utility <= self.success) & ~is_positive
+        beats = better(utility, batch.cost)
+        is_best, is_worst = beats.sum(dim=1) < self.num_models, beats.sum(dim=2) < self.num_models
+        is_positive = is_best & (utility > 0)
+        is_negative = is_worst & (utility <= self.success) & ~is_positive
         loss = contrast_loss(heads.quality_logit, is_positive, is_negative)
         if heads.representation is None or heads.cluster is None:
             raise InputError("training=contrastive compares prompts as router=routerdc sees them; choose that router")
@@ -271,8 +271,3 @@ class CostSpectrum:
         band = rank * self.num_bands // len(cost) if cost.any() else torch.zeros_like(rank)
         is_correct = torch.where(batch.quality.isfinite(), (batch.quality >= self.success).float(), torch.nan)
         return cost_spectrum_loss(heads.quality_logit, is_correct, band, cost, self.penalty)
-
-
-def _marked(index: Tensor, like: Tensor) -> Tensor:
-    """``(B, M)`` whether a model is among ``(B, K)`` indices."""
-    return torch.zeros_like(like, dtype=torch.bool).scatter(1, index, True)

@@ -89,6 +89,14 @@ def test_a_fold_without_a_rare_benchmark_still_trains(train, val):
     assert np.isfinite(router.predict(val.embeddings).quality).all()
 
 
+@pytest.mark.parametrize("only", ["aardvark", "zebra"])  # before and after the others in the alphabet
+def test_a_benchmark_that_only_val_has_still_trains(train, val, only):
+    names = np.where(np.arange(len(val.table)) % 2, "left", only).astype(object)
+    router = fitted(split_in_two(train), Examples(replace(val.table, benchmark=names), val.embeddings))
+    assert router.guesser.names.tolist() == ["left", "right"]
+    assert np.isfinite(router.predict(val.embeddings).quality).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routerbench.calibration import Calibration
@@ -20,6 +20,7 @@ def fitted(train, labels="transformed", penalty=1.0):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12))
+@example([-1.0, -1.0, -1.0, 0.25, 0.5, 0.5, 0.5])  # three of seven differ as much as four of seven
 def test_margin_makes_labels_differ_most(gaps):
     gaps = np.array(gaps)
 

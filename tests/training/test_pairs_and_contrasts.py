@@ -100,14 +100,33 @@ def with_prompts(similarity, representation, cluster):
 
 def test_the_best_are_drawn_near_and_the_worst_that_failed_kept_off():
     similarity = torch.tensor([[0.1, -0.4, 0.3, 0.9, 0.2]])
-    quality = torch.tensor([[1.0, 0.75, 0.75, 0.25, torch.nan]])  # of the two worst, one did not fail
+    quality = torch.tensor([[1.0, 0.75, 0.5, 0.25, torch.nan]])  # both of the two worst failed
     heads = with_prompts(similarity, torch.ones(1, 2), [0])
-    found = contrastive()(heads, batch(quality)).item()
-    off = np.exp(0.9)
-    assert found in [
-        pytest.approx(-np.log(np.exp(0.1) / (np.exp(0.1) + off)) - np.log(np.exp(s) / (np.exp(s) + off)), rel=1e-5)
-        for s in (-0.4, 0.3)  # which of the tied second-best models counts is not said
-    ]
+    off = np.exp(0.3) + np.exp(0.9)
+    expected = sum(-np.log(np.exp(s) / (np.exp(s) + off)) for s in (0.1, -0.4))
+    assert contrastive()(heads, batch(quality)).item() == pytest.approx(expected, rel=1e-5)
+    off = np.exp(0.9)  # above 0.4 a model did not fail
+    expected = sum(-np.log(np.exp(s) / (np.exp(s) + off)) for s in (0.1, -0.4))
+    assert contrastive(success=0.4)(heads, batch(quality)).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cost", "near", "off"),
+    [
+        ([3.0, 1.0, 2.0, 6.0, 4.0, 5.0], [1, 2], [3, 5]),  # of equals the cheap are best, the dear are worst
+        ([3.0, 1.0, 3.0, 5.0, 5.0, 6.0], [0, 1, 2], [3, 4, 5]),  # equally dear equals count together
+        ([torch.nan] * 6, [0, 1, 2], [3, 4, 5]),
+    ],
+)
+def test_of_equally_good_models_the_cheaper_is_the_better_whatever_their_order(cost, near, off):
+    quality, cost = torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]]), torch.tensor([cost])
+    similarity = torch.tensor([[0.1, -0.4, 0.3, 0.9, 0.2, -0.5]])
+    s = similarity[0].double().exp().numpy()
+    expected = sum(-np.log(s[i] / (s[i] + s[off].sum())) for i in near)
+    for order in (torch.arange(6), torch.arange(5, -1, -1), torch.tensor([3, 0, 5, 2, 4, 1])):
+        heads = with_prompts(similarity[:, order], torch.ones(1, 2), [0])
+        found = contrastive()(heads, batch(quality[:, order], cost[:, order])).item()
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_cost_rate_makes_the_dear_model_the_worse():
