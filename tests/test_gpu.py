@@ -11,7 +11,7 @@ from routerbench.routers.encoder import EncoderRouter
 from routerbench.routers.mlp import MLPRouter
 from routerbench.training.objectives import Pointwise
 from tests.training.conftest import make_bert, spoken
-from tests.training.test_finetune import TRAINER, tuning
+from tests.training.test_finetune import FAST, TRAINER, tuning
 
 pytestmark = [
     pytest.mark.gpu,
@@ -41,8 +41,8 @@ def test_fine_tuning_learns_what_frozen_embeddings_hide(world, tmp_path, options
     encoder, train, val = world
     router = EncoderRouter(16, 2)
     router.prepare(train)
-    rates = {"encoder_lr": 3e-2, "max_epochs": 20} if "lora_rank" in options else {"max_epochs": 12}
-    fit = tuning(tmp_path, trainer=GPU, precision="auto", **rates, **options).fit
+    rates = FAST | ({"encoder_lr": 3e-2, "max_epochs": 12} if "lora_rank" in options else {})
+    fit = tuning(tmp_path, trainer=GPU, **{"precision": "auto", **rates, **options}).fit
     tuned = fit(encoder, router, train, val, tmp_path / "encoder")
     chosen = router.predict(tuned.encode(list(val.table.prompts))).quality.argmax(axis=1)
     assert np.mean(val.table.quality[np.arange(len(chosen)), chosen]) > 0.85

@@ -59,10 +59,14 @@ class Tokens(NamedTuple):
         files = [folder / f"{corpus}.{name}.npy" for name in cls._fields]
         if not all(file.exists() for file in files):
             tokens = tokenize(prompts)
-            for file, array in zip(files, (tokens.ids, tokens.offsets), strict=True):
-                with atomic_path(file) as part, part.open("wb") as stream:
-                    np.save(stream, array)
+            _write(files[0], tokens.ids)
+            _write(files[1], tokens.offsets)
         return cls(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
+
+
+def _write(file: Path, array: NDArray) -> None:
+    with atomic_path(file) as part, part.open("wb") as stream:
+        np.save(stream, array)
 
 
 class TokenTensors:

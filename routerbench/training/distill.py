@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from routerbench import artefact
 from routerbench.data.outcomes import Examples
@@ -63,8 +64,10 @@ class Distill(Gradient):
             raise InputError(f"training.teacher: {self.teacher} only ranks; train it with calibration=shared")
         log.info("teacher: val/aiq %.4f", validation_score(judged, val.table))
         table = train.table
-        mixed = {
-            name: np.where(np.isfinite(cells), self.label_weight * cells + (1 - self.label_weight) * labels, labels)
-            for name, cells, labels in (("quality", table.quality, taught.quality), ("cost", table.cost, taught.cost))
-        }
-        return Examples(replace(table, **mixed), train.embeddings)
+        quality, cost = self._mixed(table.quality, taught.quality), self._mixed(table.cost, taught.cost)
+        return Examples(replace(table, quality=quality, cost=cost), train.embeddings)
+
+    def _mixed(self, cells: NDArray[np.float64], taught: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(N, M)`` labels from measured and predicted outcomes."""
+        weight = np.where(np.isfinite(cells), self.label_weight, 0.0)
+        return weight * np.nan_to_num(cells) + (1 - weight) * taught

@@ -92,7 +92,7 @@ class FineTuneModule(RouterModule):
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """AdamW over all that is trained, with its schedule; fused on a GPU, one launch for all weights."""
         groups = parameter_groups(self, self.rates)
-        optimizer = self.optimizer(groups, fused=self.device.type == "cuda")  # type: ignore[call-arg]
+        optimizer = torch.optim.AdamW(groups, fused=self.device.type == "cuda")
         schedule = partial(warmup_then_linear, warmup_steps=self.rates.warmup_steps, total_steps=self.rates.total_steps)
         return {
             "optimizer": optimizer,

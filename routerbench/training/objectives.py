@@ -151,7 +151,8 @@ class ThreeClasses:
         num_models = batch.quality.shape[1]
         if heads.representation is None or heads.representation.shape[1] != num_models + 1:
             raise InputError("training=three_classes is for router=bert_classifier; choose that router")
-        return three_class_loss(*heads.representation.split([num_models, 1], dim=-1), batch.quality, self.margin)
+        strength, tie = heads.representation.split([num_models, 1], dim=-1)
+        return three_class_loss(strength, tie, batch.quality, self.margin)
 
 
 @dataclass(frozen=True)

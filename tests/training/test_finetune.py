@@ -22,6 +22,7 @@ from routerbench.training.finetune_module import FineTuneModule, Rates, paramete
 from routerbench.training.objectives import Contrastive, Pointwise
 from routerbench.training.token_batches import ShuffledTokenBatches
 
+FAST = {"encoder_lr": 1e-2, "head_lr": 3e-2, "batch_tokens": 200, "max_epochs": 6}  # learns the world in seconds
 TRAINER = partial(L.Trainer, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
 
 
@@ -90,7 +91,7 @@ def test_what_makes_things_worse_is_not_used(encoder, spoken_train, spoken_val, 
 def test_learns_what_frozen_embeddings_hide(encoder, spoken_train, spoken_val, tmp_path, options):
     before = weights_of(encoder)
     router = fresh(spoken_train)
-    fit = tuning(tmp_path, max_epochs=12, **options).fit
+    fit = tuning(tmp_path, **FAST, **options).fit
     tuned = fit(encoder, router, spoken_train, spoken_val, tmp_path / "encoder")
     prediction = router.predict(tuned.encode(list(spoken_val.table.prompts)))
     chosen = prediction.quality.argmax(axis=1)
