@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerbench.encoders.batching import longest_first, padding_share, shuffled
@@ -8,6 +8,7 @@ from routerbench.encoders.batching import longest_first, padding_share, shuffled
 LENGTHS = st.lists(st.integers(1, 512), min_size=1, max_size=200).map(np.array)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 2000))
 def test_longest_first_holds_every_prompt_once_within_the_budget(lengths, budget):
     batches = longest_first(lengths, budget)
@@ -16,6 +17,7 @@ def test_longest_first_holds_every_prompt_once_within_the_budget(lengths, budget
     assert (np.diff(lengths[np.concatenate(batches)]) <= 0).all()
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 2000))
 def test_longest_first_wastes_no_room(lengths, budget):
     """No batch could have taken the next one's first prompt, too."""
@@ -23,6 +25,7 @@ def test_longest_first_wastes_no_room(lengths, budget):
     assert all((len(rows) + 1) * lengths[rows].max() > budget for rows in batches[:-1])
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.data())
 def test_shuffled_makes_as_many_batches_as_asked_none_empty(lengths, data):
     num_batches = data.draw(st.integers(1, len(lengths)))
