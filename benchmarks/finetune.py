@@ -22,6 +22,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.encoders.finetuned import trainable
 from routerbench.encoders.huggingface import HuggingFaceEncoder
 from routerbench.encoders.minilm import MiniLMEncoder
+from routerbench.encoders.packed import PackedBackbone
 from routerbench.encoders.tokens import TokenTensors
 from routerbench.routers.encoder import EncoderRouter
 from routerbench.training.finetune_module import FineTuneModule, Rates
@@ -53,7 +54,7 @@ def bert_base(minilm: HuggingFaceEncoder, folder: Path, max_length: int, device:
 
 def plain_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device) -> Iterator[int]:
     """Pad every prompt to 512, compute in float32, step; yields the tokens of text of each step."""
-    backbone, router = modules(encoder, table, device)
+    backbone, router = modules(encoder, table, device, autocast=None)
     optimizer = torch.optim.AdamW([*backbone.parameters(), *router.parameters()], lr=2e-5)
     tokenizer = encoder._tokenizer
     quality = torch.from_numpy(table.quality).float()
@@ -73,16 +74,16 @@ def plain_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, dev
             yield int(mask.sum())
 
 
-def our_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device) -> Iterator[int]:
+def our_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Our batches, bfloat16 where the device has it, fused AdamW; yields the tokens of each step."""
-    backbone, router = modules(encoder, table, device)
+    backbone, router = modules(encoder, table, device, autocast=device if device.type == "cuda" else None)
     rates = Rates(3e-5, 0.9, 3e-4, 0.01, 10, 1000)
     module = FineTuneModule(backbone, router, Pointwise(), rates, 0.5, table, 0).to(device)
     optimizer = module.configure_optimizers()["optimizer"]
     tokens = TokenTensors(encoder.tokenize(list(table.prompts)), encoder.filler, device, multiple=8)
     budget = max(int(tokens.host_lengths.mean() * batch), int(tokens.host_lengths.max()))
     examples = Examples(table, np.zeros((len(table), encoder.dim), np.float32))
-    batches = ShuffledTokenBatches(tokens, examples, budget, seed=0)
+    batches = ShuffledTokenBatches(tokens, examples, budget, isinstance(backbone, PackedBackbone), seed=0)
     print(f"ours: {len(table) / len(batches):.1f} prompts a step, {batches.padding_share:.1%} padding")
     while True:
         batches.set_epoch(batches.epoch + 1)
@@ -94,14 +95,16 @@ def our_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, devic
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
-            yield int(part.lengths.sum()) if device.type == "cpu" else part.lengths.sum()
+            yield part.inputs[1].sum()
 
 
-def modules(encoder: HuggingFaceEncoder, table: OutcomeTable, device: torch.device) -> tuple:
+def modules(
+    encoder: HuggingFaceEncoder, table: OutcomeTable, device: torch.device, autocast: torch.device | None
+) -> tuple:
     """A trainable copy of the encoder and linear heads."""
     router = EncoderRouter(encoder.dim, table.num_models)
     router.prepare(Examples(table, np.zeros((len(table), encoder.dim), np.float32)))
-    return trainable(encoder, 0, gradient_checkpointing=False).to(device), router.to(device)
+    return trainable(encoder, 0, gradient_checkpointing=False, autocast=autocast).to(device), router.to(device)
 
 
 def rate(loop: Iterator[int | Tensor], seconds: float, device: torch.device) -> tuple[float, float]:

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from routerbench.encoders.tokens import TokenTensors
 
 
 class Backbone(nn.Module):
@@ -36,3 +40,7 @@ class Backbone(nn.Module):
             position = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
             pooled = hidden[torch.arange(len(ids), device=ids.device), position].float()
         return normalize(pooled, dim=-1) if self.normalize else pooled
+
+    def take(self, tokens: TokenTensors, rows: NDArray[np.int64]) -> Tensor:
+        """``(B, D)`` embeddings of B of the prompts."""
+        return self(*tokens.gather(rows))

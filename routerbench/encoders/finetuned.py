@@ -10,6 +10,8 @@ from routerbench.errors import InputError
 from routerbench.files import atomic_folder
 
 if TYPE_CHECKING:
+    import torch
+
     from routerbench.encoders.backbone import Backbone
 
 
@@ -39,18 +41,27 @@ class FineTunedEncoder(HuggingFaceEncoder):
         )
 
 
-def trainable(encoder: HuggingFaceEncoder, lora_rank: int, gradient_checkpointing: bool) -> Backbone:
+def trainable(
+    encoder: HuggingFaceEncoder, lora_rank: int, gradient_checkpointing: bool, autocast: torch.device | None = None
+) -> Backbone:
     """A copy of an encoder's transformer, in float32 on the CPU, that gradients may change.
 
     Args:
         encoder: pretrained.
         lora_rank: rank of low-rank updates of all linear layers, which alone are trained; 0 trains all weights.
         gradient_checkpointing: compute activations twice instead of keeping them.
+        autocast: the device that will compute in bfloat16, if one will: its attention may need no padding.
 
     Raises:
         InputError: low-rank updates are asked for without the package that makes them.
     """
+    import torch
+
+    from routerbench.encoders.packed import PackedBackbone, has_kernel
+
     backbone = encoder.on("cpu", "float32").backbone
+    if autocast is not None and has_kernel(backbone.model, autocast, torch.bfloat16):
+        backbone = PackedBackbone(backbone.model, backbone.pooling, backbone.normalize)
     for name, weight in backbone.named_parameters():
         if "pooler." in name:  # has no part in an embedding, so that no gradient would reach it
             weight.requires_grad_(False)

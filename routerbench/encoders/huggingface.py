@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -29,6 +31,8 @@ Side = Literal["left", "right"]
 DTYPES = ("float32", "bfloat16", "float16")
 # On a GPU or not: small batches stay in a CPU's cache, a GPU wants enough work per launch.
 AUTO_BATCH_TOKENS = {False: 4096, True: 65536}
+BLOCK = 16384  # prompts that are tokenised and sorted by length together
+BFLOAT16_CPUS = {"avx512_bf16", "amx_bf16"}  # instructions without which bfloat16 is slower than float32
 
 # Everything a transformers model needs except code and pickles; the other formats of a repository stay on the hub.
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "tokenizer*"]
@@ -49,8 +53,9 @@ class HuggingFaceEncoder(Encoder):
         max_length: most tokens T of a prompt, special ones included.
         truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
         normalize: scale every embedding to length 1.
-        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, float32 elsewhere.
-            The attribute holds the format chosen, so that an artefact computes the same map on any machine.
+        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU or CPU that has it,
+            float32 elsewhere. The attribute holds the format chosen, so that an artefact computes the same map on any
+            machine.
         batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
         device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
 
@@ -144,19 +149,42 @@ class HuggingFaceEncoder(Encoder):
         """
         if not len(prompts):
             return np.empty((0, self.dim), np.float32)
+        blocks = [prompts[start : start + BLOCK] for start in range(0, len(prompts), BLOCK)]
+        backbone = self.backbone
+        ahead = ThreadPoolExecutor(max_workers=1)  # tokenises the next block while this one is computed
+        try:
+            return np.concatenate([self._embed(tokens, backbone) for tokens in ahead.map(self.tokenize, blocks)])
+        finally:
+            ahead.shutdown(cancel_futures=True)
+
+    def tokenize(self, prompts: Sequence[str]) -> Tokens:
+        """Token ids of N texts, each at least one and at most ``max_length``."""
+        texts = [well_formed(prompt) for prompt in prompts]
+        if self._tokenizer.is_fast:  # its Rust half alone: nobody here reads masks and segments
+            rust = self._tokenizer.backend_tokenizer
+            rust.enable_truncation(self.max_length, direction=self.truncation_side)
+            rust.no_padding()
+            tokens = [encoding.ids for encoding in rust.encode_batch_fast(texts)]
+        else:
+            tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
+        # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
+        return Tokens.of([ids or [self.filler] for ids in tokens])
+
+    def _embed(self, tokens: Tokens, backbone: Backbone) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of N prompts, longest first, in batches of about equal length."""
         import torch
 
-        tokens = TokenTensors(self.tokenize(prompts), self.filler, self._device)
+        tensors = TokenTensors(tokens, self.filler, self._device)
         on_gpu = self._device.type == "cuda"
         budget = AUTO_BATCH_TOKENS[on_gpu] if self.batch_tokens == "auto" else self.batch_tokens
-        batches = longest_first(tokens.host_lengths, budget)
-        vectors = torch.empty((len(tokens), self.dim), dtype=torch.float32, pin_memory=on_gpu)
+        batches = longest_first(tensors.host_lengths, budget)
+        vectors = torch.empty((len(tensors), self.dim), dtype=torch.float32, pin_memory=on_gpu)
         start = 0
         try:
             with torch.inference_mode():
                 for rows in batches:
                     stop = start + len(rows)
-                    vectors[start:stop].copy_(self.backbone(*tokens.gather(rows)), non_blocking=True)
+                    vectors[start:stop].copy_(backbone.take(tensors, rows), non_blocking=True)
                     start = stop
             if on_gpu:
                 torch.cuda.synchronize(self._device)
@@ -165,13 +193,6 @@ class HuggingFaceEncoder(Encoder):
         embeddings = np.empty(vectors.shape, np.float32)
         embeddings[np.concatenate(batches)] = vectors.numpy()
         return embeddings
-
-    def tokenize(self, prompts: Sequence[str]) -> Tokens:
-        """Token ids of N texts, each at least one and at most ``max_length``."""
-        texts = [well_formed(prompt) for prompt in prompts]
-        tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
-        # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
-        return Tokens.of([ids or [self.filler] for ids in tokens])
 
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer's files."""
@@ -190,8 +211,10 @@ class HuggingFaceEncoder(Encoder):
     def backbone(self) -> Backbone:
         """The transformer on its device, ready to embed."""
         from routerbench.encoders.backbone import Backbone
+        from routerbench.encoders.packed import PackedBackbone, has_kernel
 
-        return Backbone(self._model, self.pooling, self.normalize).eval()
+        packs = has_kernel(self._model, self._model.device, self._model.dtype)
+        return (PackedBackbone if packs else Backbone)(self._model, self.pooling, self.normalize).eval()
 
     @cached_property
     def _local(self) -> Path | None:
@@ -266,13 +289,24 @@ def _check(option: str, value: str, known: Sequence[str]) -> None:
 
 
 def _native_dtype(device: str) -> str:
-    if device != "auto" and not device.startswith("cuda"):
-        return "float32"
-    import torch
+    if device == "auto" or device.startswith("cuda"):
+        import torch
 
-    # GPUs older than compute capability 8 emulate bfloat16, slower than float32.
-    has_bfloat16 = torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8
-    return "bfloat16" if has_bfloat16 else "float32"
+        # GPUs older than compute capability 8 emulate bfloat16, slower than float32.
+        if torch.cuda.is_available():
+            return "bfloat16" if torch.cuda.get_device_capability()[0] >= 8 else "float32"
+    return "bfloat16" if device in ("auto", "cpu") and _cpu_has_bfloat16() else "float32"
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether this machine multiplies bfloat16 natively, as Linux tells it: asking torch takes seconds to import it."""
+    flags = re.search(r"^flags\s*:(.*)$", _cpu_info(), re.MULTILINE)
+    return flags is not None and not BFLOAT16_CPUS.isdisjoint(flags[1].split())
+
+
+def _cpu_info() -> str:
+    info = Path("/proc/cpuinfo")
+    return info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
 
 
 def _download(name: str, revision: str) -> Path:

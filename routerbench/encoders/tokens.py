@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.errors import InputError
 from routerbench.files import atomic_path
 
 if TYPE_CHECKING:
@@ -54,14 +56,27 @@ class Tokens(NamedTuple):
             folder: where arrays are kept, one per tokenizer; any number of processes may share it.
             prompts: N texts.
             tokenize: makes their tokens.
+
+        Raises:
+            InputError: a file there is damaged.
         """
-        corpus = hashlib.sha256("\0".join(prompts).encode(errors="surrogatepass")).hexdigest()[:16]
+        corpus = hashlib.sha256(json.dumps(list(prompts)).encode()).hexdigest()[:16]
         files = [folder / f"{corpus}.{name}.npy" for name in cls._fields]
         if not all(file.exists() for file in files):
-            tokens = tokenize(prompts)
-            _write(files[0], tokens.ids)
-            _write(files[1], tokens.offsets)
-        return cls(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
+            made = tokenize(prompts)
+            _write(files[0], made.ids)
+            _write(files[1], made.offsets)
+        tokens = cls(*map(_load, files))
+        if len(tokens.offsets) != len(prompts) + 1 or tokens.offsets[-1] != len(tokens.ids):
+            raise InputError(f"{files[0]}: its tokens are not those of {files[1].name}; delete it and run again")
+        return tokens
+
+
+def _load(file: Path) -> NDArray:
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{file}: damaged tokens ({error}); delete it and run again") from error
 
 
 def _write(file: Path, array: NDArray) -> None:
@@ -99,12 +114,29 @@ class TokenTensors:
 
         width = int(self.host_lengths[rows].max())
         width = -(-width // self.multiple) * self.multiple
-        index = torch.from_numpy(rows)
-        if self.ids.device.type == "cuda":  # a copy from pinned memory does not wait for the batch before
-            index = index.pin_memory().to(self.ids.device, non_blocking=True)
-        start = self.offsets[index]
-        lengths = self.offsets[index + 1] - start
+        start, lengths = self._places(rows)
         position = torch.arange(width, device=self.ids.device)
         is_token = position < lengths[:, None]
         ids = self.ids[torch.where(is_token, start[:, None] + position, len(self.ids) - 1)]
         return ids.long(), lengths
+
+    def gather_packed(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """``(T,)`` int64 ids of B prompts, one after the other, their ``(B,)`` lengths, and the longest of these."""
+        import torch
+
+        host_lengths = self.host_lengths[rows]
+        start, lengths = self._places(rows)
+        shift = start - (lengths.cumsum(0) - lengths)  # from a token's place in the batch to its place among all
+        position = torch.arange(int(host_lengths.sum()), device=self.ids.device)
+        ids = self.ids[position + shift.repeat_interleave(lengths, output_size=len(position))]
+        return ids.long(), lengths, int(host_lengths.max())
+
+    def _places(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where B prompts begin, and how long they are, without a word from the device to the host."""
+        import torch
+
+        index = torch.from_numpy(rows)
+        if self.ids.device.type == "cuda":  # a copy from pinned memory does not wait for the batch before
+            index = index.pin_memory().to(self.ids.device, non_blocking=True)
+        start = self.offsets[index]
+        return start, self.offsets[index + 1] - start

@@ -156,6 +156,7 @@ class FineTune:
         self, encoder: HuggingFaceEncoder, router: "NeuralRouter", train: Examples, val: Examples, best: "BestEpoch"
     ) -> None:
         """Train copies of encoder and router; ``best`` keeps the weights of the best epoch."""
+        from routerbench.encoders.packed import PackedBackbone
         from routerbench.training.finetune_module import FineTuneModule
         from routerbench.training.token_batches import ShuffledTokenBatches, TokenBatches
 
@@ -167,11 +168,15 @@ class FineTune:
         warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
         device, processes = trainer.strategy.root_device, trainer.world_size
         train_tokens, val_tokens = (self._tokens(encoder, examples, device) for examples in (train, val))
-        batches = ShuffledTokenBatches(
-            train_tokens, train, self.batch_tokens, self.seed, trainer.global_rank, processes
+        in_bfloat16 = trainer.precision == "bf16-mixed" and not self.compile
+        backbone = trainable(
+            encoder, self.lora_rank, self.gradient_checkpointing, autocast=device if in_bfloat16 else None
         )
-        val_batches = TokenBatches(val_tokens, val, max(1, self.batch_tokens // processes))
-        backbone = trainable(encoder, self.lora_rank, self.gradient_checkpointing)
+        packed = isinstance(backbone, PackedBackbone)
+        batches = ShuffledTokenBatches(
+            train_tokens, train, self.batch_tokens, packed, self.seed, trainer.global_rank, processes
+        )
+        val_batches = TokenBatches(val_tokens, val, max(1, self.batch_tokens // processes), packed)
         if self.compile:
             backbone.model.compile(dynamic=True)
         rates = self._rates(len(batches), trainer.accumulate_grad_batches)

@@ -69,7 +69,7 @@ class FineTuneModule(RouterModule):
 
     def heads(self, batch: TokenBatch) -> Heads:  # type: ignore[override]
         """What encoder and network say about a batch; its clusters are those of the encoder as it was."""
-        heads = self.router(self.backbone(batch.ids, batch.lengths))
+        heads = self.router(self.backbone(*batch.inputs))
         if heads.cluster is not None:
             heads = heads._replace(cluster=self.router(batch.embeddings).cluster)
         return heads

@@ -19,16 +19,14 @@ class TokenBatch(NamedTuple):
     """B prompts to learn from, as tokens.
 
     Attributes:
-        ids: ``(B, T)`` token ids, padded on the right.
-        lengths: ``(B,)`` tokens of each prompt.
+        inputs: what the backbone takes: ids and lengths, padded or packed.
         embeddings: ``(B, D)`` by the encoder as it was before fine-tuning.
         quality: ``(B, M)`` measured quality in [0, 1], NaN where it was not observed.
         cost: ``(B, M)`` measured cost in USD, NaN where it is not known.
         share: how much the batch's mean loss counts for, so that every prompt counts alike over an epoch.
     """
 
-    ids: Tensor
-    lengths: Tensor
+    inputs: tuple[Any, ...]
     embeddings: Tensor
     quality: Tensor
     cost: Tensor
@@ -42,10 +40,12 @@ class TokenBatches:
         tokens: of the N prompts.
         examples: their outcomes.
         budget: most tokens of a batch.
+        packed: put prompts one after the other instead of padding them.
     """
 
-    def __init__(self, tokens: TokenTensors, examples: Examples, budget: int) -> None:
+    def __init__(self, tokens: TokenTensors, examples: Examples, budget: int, packed: bool = False) -> None:
         self.tokens = tokens
+        self.packed = packed
         self.outcomes = ResidentExamples(examples, tokens.ids.device)
         self.batches = longest_first(tokens.host_lengths, budget)
 
@@ -64,7 +64,8 @@ class TokenBatches:
 
     def gather(self, rows: NDArray[np.int64], share: float) -> TokenBatch:
         """One batch, on the device."""
-        return TokenBatch(*self.tokens.gather(rows), *self.outcomes.take(torch.from_numpy(rows)), share)
+        inputs = (self.tokens.gather_packed if self.packed else self.tokens.gather)(rows)
+        return TokenBatch(inputs, *self.outcomes.take(torch.from_numpy(rows)), share)
 
 
 class ShuffledTokenBatches(TokenBatches):
@@ -76,6 +77,7 @@ class ShuffledTokenBatches(TokenBatches):
         tokens: of the N prompts.
         examples: their outcomes.
         budget: about how many tokens a batch has, of all processes together.
+        packed: put prompts one after the other instead of padding them.
         seed: of the order.
         rank: number of this process; each batch is dealt out among all of them.
         num_processes: how many there are.
@@ -85,9 +87,16 @@ class ShuffledTokenBatches(TokenBatches):
     """
 
     def __init__(
-        self, tokens: TokenTensors, examples: Examples, budget: int, seed: int, rank: int = 0, num_processes: int = 1
+        self,
+        tokens: TokenTensors,
+        examples: Examples,
+        budget: int,
+        packed: bool,
+        seed: int,
+        rank: int = 0,
+        num_processes: int = 1,
     ) -> None:
-        super().__init__(tokens, examples, budget)
+        super().__init__(tokens, examples, budget, packed)
         self.num_batches = -(-int(tokens.host_lengths.sum()) // budget)
         self.seed = seed
         self.rank = rank
@@ -130,7 +139,7 @@ class ShuffledTokenBatches(TokenBatches):
     @property
     def padding_share(self) -> float:
         """Share of the positions of an epoch that hold no token."""
-        return padding_share(self.tokens.host_lengths, self.plan())
+        return 0.0 if self.packed else padding_share(self.tokens.host_lengths, self.plan())
 
     def state_dict(self) -> dict[str, Any]:
         """Where the run is."""

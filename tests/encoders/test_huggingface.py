@@ -1,9 +1,11 @@
 import json
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from routerbench.encoders import huggingface
 from routerbench.encoders.huggingface import HuggingFaceEncoder
 from routerbench.errors import InputError
 
@@ -26,13 +28,14 @@ def reference(folder, texts, pooling, normalize=True, max_length=64, **options):
 
 @pytest.fixture
 def encoder(tiny_bert):
-    return HuggingFaceEncoder(str(tiny_bert), max_length=64, device="cpu")
+    return HuggingFaceEncoder(str(tiny_bert), max_length=64, dtype="float32", device="cpu")
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_agrees_with_one_text_at_a_time(tiny_bert, texts, pooling, normalize):
-    encoder = HuggingFaceEncoder(str(tiny_bert), pooling=pooling, normalize=normalize, max_length=64, device="cpu")
+    options = {"pooling": pooling, "normalize": normalize, "max_length": 64, "dtype": "float32", "device": "cpu"}
+    encoder = HuggingFaceEncoder(str(tiny_bert), **options)
     embeddings = encoder.encode(texts)
     assert embeddings.dtype == np.float32
     assert embeddings.shape == (len(texts), encoder.dim) == (40, 32)
@@ -42,7 +45,7 @@ def test_agrees_with_one_text_at_a_time(tiny_bert, texts, pooling, normalize):
 
 
 def test_causal_model_without_padding_token(tiny_gpt, texts):
-    encoder = HuggingFaceEncoder(str(tiny_gpt), pooling="last", max_length=64, device="cpu")
+    encoder = HuggingFaceEncoder(str(tiny_gpt), pooling="last", max_length=64, dtype="float32", device="cpu")
     full = [text for text in texts if text]
     np.testing.assert_allclose(encoder.encode(full), reference(tiny_gpt, full, "last"), atol=2e-5)
     # The empty text has no token at all, and still gets a vector, the same beside any neighbour.
@@ -61,7 +64,7 @@ def test_encoder_half_of_an_encoder_decoder(tiny_bert, tmp_path, texts):
     config = T5Config(vocab_size=204, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
     model = T5EncoderModel(config).eval()
     model.save_pretrained(tmp_path)
-    encoder = HuggingFaceEncoder(str(tmp_path), max_length=64, device="cpu", normalize=False)
+    encoder = HuggingFaceEncoder(str(tmp_path), max_length=64, dtype="float32", device="cpu", normalize=False)
     ids = torch.tensor([encoder._tokenizer(texts[0])["input_ids"]])
     with torch.no_grad():
         expected = model(input_ids=ids).last_hidden_state[0].mean(dim=0)
@@ -71,7 +74,8 @@ def test_encoder_half_of_an_encoder_decoder(tiny_bert, tmp_path, texts):
 
 @pytest.mark.parametrize("batch_tokens", [1, 50, 100_000])
 def test_batches_do_not_change_vectors(tiny_bert, encoder, texts, batch_tokens):
-    other = HuggingFaceEncoder(str(tiny_bert), max_length=64, device="cpu", batch_tokens=batch_tokens)
+    options = {"max_length": 64, "dtype": "float32", "device": "cpu"}
+    other = HuggingFaceEncoder(str(tiny_bert), batch_tokens=batch_tokens, **options)
     np.testing.assert_allclose(other.encode(texts), encoder.encode(texts), atol=1e-5)
 
 
@@ -117,7 +121,7 @@ def test_bfloat16_is_close(tiny_bert, encoder, texts):
 
 
 def test_fingerprint_changes_with_every_option_but_not_with_the_machine(tiny_bert):
-    base = HuggingFaceEncoder(str(tiny_bert), device="cpu")
+    base = HuggingFaceEncoder(str(tiny_bert), dtype="float32", device="cpu")
     changed = [
         {"pooling": "cls"},
         {"pooling": "last"},
@@ -127,10 +131,11 @@ def test_fingerprint_changes_with_every_option_but_not_with_the_machine(tiny_ber
         {"dtype": "bfloat16"},
         {"dtype": "float16"},
     ]
-    prints = [HuggingFaceEncoder(str(tiny_bert), device="cpu", **options).fingerprint for options in changed]
+    common = {"name": str(tiny_bert), "dtype": "float32", "device": "cpu"}
+    prints = [HuggingFaceEncoder(**common | options).fingerprint for options in changed]
     assert len({base.fingerprint, *prints}) == len(changed) + 1
-    for same in ({"device": "cuda", "dtype": "float32"}, {"device": "cpu", "batch_tokens": 7}):
-        assert HuggingFaceEncoder(str(tiny_bert), **same).fingerprint == base.fingerprint
+    for same in ({"device": "cuda"}, {"batch_tokens": 7}):
+        assert HuggingFaceEncoder(**common | same).fingerprint == base.fingerprint
     json.dumps(base.identity)
 
 
@@ -148,8 +153,44 @@ def test_fingerprint_follows_the_files_not_the_folder(tiny_bert, tmp_path):
     assert HuggingFaceEncoder(str(copy), device="cpu").fingerprint != original
 
 
-def test_auto_dtype_is_settled_at_once():
-    assert HuggingFaceEncoder("a/b", device="cpu").dtype == "float32"
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("fpu avx2 avx512f avx512_bf16", "bfloat16"),
+        ("fpu amx_bf16 amx_tile", "bfloat16"),
+        ("fpu avx2 avx512f avx512_vnni", "float32"),
+        ("", "float32"),
+    ],
+)
+def test_auto_dtype_is_settled_at_once_by_what_the_cpu_has(monkeypatch, flags, dtype):
+    info = f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n" if flags else ""
+    monkeypatch.setattr(huggingface, "_cpu_info", lambda: info)
+    assert HuggingFaceEncoder("a/b", device="cpu").dtype == dtype
+    assert HuggingFaceEncoder("a/b", dtype="float16", device="cpu").dtype == "float16"
+
+
+def test_torch_sees_the_same_cpu():
+    import torch
+
+    if not hasattr(torch.cpu, "get_capabilities"):
+        pytest.skip("this torch does not say what the CPU has")
+    has = torch.cpu.get_capabilities()
+    assert huggingface._cpu_has_bfloat16() == bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def test_blocks_do_not_change_vectors_or_their_order(encoder, texts, monkeypatch):
+    whole = encoder.encode(texts)
+    monkeypatch.setattr(huggingface, "BLOCK", 7)
+    np.testing.assert_allclose(encoder.encode(texts), whole, atol=1e-5)
+
+
+def test_tokens_are_those_of_transformers(encoder, texts):
+    long = [*texts, "w1 " * 70 + "w2"]
+    expected = encoder._tokenizer(long, truncation=True, max_length=64)["input_ids"]
+    for _ in range(2):  # a call of transformers in between must not leave its settings behind
+        ids, offsets = encoder.tokenize(long)
+        assert [ids[start:stop].tolist() for start, stop in pairwise(offsets)] == expected
+        encoder._tokenizer(long, padding=True)
 
 
 def test_size_and_identity_load_no_weights(tiny_bert, python):

@@ -20,7 +20,7 @@ LONG = " ".join(f"In example {i}, a farmer has {i * 7} apples and sells {i % 5} 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return MiniLMEncoder(device="cpu")
+    return MiniLMEncoder(dtype="float32", device="cpu")
 
 
 def reference(folder, texts, side="left"):
@@ -50,7 +50,7 @@ def test_agrees_with_the_models_card(encoder):
 def test_left_truncation_keeps_the_question(encoder):
     ends = [LONG + " How many apples are left?", LONG + " Name the capital of Peru."]
     left = encoder.encode(ends)
-    right = MiniLMEncoder(truncation_side="right", device="cpu").encode(ends)
+    right = MiniLMEncoder(truncation_side="right", dtype="float32", device="cpu").encode(ends)
     assert left[0] @ left[1] < 0.999, "different questions, different vectors"
     assert right[0] @ right[1] > 0.99999, "the beginning alone cannot tell them apart"
     assert (right * reference(encoder.folder, ends, side="right")).sum(axis=1).min() > 0.99999
@@ -68,11 +68,12 @@ def test_meaning_is_nearer_than_words(encoder):
 
 
 def test_identity_is_the_checksum_and_the_options():
-    base = MiniLMEncoder(device="cpu")
+    common = {"dtype": "float32", "device": "cpu"}
+    base = MiniLMEncoder(**common)
     assert base.identity["weights"] == f"sha256:{minilm.CHECKSUM}"
     options = [{"max_length": 128}, {"truncation_side": "right"}, {"dtype": "bfloat16"}]
-    assert len({base.fingerprint, *(MiniLMEncoder(device="cpu", **option).fingerprint for option in options)}) == 4
-    assert MiniLMEncoder(dtype="float32", batch_tokens=9, device="cuda").fingerprint == base.fingerprint
+    assert len({base.fingerprint, *(MiniLMEncoder(**common | option).fingerprint for option in options)}) == 4
+    assert MiniLMEncoder(**common | {"batch_tokens": 9, "device": "cuda"}).fingerprint == base.fingerprint
 
 
 def test_package_is_found_without_running_its_code(python):

@@ -187,7 +187,7 @@ def test_clusters_are_those_of_the_frozen_encoder(encoder, spoken_train):
         for weight in module.backbone.parameters():
             weight.add_(torch.randn_like(weight))
     frozen = torch.from_numpy(spoken_train.embeddings[:5])
-    batch = SimpleNamespace(ids=torch.tensor([[2, 9, 3]] * 5), lengths=torch.full((5,), 3), embeddings=frozen)
+    batch = SimpleNamespace(inputs=(torch.tensor([[2, 9, 3]] * 5), torch.full((5,), 3)), embeddings=frozen)
     assert module.heads(batch).cluster.tolist() == router(frozen).cluster.tolist()
 
 
@@ -234,8 +234,8 @@ def test_every_process_has_its_part_of_the_same_batches(encoder, spoken_train, t
     from routerbench.encoders.tokens import TokenTensors
 
     tokens = TokenTensors(encoder.tokenize(list(spoken_train.table.prompts)), 0, torch.device("cpu"))
-    alone = ShuffledTokenBatches(tokens, spoken_train, 300, seed=1)
-    parts = [ShuffledTokenBatches(tokens, spoken_train, 300, 1, rank, 2) for rank in range(2)]
+    alone = ShuffledTokenBatches(tokens, spoken_train, 300, False, seed=1)
+    parts = [ShuffledTokenBatches(tokens, spoken_train, 300, False, 1, rank, 2) for rank in range(2)]
     assert len(alone) == len(parts[0]) == len(list(alone))
     seen = 0
     for whole, *halves in zip(alone, *parts, strict=True):
@@ -243,9 +243,9 @@ def test_every_process_has_its_part_of_the_same_batches(encoder, spoken_train, t
         assert_allclose(sum(half.share for half in halves) / 2, whole.share)
         seen += len(whole.quality)
     assert seen == len(spoken_train.table)
-    first = [batch.ids.tolist() for batch in alone]
+    first = [batch.inputs[0].tolist() for batch in alone]
     alone.set_epoch(1)
-    assert [batch.ids.tolist() for batch in alone] != first
+    assert [batch.inputs[0].tolist() for batch in alone] != first
     again = copy.copy(alone)
     again.load_state_dict({"epoch": 1, "done": 3})
     assert len(list(again)) == len(alone) - 3
