@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from routerbench.errors import InputError
 
 
 class Digest(Encoder):
-    """Turns a text's SHA-256 into a vector, and writes down what it was asked for."""
+    """Turns a text's SHA-256 into a vector, and writes down who was asked for what."""
 
     def __init__(self, name="digest", seconds=0.0, journal=None):
         self.name, self.seconds, self.journal, self.asked = name, seconds, journal, []
@@ -37,7 +39,7 @@ class Digest(Encoder):
         time.sleep(self.seconds)
         if self.journal:
             with open(self.journal, "a") as stream:
-                stream.write("".join(prompt + "\n" for prompt in prompts))
+                stream.write("".join(f"{os.getpid()}\t{prompt}\n" for prompt in prompts))
         digests = [hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest() for prompt in prompts]
         return np.array([list(digest[:8]) for digest in digests], np.float32).reshape(-1, 8)
 
@@ -52,13 +54,27 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 encoder = module.Digest(seconds=float(sys.argv[3]), journal=sys.argv[4])
 texts = module.TEXTS[int(sys.argv[5]) : int(sys.argv[6])]
+print("ready", flush=True)
+sys.stdin.readline()
 found = module.EmbeddingStore(sys.argv[2], block_size=10).encode(encoder, texts)
 assert (found == module.Digest().encode(texts)).all()
 """
 
 
-def worker(*arguments):
-    return subprocess.Popen([sys.executable, "-c", WORKER, __file__, *map(str, arguments)])
+def workers(*arguments):
+    """Processes that start to encode at the same moment."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, __file__, *map(str, each)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for each in arguments
+    ]
+    for process in processes:
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    return processes
 
 
 def segments(root):
@@ -136,7 +152,7 @@ def test_any_texts_come_back_in_order(tmp_path, texts):
 
 
 def test_killed_run_resumes(tmp_path):
-    process = worker(tmp_path / "store", 0.15, tmp_path / "journal", 0, 100)
+    (process,) = workers((tmp_path / "store", 0.15, tmp_path / "journal", 0, 100))
     deadline = time.monotonic() + 30
     while len(segments(tmp_path / "store")) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -158,13 +174,80 @@ def test_vectors_without_keys_are_ignored(tmp_path):
     assert len(encoder.asked) == 50
 
 
-def test_two_processes_share_the_work(tmp_path):
+def journalled(file):
+    """What each process encoded."""
+    asked = {}
+    for line in file.read_text().splitlines():
+        process, _, text = line.partition("\t")
+        asked.setdefault(int(process), []).append(text)
+    return asked
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_several_processes_share_the_work(tmp_path):
     journal = tmp_path / "journal"
-    processes = [
-        worker(tmp_path / "store", 0.03, journal, first, last) for first, last in ((0, 80), (20, 100), (0, 100))
-    ]
+    parts = (0, 80), (20, 100), (0, 100)
+    processes = workers(*((tmp_path / "store", 0.2, journal, first, last) for first, last in parts))
     assert [process.wait(60) for process in processes] == [0, 0, 0]
-    assert sorted(journal.read_text().splitlines()) == sorted(TEXTS), "each text encoded once, by one of them"
+    asked = journalled(journal)
+    assert sorted(chain(*asked.values())) == sorted(TEXTS), "each text encoded once, by one of them"
+    assert asked.keys() == {process.pid for process in processes}
+    assert not list(tmp_path.glob("store/*/claims/*")), "nobody claims anything any more"
+
+
+def test_a_process_takes_what_others_have_not_claimed(tmp_path):
+    """One that holds its block for long stops nobody; the others wait for it only when nothing else is left."""
+    journal = tmp_path / "journal"
+    (slow,) = workers((tmp_path / "store", 3, journal, 0, 10))
+    until(lambda: list(tmp_path.glob("store/*/claims/*.keys")))
+    quick = Digest()
+    start = time.monotonic()
+    EmbeddingStore(tmp_path / "store", block_size=7).encode(quick, TEXTS[10:])
+    assert time.monotonic() - start < 2, "it did not wait for texts that it does not want"
+    assert sorted(quick.asked) == sorted(TEXTS[10:])
+    found = EmbeddingStore(tmp_path / "store").encode(quick, TEXTS)
+    np.testing.assert_array_equal(found, Digest().encode(TEXTS))
+    assert slow.wait(60) == 0
+    assert len(quick.asked) == 90, "the first ten came from the other"
+
+
+def test_a_killed_process_leaves_its_block_to_others(tmp_path):
+    store, journal = tmp_path / "store", tmp_path / "journal"
+    (doomed,) = workers((store, 600, journal, 0, 10))
+    until(lambda: list(store.glob("*/claims/*.keys")))
+    (other,) = workers((store, 0.1, journal, 0, 100))
+    until(lambda: sum(len(np.load(file)) for file in segments(store)) == 90)
+    assert other.poll() is None, "it waits for the first ten"
+    doomed.kill()
+    doomed.wait()
+    assert other.wait(60) == 0
+    assert sorted(journalled(journal)[other.pid]) == sorted(TEXTS)
+    assert not list(store.glob("*/claims/*")), "the claim of the dead is cleared away"
+
+
+def test_dead_claims_are_ignored(tmp_path):
+    """What a killed machine leaves: any pair of files that nobody holds, or half of one."""
+    places = tmp_path / Digest().fingerprint / "claims"
+    places.mkdir(parents=True)
+    for name in ("a.lock", "a.keys", "b.lock"):
+        (places / name).write_bytes(b"x" * 16)
+    encoder = Digest()
+    EmbeddingStore(tmp_path).encode(encoder, TEXTS)
+    assert sorted(encoder.asked) == sorted(TEXTS)
+    assert not list(places.iterdir())
+
+
+def test_threads_share_the_work(tmp_path):
+    encoders = [Digest(seconds=0.05) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda encoder: EmbeddingStore(tmp_path, block_size=10).encode(encoder, TEXTS), encoders))
+    assert sorted(chain(*(encoder.asked for encoder in encoders))) == sorted(TEXTS)
 
 
 def test_duplicates_across_segments_are_harmless(tmp_path):
