@@ -41,7 +41,7 @@ def test_fine_tuning_learns_what_frozen_embeddings_hide(world, tmp_path, options
     encoder, train, val = world
     router = EncoderRouter(16, 2)
     router.prepare(train)
-    rates = FAST | ({"encoder_lr": 3e-2, "max_epochs": 12} if "lora_rank" in options else {})
+    rates = FAST | ({"encoder_lr": 3e-2, "max_epochs": 20} if "lora_rank" in options else {})
     fit = tuning(tmp_path, trainer=GPU, **{"precision": "auto", **rates, **options}).fit
     tuned = fit(encoder, router, train, val, tmp_path / "encoder")
     chosen = router.predict(tuned.encode(list(val.table.prompts))).quality.argmax(axis=1)

@@ -8,7 +8,7 @@ from routerbench.routers.families.neural import Heads, NeuralRouter
 class EncoderRouter(NeuralRouter):
     """Quality and cost of all models, each linear in the embedding; ``finetune=full`` makes the embedding fit.
 
-    What CARROT's RoBERTa (arXiv 2502.03261) and most routers that fine-tune have in common. With ``finetune=null`` it
+    What CARROT's RoBERTa (arXiv 2502.03261) and most routers that fine-tune have in common. With ``finetune=none`` it
     is a linear router by gradient on frozen embeddings, and what end-to-end training begins with.
 
     Args:
