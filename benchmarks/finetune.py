@@ -1,6 +1,6 @@
 """Fine-tuning an encoder with heads: our batches against a plain loop that pads to 512 in float32, as the peers do.
 
-python benchmarks/finetune.py [--model DIR] [--bert-base] [--prompts 2000] [--batch 32] [--device cuda]
+python benchmarks/finetune.py [--model DIR] [--bert-base] [--prompts 2000] [--batch 32] [--compile] [--device cuda]
 
 Counts tokens that are text, not padding. Both loops take steps of as many prompts on average.
 """
@@ -29,7 +29,7 @@ from routerbench.training.finetune_module import FineTuneModule, Rates
 from routerbench.training.objectives import Pointwise
 from routerbench.training.token_batches import ShuffledTokenBatches
 
-WARMUP = 3  # steps that are not timed
+WARMUP = 5  # steps that are not timed
 
 
 def real_or_made(num_prompts: int) -> OutcomeTable:
@@ -74,9 +74,13 @@ def plain_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, dev
             yield int(mask.sum())
 
 
-def our_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device) -> Iterator[Tensor]:
+def our_loop(
+    encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device, compiled: bool
+) -> Iterator[Tensor]:
     """Our batches, bfloat16 where the device has it, fused AdamW; yields the tokens of each step."""
     backbone, router = modules(encoder, table, device, autocast=device if device.type == "cuda" else None)
+    if compiled:
+        backbone.model.compile(dynamic=True)
     rates = Rates(3e-5, 0.9, 3e-4, 0.01, 10, 1000)
     module = FineTuneModule(backbone, router, Pointwise(), rates, 0.5, table, 0).to(device)
     optimizer = module.configure_optimizers()["optimizer"]
@@ -129,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="folder of an encoder; all-MiniLM-L6-v2 as it was installed by default")
     parser.add_argument("--bert-base", action="store_true", help="random weights of BERT-base's size")
+    parser.add_argument("--compile", action="store_true", help="finetune.compile=true")
     parser.add_argument("--prompts", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=30)
@@ -144,7 +149,7 @@ def main() -> None:
             encoder = bert_base(encoder, Path(folder), **options)
         print(f"{len(table)} prompts, {table.num_models} models, batch {args.batch}, {device}")
         theirs, their_peak = rate(plain_loop(encoder, table, args.batch, device), args.seconds, device)
-        ours, our_peak = rate(our_loop(encoder, table, args.batch, device), args.seconds, device)
+        ours, our_peak = rate(our_loop(encoder, table, args.batch, device, args.compile), args.seconds, device)
     print(f"plain loop, 512 wide, float32  {theirs:10.0f} tokens/s  peak {their_peak:.2f} GiB")
     print(f"routerbench                    {ours:10.0f} tokens/s  peak {our_peak:.2f} GiB")
     print(f"ratio {ours / theirs:.2f}")
