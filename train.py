@@ -126,6 +126,8 @@ def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.
     from routerbench.report.experiment import findings, study_table, write_study
 
     experiment = instantiate(cfg.experiment)
+    if "finetune" in overrides() and cfg.finetune:
+        raise InputError("experiment=... runs on given embeddings; leave finetune=... out")
     if isinstance(experiment, Leaderboard):
         run_leaderboard(experiment, cfg, table, embeddings)
         return
@@ -164,6 +166,11 @@ def run_leaderboard(
             build(composed, embeddings.shape[1], table.num_models)
 
         def fit_with(train: Examples, val: Examples, seed: int, label: str) -> Router:
+            if composed.finetune:
+                raise InputError(
+                    "it trains the encoder, which would take the place of the given embeddings; train it by itself, or "
+                    "its heads alone with finetune=none"
+                )
             composed.seed = seed
             return fit(composed, train, val, folder / "fits" / label)
 
