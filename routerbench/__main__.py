@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_audit(commands.add_parser("audit", help="what a table of outcomes can and cannot teach a router"))
     _add_leaderboard(commands.add_parser("leaderboard", help="the leaderboards of several tables as one"))
+    _add_export(commands.add_parser("export", help="a trained router as ONNX graphs, for services without torch"))
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -83,6 +84,27 @@ def _leaderboard(options: argparse.Namespace) -> None:
     from routerbench.report.leaderboard import merged_table
 
     sys.stdout.write(f"{merged_table(options.boards)}\n")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write a trained router into its own folder as ONNX graphs, encoder.onnx with tokenizer.json and router.onnx, "
+        "and compare them with torch; routerbench.load(DIR, backend='onnx') then routes without torch."
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from routerbench.export import export
+
+    written = export(options.folder)
+    for file in written.files:
+        sys.stdout.write(f"{file}: {file.stat().st_size / 1e6:.1f} MB\n")
+    if not written.files:
+        sys.stdout.write(f"{options.folder}: encoder and router run without torch as they are; no graph is needed\n")
+    else:
+        sys.stdout.write(f"largest difference to torch: {written.difference:.1g}\n")
 
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:

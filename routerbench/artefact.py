@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from routerbench.files import atomic_folder, atomic_path, sha256_of
 from routerbench.policy import choose
 from routerbench.routers.base import Prediction, Router
 from routerbench.routers.families.onboarding import Onboarding
+
+if TYPE_CHECKING:
+    from routerbench.onnx import Exported
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
 ENCODER = "encoder"  # folder of an encoder that was trained with the router
@@ -244,37 +247,35 @@ def _write(folder: Path, arrays: Mapping[str, NDArray], card: Mapping[str, Any],
         part.write_text(json.dumps({**card, "weights_sha256": digest}, indent=2) + "\n")
 
 
-def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto") -> TrainedRouter:
+def load(
+    folder: Path | str,
+    encoder: Encoder | None = None,
+    device: str = "auto",
+    backend: Literal["torch", "onnx"] = "torch",
+) -> TrainedRouter:
     """Load an artefact.
 
     Args:
         folder: the directory that training wrote, as a rule ``outputs/.../router``.
         encoder: use this one instead of the one in the card, as for a router trained on precomputed embeddings.
         device: where encoder and network run: "auto", "cpu", "cuda", "cuda:1", ...
+        backend: "onnx" runs what ``python -m routerbench export`` wrote into the folder, and imports no torch.
 
     Raises:
-        InputError: a file is missing or was changed, or the card names a class outside this package.
+        InputError: a file is missing or was changed, a package is missing, or the card names a foreign class.
     """
     from safetensors.numpy import load_file
 
+    if backend not in ("torch", "onnx"):
+        raise InputError(f"backend must be torch or onnx, got {backend!r}")
     folder = Path(folder)
-    for name in (CARD, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: no router there, {name} is missing")
-    try:
-        card = json.loads((folder / CARD).read_text())
-        models, router_card, encoder_card = tuple(card["models"]), card["router"], card["encoder"]
-        weights_digest, card_format = card["weights_sha256"], card["format"]
-        fingerprint = None if encoder else encoder_card["fingerprint"]
-        adjustment = _read_adjustment(card)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
-    if card_format != 1:
-        raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
-    if sha256_of(folder / WEIGHTS) != weights_digest:
-        raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
-    network = _build(router_card, Router, folder)  # type: ignore[type-abstract]
+    card = _read_card(folder)
+    models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], _read_adjustment(card)
+    graphs = _read_graphs(folder, card, device) if backend == "onnx" else None
+    network = (graphs and graphs.router) or _build(card["router"], Router, folder)  # type: ignore[type-abstract]
     router = AdjustedRouter(network, **adjustment) if adjustment else network
+    encoder = encoder or (graphs and graphs.encoder)
+    fingerprint = None if encoder else encoder_card["fingerprint"]
     encoder = encoder or _build(_located(encoder_card, folder), Encoder, folder, device=device)  # type: ignore[type-abstract]
     if router.num_models != len(models):
         raise InputError(f"{folder / CARD}: names {len(models)} models for a router of {router.num_models}")
@@ -284,6 +285,30 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
         router.load_arrays(arrays)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}") from error
+    _move(network, device)
+    return TrainedRouter(router, encoder, models, card, fingerprint, seen)
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    """What ``router.json`` says, as far as loading relies on it, of weights that are there and unchanged."""
+    for name in (CARD, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no router there, {name} is missing")
+    try:
+        card = json.loads((folder / CARD).read_text())
+        _ = card["router"], card["encoder"]["fingerprint"], tuple(card["models"]), _read_adjustment(card)
+        weights_digest, card_format = card["weights_sha256"], card["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error
+    if card_format != 1:
+        raise InputError(f"{folder / CARD}: format {card_format} is newer than this version of routerbench")
+    if sha256_of(folder / WEIGHTS) != weights_digest:
+        raise InputError(f"{folder / WEIGHTS}: changed since it was saved (wrong checksum); copy or train it again")
+    return card
+
+
+def _move(network: Router, device: str) -> None:
+    """Bring a network to its device; other routers have none."""
     if hasattr(network, "to"):
         import torch
 
@@ -291,7 +316,12 @@ def load(folder: Path | str, encoder: Encoder | None = None, device: str = "auto
             network.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} is not to be had here: {error}") from error
-    return TrainedRouter(router, encoder, models, card, fingerprint, seen)
+
+
+def _read_graphs(folder: Path, card: Mapping[str, Any], device: str) -> Exported:
+    from routerbench import onnx
+
+    return onnx.read(folder, card, device)
 
 
 def _router_card(router: Router, models: Sequence[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Backbone(nn.Module):
             pooled = (hidden * mask[:, :, None]).sum(dim=1, dtype=torch.float32) / lengths[:, None]
         else:
             position = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
-            pooled = hidden[torch.arange(len(ids), device=ids.device), position].float()
+            pooled = hidden[torch.arange(ids.shape[0], device=ids.device), position].float()
         return normalize(pooled, dim=-1) if self.normalize else pooled
 
     def take(self, tokens: TokenTensors, rows: NDArray[np.int64]) -> Tensor:

@@ -1,0 +1,59 @@
+"""Trained routers as ONNX graphs, written beside their weights by ``routerbench.export``: reads them without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from routerbench.encoders.onnx import OnnxEncoder
+from routerbench.errors import InputError
+from routerbench.files import sha256_of
+from routerbench.graph import Graph
+from routerbench.routers.families.onnx import OnnxRouter
+
+CARD = "onnx.json"
+ENCODER, TOKENIZER, ROUTER = "encoder.onnx", "tokenizer.json", "router.onnx"
+
+
+class Exported(NamedTuple):
+    """The parts of a router that are graphs.
+
+    Attributes:
+        encoder: None if it needs no graph, as it runs without torch anyway.
+        router: None if it is in closed form, or chooses itself.
+    """
+
+    encoder: OnnxEncoder | None
+    router: OnnxRouter | None
+
+
+def read(folder: Path, card: Mapping[str, Any], device: str) -> Exported:
+    """What ``export`` wrote into the folder of a router.
+
+    Args:
+        folder: of the artefact.
+        card: what its ``router.json`` says.
+        device: where the graphs run.
+
+    Raises:
+        InputError: there is no export, it is one of other weights, or a file was changed.
+    """
+    again = f"write it with: python -m routerbench export {folder}"
+    if not (folder / CARD).is_file():
+        raise InputError(f"{folder}: no ONNX export there, {CARD} is missing; {again}")
+    try:
+        exported = json.loads((folder / CARD).read_text())
+        weights, files, encoder, router = (exported[key] for key in ("weights_sha256", "files", "encoder", "router"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / CARD}: not the card of an export ({error!r}); {again}") from error
+    if weights != card["weights_sha256"]:
+        raise InputError(f"{folder / CARD}: the export of another router than {folder} holds now; {again}")
+    for name, digest in files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise InputError(f"{folder / name}: missing, or changed since it was exported (wrong checksum); {again}")
+    return Exported(
+        OnnxEncoder(Graph(folder / ENCODER, device), folder / TOKENIZER, **encoder) if encoder else None,
+        OnnxRouter(Graph(folder / ROUTER, device), **router) if router else None,
+    )
