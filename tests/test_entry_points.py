@@ -78,7 +78,21 @@ QUICK = ("data.num_prompts=300", "encoder=hashing", "encoder.dim=32", "trainer.m
 
 
 # Ways to train that not every router can take.
-NEEDS_ROUTER = {"closed_form": "constant", "contrastive": "routerdc", "regret": "rm_softmax"}
+NEEDS_ROUTER = {
+    "closed_form": "constant",
+    "contrastive": "routerdc",
+    "regret": "rm_softmax",
+    "three_classes": "bert_classifier",
+}
+
+
+END_TO_END = [("finetune", "full"), ("finetune", "lora"), ("router", "encoder"), ("router", "bert_classifier")]
+
+
+def end_to_end(files, *overrides):
+    """The overrides of a run that trains the tiny encoder, too."""
+    encoder = ["encoder=huggingface", f"encoder.name={files / 'bert'}", "encoder.device=cpu"]
+    return [QUICK[0], *QUICK[3:], *encoder, *overrides, "finetune.max_epochs=1"]
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -101,10 +115,14 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
             "experiment.resamples=20",
         ],
         **{
-            ("training", option): [*QUICK, f"router={router}", f"training={option}"]
+            ("training", option): [*QUICK, f"router={router}", f"training={option}", "finetune=none"]
             for option, router in NEEDS_ROUTER.items()
         },
+        ("training", "distill"): [*QUICK, "training=distill", f"training.teacher={tmp_path / 'teacher' / 'router'}"],
+        **{choice: end_to_end(files, f"{choice[0]}={choice[1]}") for choice in END_TO_END},
     }.get((group, option), [*QUICK, f"{group}={option}"])
+    if option == "distill":
+        run(train, "train", tmp_path / "teacher", *QUICK, "router=linear")
     if (group, option) == ("data", "routerbench"):
         serve_routerbench(files, monkeypatch)
     if group == "encoder" and option != "hashing":
@@ -304,3 +322,30 @@ def test_help_lists_the_options(entry, word):
     done = subprocess.run([sys.executable, ROOT / entry, "--help"], capture_output=True, text=True, check=True)
     for option in sorted(path.stem for path in (ROOT / "conf" / word).glob("*.yaml")):
         assert option in done.stdout
+
+
+def test_two_processes_train_as_one(files, tmp_path):
+    """DDP over two processes takes the same batches, and comes to the same weights."""
+    from safetensors.numpy import load_file
+
+    # Dropout would be drawn by each process for itself.
+    shutil.copytree(files / "bert", tmp_path / "bert")
+    config = json.loads((tmp_path / "bert" / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (tmp_path / "bert" / "config.json").write_text(json.dumps(config))
+    arguments = [
+        *end_to_end(tmp_path, "router=encoder"),
+        *("finetune.batch_tokens=1500", "finetune.warm_start=false", f"cache_dir={tmp_path / 'cache'}"),
+    ]
+    for name, number, more in (("one", 1, []), ("two", 2, ["trainer=ddp", "trainer.devices=2"])):
+        command = [sys.executable, str(ROOT / "train.py"), *arguments, *more, f"hydra.run.dir={tmp_path / name}"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        assert f"{number} processes" in done.stdout
+    original = load_file(tmp_path / "bert" / "model.safetensors")
+    for file in ("weights.safetensors", "encoder/model.safetensors"):
+        one, two = (load_file(tmp_path / name / "router" / file) for name in ("one", "two"))
+        assert one.keys() == two.keys()
+        for key in one:
+            np.testing.assert_allclose(two[key], one[key], atol=1e-5, err_msg=key)
+    assert any((one[key] != original[key]).any() for key in original), "the encoder has learned"
