@@ -188,8 +188,12 @@ def _word(cfg: DictConfig) -> str:
 
 def _recipe(cfg: DictConfig) -> dict[str, Any]:
     """The training's options but for seed, place and reporting: what two runs of one router share."""
-    personal = {"seed", "output_dir", "resume", "logger", "callbacks"}
-    return {name: value for name, value in to_dict(cfg.training).items() if name not in personal}
+    personal = {"seed", "output_dir", "cache_dir", "tokens_dir", "resume", "logger", "callbacks"}
+    training, tuning = (
+        {name: value for name, value in to_dict(part).items() if name not in personal}
+        for part in (cfg.training, cfg.finetune)
+    )
+    return training | ({"finetune": tuning} if tuning else {})
 
 
 def build(cfg: DictConfig, embedding_dim: int, num_models: int) -> tuple[Gradient | ClosedForm, Adjustment, Router]:

@@ -32,6 +32,20 @@ def make_examples(num_prompts, seed, dim=8, num_models=3):
     return Examples(make_table(quality, cost), embeddings), expected_quality, expected_cost
 
 
+def write_bert(folder, texts):
+    """A folder with a tiny encoder of random weights that knows the words of some texts."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = sorted({word for text in texts for word in text.lower().split()})
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder)
+
+
 @pytest.fixture(scope="session")
 def train():
     return make_examples(1500, seed=0)[0]

@@ -19,6 +19,7 @@ import train
 from routerbench.data.demo import make_world
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import assign_split, prompt_keys
+from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
@@ -39,30 +40,12 @@ def write_wide(table: OutcomeTable, path: Path, **columns) -> Path:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A table, embeddings for it and a tiny encoder with random weights."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
     folder = tmp_path_factory.mktemp("files")
     table = make_world(200, seed=5).table
     write_wide(table, folder / "table.parquet")
     np.save(folder / "vectors.npy", np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32))
     np.save(folder / "demo.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
-    words = sorted({word for prompt in table.prompts for word in prompt.lower().split()})
-    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
-        folder / "bert"
-    )
-    BertModel(
-        BertConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-        )
-    ).save_pretrained(folder / "bert")
+    write_bert(folder / "bert", table.prompts)
     return folder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from routerbench.data.demo import make_world
+from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +21,7 @@ QUICK = {
     "encoder": ["encoder=hashing", "encoder.dim=64"],
     "trainer.max_epochs": ["trainer.max_epochs=2"],
 }
+TINY = ["encoder=huggingface", "encoder.name=bert"]  # where the encoder is trained, too
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,7 @@ def folder(tmp_path_factory):
         ",".join([f'"{prompt}"', name, *(str(v) for m in models.values() for v in (quality[m], cost[m]))])
         for prompt, name, quality, cost in zip(table.prompts, table.benchmark, table.quality, table.cost, strict=True)
     ]
+    write_bert(folder / "bert", table.prompts)
     (folder / "outcomes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return folder
 
@@ -56,6 +59,9 @@ def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
     for command in COMMANDS:
         _, *words = shlex.split(command)
         named = {word.split("=")[0] for word in words}
+        if named & {"finetune"}:
+            words += TINY
+            named |= {"encoder"}
         if words[0] == "train.py":  # the same words on a smaller world, so that the suite stays quick
             words += [word for option, small in QUICK.items() if option not in named for word in small]
         if words[0] == "evaluate.py":
@@ -78,7 +84,7 @@ def test_make_demo_is_what_the_readme_says():
 
 
 def test_the_options_table_is_complete():
-    for group in ("data", "encoder", "logger"):
+    for group in ("data", "encoder", "finetune", "trainer", "logger"):
         (row,) = [line for line in README.splitlines() if line.startswith(f"| `{group}=`")]
         assert set(re.findall(r"`(\w+)`", row)) == {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
 
