@@ -31,7 +31,9 @@ class EnsembleRouter(ClosedFormRouter):
     the constant member.
 
     The weights are common to all models. Weights per model, by least squares, were tried: each model's errors are then
-    its own, and of many models the luckiest is called (see `routerbench.policy.guard`).
+    its own, and of many models the luckiest is called (see `routerbench.policy.guard`). Ridge regression of what the
+    guess leaves over, outcomes of low rank, and fitting the members to validation, too, were tried: what they gained on
+    parts of train did not carry over to test.
 
     Cost is learned apart, by ridge regression of its logarithm on the whole embedding.
 

@@ -102,11 +102,17 @@ class FineTuneModule(RouterModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm of all gradients; Lightning refuses a fused optimizer, which unscales nothing in bfloat16."""
-        if optimizer.defaults.get("fused") and gradient_clip_val:
-            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        """Clip the norm of all gradients, of all shards of them where there are several.
+
+        Lightning refuses a fused optimizer, lest it unscale gradients by itself; in bfloat16 there is no scale.
+        """
+        model = self.trainer.strategy.model
+        if not gradient_clip_val:
+            return
+        if hasattr(model, "clip_grad_norm_"):  # sharded: no process has all gradients
+            model.clip_grad_norm_(gradient_clip_val)
         else:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
 
 def parameter_groups(module: FineTuneModule, rates: Rates) -> list[dict[str, Any]]:
