@@ -25,6 +25,8 @@ from routerbench.training.losses import (
     three_class_loss,
 )
 
+MOST_PROMPTS = 4096  # that are compared with each other
+
 
 class Objective(Protocol):
     """The loss of a batch.
@@ -44,7 +46,7 @@ class Objective(Protocol):
 class Pointwise:
     """Cross-entropy of every cell: each model's quality for itself."""
 
-    scale: Literal["quality", "ranking"] = "quality"
+    scale: Literal["quality", "ranking", "policy"] = "quality"
 
     def __call__(self, heads: Heads, batch: Batch) -> Tensor:
         """Mean over the observed cells."""
@@ -69,7 +71,7 @@ class SoftLabels:
 
     temperature: float
     cost_rate: float
-    scale: Literal["quality", "ranking"] = "quality"
+    scale: Literal["quality", "ranking", "policy"] = "quality"
 
     def __post_init__(self) -> None:
         """Refuse wrong options before any work starts."""
@@ -226,7 +228,10 @@ class Contrastive:
         loss = contrast_loss(heads.quality_logit, is_positive, is_negative)
         if heads.representation is None or heads.cluster is None:
             raise InputError("training=contrastive compares prompts as router=routerdc sees them; choose that router")
-        return loss + self.sample_weight * self._between_prompts(heads.representation, heads.cluster)
+        # A whole validation split is one batch, and all pairs of its prompts need not fit into memory.
+        parts = zip(heads.representation.split(MOST_PROMPTS), heads.cluster.split(MOST_PROMPTS), strict=True)
+        total = sum(len(cluster) * self._between_prompts(part, cluster) for part, cluster in parts)
+        return loss + self.sample_weight * total / len(utility)
 
     def _between_prompts(self, representation: Tensor, cluster: Tensor) -> Tensor:
         unit = normalize(representation, dim=-1)

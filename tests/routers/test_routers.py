@@ -61,7 +61,9 @@ def changed(examples, variant):
     if variant == "permuted":
         return Examples(table.select_models([table.models[model] for model in order()]), examples.embeddings)
     if variant == "gaps":
-        is_gap = np.random.default_rng(len(table)).random(table.quality.shape) < 0.3
+        # Few in validation, where a prompt with a gap cannot be scored: with 11 models hardly one would be left.
+        share = 0.3 if len(table) > 500 else 0.05
+        is_gap = np.random.default_rng(len(table)).random(table.quality.shape) < share
         quality, cost = (np.where(is_gap, np.nan, cells) for cells in (table.quality, table.cost))
         return Examples(replace(table, quality=quality, cost=cost), examples.embeddings)
     if variant == "free":
@@ -152,7 +154,8 @@ def test_a_table_with_gaps_trains(name, fitted):
     assert np.isfinite(prediction.quality).all()
     assert np.isfinite(prediction.cost).all()
     test = world()[2].table
-    assert validation_aiq(prediction, test) > validation_aiq(fitted("constant").prediction, test) - 0.01
+    gain = validation_aiq(prediction, test) - validation_aiq(fitted("constant").prediction, test)
+    assert gain > (0.005 if name not in BLIND | LABEL_FREE else -0.01)
 
 
 @pytest.mark.parametrize("name", ROUTERS)
