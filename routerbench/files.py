@@ -36,22 +36,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         ('0.7', ['aiq.txt'])
     """
     path = Path(path)
-    part: Path | None = None
-    try:
+    with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
         os.close(handle)
         part = Path(name)
-        yield part
-        # mkstemp's 0600 would hide results from the people a shared folder is for.
-        part.chmod(0o666 & ~_umask())
-        os.replace(part, path)
-    except OSError as error:
-        if is_full(error):
-            raise InputError(f"{path}: the disk is full; free some space and run again") from error
-        raise
-    finally:
-        if part is not None:
+        try:
+            yield part
+            # mkstemp's 0600 would hide results from the people a shared folder is for.
+            part.chmod(0o666 & ~_umask())
+            os.replace(part, path)
+        finally:
             part.unlink(missing_ok=True)
 
 
@@ -63,21 +58,27 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         InputError: the disk is full.
     """
     path = Path(path)
-    part: Path | None = None
-    try:
+    with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-        yield part
-        part.chmod(0o777 & ~_umask())
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(part, path)
+        try:
+            yield part
+            part.chmod(0o777 & ~_umask())
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say in one line that the disk is full."""
+    try:
+        yield
     except OSError as error:
         if is_full(error):
             raise InputError(f"{path}: the disk is full; free some space and run again") from error
         raise
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def sha256_of(file: Path) -> str:

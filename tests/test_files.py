@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from routerbench.errors import InputError
-from routerbench.files import atomic_path
+from routerbench.files import atomic_folder, atomic_path
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -53,3 +53,22 @@ def test_files_get_the_mode_that_the_umask_asks_for(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+
+
+def test_a_folder_takes_the_place_of_another_at_once(tmp_path):
+    target = tmp_path / "model"
+    for text in ("old", "new"):
+        with atomic_folder(target) as part:
+            (part / "weights").write_text(text)
+            (part / text).touch()
+    assert {file.name for file in target.iterdir()} == {"weights", "new"}
+
+    def write_half():
+        with atomic_folder(target) as part:
+            (part / "weights").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert (target / "weights").read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
