@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -106,10 +107,10 @@ class FineTuneModule(RouterModule):
 
         Lightning refuses a fused optimizer, lest it unscale gradients by itself; in bfloat16 there is no scale.
         """
-        model = self.trainer.strategy.model
         if not gradient_clip_val:
             return
-        if hasattr(model, "clip_grad_norm_"):  # sharded: no process has all gradients
+        model = self.trainer.strategy.model
+        if isinstance(model, FullyShardedDataParallel):  # no process has all gradients
             model.clip_grad_norm_(gradient_clip_val)
         else:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
