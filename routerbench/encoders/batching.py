@@ -59,7 +59,7 @@ def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64
     """Share of all positions that hold no token, in [0, 1).
 
     Example:
-        >>> padding_share(np.array([2, 4, 2]), [np.array([0, 1]), np.array([2])])
+        >>> round(padding_share(np.array([2, 4, 2]), [np.array([0, 1]), np.array([2])]), 3)
         0.2
     """
     positions = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
