@@ -15,6 +15,7 @@ from routerbench import artefact
 from routerbench.adjustment import Adjustment
 from routerbench.config import (
     check_seeds,
+    follows_the_seed,
     get_class,
     instantiate,
     make_folder,
@@ -174,7 +175,7 @@ def run_leaderboard(
             composed.seed = seed
             return fit(composed, train, val, folder / "fits" / label)
 
-        return Recipe(fit_with, draws=not is_closed or "seed" in composed.router)
+        return Recipe(fit_with, draws=not is_closed or follows_the_seed(composed.router))
 
     standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
     write_leaderboard(standings, folder)

@@ -97,7 +97,7 @@ def compare(name: str, prompts: list[str], encoder: HuggingFaceEncoder, peer: Se
     work = {
         "sentence_transformers": lambda: peer.encode(prompts),
         "routerbench": lambda: encoder.encode(prompts),
-        "its network alone": lambda: encoder._embed(tokens, encoder.backbone),
+        "its network alone": lambda: encoder.embed_tokens(tokens, encoder.backbone),
     }
     timed = [{part: seconds_of(call, device) for part, call in work.items()} for _ in range(rounds)]
     best = {part: min(one[part] for one in timed) for part in work}

@@ -35,6 +35,7 @@ CARD, WEIGHTS = "router.json", "weights.safetensors"
 ENCODER = "encoder"  # folder of an encoder that was trained with the router
 SEEN = "seen_prompts"  # name of the keys among the weights
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
+MACHINE = ("device", "cache_dir")  # arguments that say nothing about the router
 T = TypeVar("T")
 
 
@@ -350,8 +351,8 @@ def _read_adjustment(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(part: Router | Encoder) -> dict[str, Any]:
-    """The class and the constructor arguments, which are attributes of the same names; the device stays behind."""
-    names = [name for name in inspect.signature(type(part)).parameters if name != "device"]
+    """The class and the constructor arguments, which are attributes of the same names; what is the machine's stays."""
+    names = [name for name in inspect.signature(type(part)).parameters if name not in MACHINE]
     arguments = {name: getattr(part, name) for name in names}
     return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +11,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.routers.base import Prediction
 
 METHODS = ("platt", "shared", "isotonic")
-Curve = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-NEWTON_STEPS, BISECTIONS = 1000, 60
+NEWTON_STEPS = 1000
 TOLERANCE = 1e-9  # of the last step of Newton's method, in logits; it takes about ten
 FEWEST = 10  # known outcomes of a model below which only their mean is trusted
 
@@ -51,16 +48,19 @@ class Calibration:
             prediction: for the N prompts of ``table``, on any scale.
             table: the validation split.
         """
-        slope = _shared_slope(prediction.quality, table.quality) if method == "shared" else 0.0
-        fits: dict[str, Curve] = {"platt": _platt, "shared": partial(_intercept, slope), "isotonic": _isotonic}
-        curve = fits[method]
+        slope, intercept = _shared(prediction.quality, table.quality) if method == "shared" else (np.nan, np.empty(0))
         curves = []
-        for scores, quality in zip(prediction.quality.T, table.quality.T, strict=True):
+        for model, (scores, quality) in enumerate(zip(prediction.quality.T, table.quality.T, strict=True)):
             known = np.isfinite(quality)
             scores, quality = scores[known], quality[known]
-            is_informative = len(quality) >= FEWEST and np.ptp(quality) > 0 and np.ptp(scores) > 0
             mean = quality.mean() if known.any() else np.nanmean(table.quality)
-            curves.append(curve(scores, quality) if is_informative else _constant(method, float(mean)))
+            is_informative = len(quality) >= FEWEST and np.ptp(quality) > 0 and np.ptp(scores) > 0
+            if not is_informative or slope <= 0:
+                curves.append(_constant(method, float(mean)))
+            elif method == "shared":
+                curves.append(np.array([[slope], [intercept[model]]]))
+            else:
+                curves.append({"platt": _platt, "isotonic": _isotonic}[method](scores, quality))
         return cls(method, tuple(curves))
 
     def __call__(self, prediction: Prediction) -> Prediction:
@@ -98,8 +98,8 @@ def _platt(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray
     return np.array([[slope], [model.intercept_.item() - slope * center]])
 
 
-def _shared_slope(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> float:
-    """Slope of the logistic regression with an intercept for each model, by Newton's method.
+def _shared(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Slope and ``(M,)`` intercepts of the logistic regression with an intercept for each model, by Newton's method.
 
     Its penalty, for standardised scores, is that of `_platt`.
 
@@ -108,8 +108,8 @@ def _shared_slope(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> 
         quality: ``(N, M)``, NaN where not observed.
     """
     known = np.isfinite(quality)
-    scale = scores[known].std() or 1.0
-    inputs = (scores - scores[known].mean()) / scale
+    center, scale = scores[known].mean(), scores[known].std() or 1.0
+    inputs = (scores - center) / scale
     share = np.where(known, quality, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     bias, slope = np.log(share.clip(1e-3, 1 - 1e-3)) - np.log1p(-share.clip(1e-3, 1 - 1e-3)), 0.0
     for _ in range(NEWTON_STEPS):
@@ -124,18 +124,7 @@ def _shared_slope(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> 
         slope, bias = slope + step / max(1, size), bias + step_bias / max(1, size)
         if size < TOLERANCE:
             break
-    return float(slope / scale)
-
-
-def _intercept(slope: float, scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One model's curve for a given slope: the intercept at which the mean prediction is the mean quality."""
-    if slope <= 0:
-        return _constant("shared", quality.mean())
-    low, high = -slope * scores.max() - 40, -slope * scores.min() + 40
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _logistic(slope * scores + middle).mean() < quality.mean() else (low, middle)
-    return np.array([[slope], [(low + high) / 2]])
+    return float(slope / scale), bias - slope * center / scale
 
 
 def _isotonic(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from safetensors.numpy import save_file
 
 import evaluate
 import routerbench
@@ -46,6 +47,10 @@ def files(tmp_path_factory):
     np.save(folder / "vectors.npy", np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32))
     np.save(folder / "demo.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
     write_bert(folder / "bert", table.prompts)
+    (folder / "static").mkdir()
+    shutil.copy(folder / "bert" / "tokenizer.json", folder / "static")
+    vectors = np.random.default_rng(0).normal(size=(2000, 6)).astype(np.float32)
+    save_file({"embeddings": vectors}, folder / "static" / "model.safetensors")
     return folder
 
 
@@ -88,6 +93,7 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         ("encoder", "huggingface"): ["encoder=huggingface", f"encoder.name={files / 'bert'}"],
         ("encoder", "minilm"): ["encoder=minilm"],
         ("encoder", "readable"): ["encoder=readable"],
+        ("encoder", "static"): ["encoder=static", f"encoder.name={files / 'static'}"],
         ("encoder", "combined"): ["encoder=combined", "encoder.parts=[{encoder:hashing,dim:32},{encoder:readable}]"],
         ("experiment", "new_models"): [*QUICK, "router=knn", "experiment=new_models", "experiment.num_prompts=[10,30]"],
         ("experiment", "leaderboard"): [

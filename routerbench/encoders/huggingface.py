@@ -102,7 +102,7 @@ class HuggingFaceEncoder(Encoder):
         Raises:
             InputError: the model cannot be had, or has no safetensors.
         """
-        folder = self._local or _download(self.name, self._revision)
+        folder = self._local or download(self.name, self._revision)
         if not (folder / "config.json").is_file():
             raise InputError(f"encoder {self.name}: {folder} has no config.json; it is not a transformers model")
         if not any(folder.glob("*.safetensors")):
@@ -153,7 +153,7 @@ class HuggingFaceEncoder(Encoder):
         backbone = self.backbone
         ahead = ThreadPoolExecutor(max_workers=1)  # tokenises the next block while this one is computed
         try:
-            return np.concatenate([self._embed(tokens, backbone) for tokens in ahead.map(self.tokenize, blocks)])
+            return np.concatenate([self.embed_tokens(tokens, backbone) for tokens in ahead.map(self.tokenize, blocks)])
         finally:
             ahead.shutdown(cancel_futures=True)
 
@@ -170,8 +170,8 @@ class HuggingFaceEncoder(Encoder):
         # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
         return Tokens.of([ids or [self.filler] for ids in tokens])
 
-    def _embed(self, tokens: Tokens, backbone: Backbone) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of N prompts, longest first, in batches of about equal length."""
+    def embed_tokens(self, tokens: Tokens, backbone: Backbone) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of N tokenised prompts, longest first, in batches of about equal length."""
         import torch
 
         tensors = TokenTensors(tokens, self.filler, self._device)
@@ -309,7 +309,7 @@ def _cpu_info() -> str:
     return info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
 
 
-def _download(name: str, revision: str) -> Path:
+def download(name: str, revision: str) -> Path:
     """Folder of a hub model at the commit that ``revision`` stands for; the folder's name is the commit."""
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download

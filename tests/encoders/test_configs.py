@@ -19,7 +19,11 @@ def test_config(file, tmp_path):
     assert set(config) - {"_target_", "_convert_"} == set(inspect.signature(kind).parameters)
     assert file.read_text().startswith(f"# python train.py encoder={file.stem}")
     np.save(tmp_path / "vectors.npy", np.zeros((2, 2)))
-    needed = {"huggingface": {"name": "some/model"}, "precomputed": {"path": str(tmp_path / "vectors.npy")}}
+    needed = {
+        "huggingface": {"name": "some/model"},
+        "precomputed": {"path": str(tmp_path / "vectors.npy")},
+        "static": {"cache_dir": "~/.cache/routerbench"},
+    }
     encoder = instantiate(config, **needed.get(file.stem, {}))
     # The defaults of the file are those of the code.
     assert vars(encoder).keys() == vars(kind(**needed.get(file.stem, {}))).keys()
