@@ -48,13 +48,14 @@ def main(cfg: DictConfig) -> None:
             router.check_encoder()
         is_test = _unseen(table, everyone)
         store = EmbeddingStore(cfg.cache_dir)
-        embeddings = {name: seeds[0].encoder.embed(table, store) for name, seeds in routers.items()}
+        embeddings = _embeddings(everyone, table, store)
         baselines = _baselines([name for name in cfg.baselines if name not in routers], table, embeddings)
         test, train, val = table.take(is_test), table.part("train"), table.part("val")
 
         def predict(rows: NDArray[np.bool_]) -> dict[str, list[Prediction]]:
             return {
-                name: [router.predict(embeddings[name][rows]) for router in seeds] for name, seeds in routers.items()
+                name: [router.predict(embeddings[router.encoder.fingerprint][rows]) for router in seeds]
+                for name, seeds in routers.items()
             }
 
         first = next(iter(embeddings.values()))
@@ -159,6 +160,14 @@ def _unseen(table: OutcomeTable, routers: Sequence[tuple[str, TrainedRouter]]) -
     if is_seen.any():
         log.warning("%d of %d test prompts left out: a router learned from them", is_seen.sum(), is_test.sum())
     return is_test & ~is_seen
+
+
+def _embeddings(
+    routers: Sequence[tuple[str, TrainedRouter]], table: OutcomeTable, store: EmbeddingStore
+) -> dict[str, NDArray[np.float32]]:
+    """The ``(N, D)`` embeddings of each encoder by its fingerprint, those of the first router first."""
+    encoders = {router.encoder.fingerprint: router.encoder for _, router in routers}
+    return {fingerprint: encoder.embed(table, store) for fingerprint, encoder in encoders.items()}
 
 
 def _baselines(

@@ -113,9 +113,10 @@ def fine_tune(
     if not isinstance(training, Gradient):
         raise InputError(f"finetune=... needs a router that is trained by gradient, not router={_word(cfg)}")
     tuning = instantiate(cfg.finetune)
+    lessons = training.lessons(train, val)
     if tuning.warm_start and not tuning.resume:
-        training.fit(router, train, val)
-    tuned = tuning.fit(encoder, router, training.lessons(train, val), val, folder / artefact.ENCODER)
+        training.learn(router, lessons, val)
+    tuned = tuning.fit(encoder, router, lessons, val, folder / artefact.ENCODER)
     if tuned is None:
         return None
     val = Examples(val.table, tuned.embed(val.table, EmbeddingStore(cfg.cache_dir)))

@@ -76,9 +76,12 @@ class TrainedRouter:
     @property
     def recipe(self) -> dict[str, Any]:
         """What the router is but for its seed: routers of one recipe stand for one router."""
-        parts = ("name", "encoder", "calibration", "training", "models")
+        parts = ("name", "calibration", "training", "models")
         arguments = {name: value for name, value in self.card["router"]["arguments"].items() if name != "seed"}
-        return {part: self.card.get(part) for part in parts} | {"router": arguments}
+        # An encoder that was trained along has other weights with every seed.
+        known = ("class", "arguments") if "finetune" in self.card.get("training", {}) else self.card["encoder"]
+        encoder = {key: self.card["encoder"][key] for key in known}
+        return {part: self.card.get(part) for part in parts} | {"router": arguments, "encoder": encoder}
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.

@@ -206,6 +206,21 @@ def test_seeds_of_one_router_are_pooled_and_other_options_get_a_number(trained, 
     assert (tmp_path / "one" / "predictions" / "mlp-1.parquet").exists()
 
 
+def test_seeds_of_a_fine_tuned_router_are_pooled_each_with_its_own_encoder(files, tmp_path):
+    for seed in (0, 1):
+        run(train, "train", tmp_path / str(seed), *end_to_end(files, "finetune=full", f"seed={seed}"))
+    folders = [tmp_path / str(seed) / "router" for seed in (0, 1)]
+    run(evaluate, "evaluate", tmp_path, f"routers=[{folders[0]},{folders[1]}]", "resamples=0", "baselines=[]")
+    ((name, figures),) = json.loads((tmp_path / "metrics.json").read_text())["routers"].items()
+    assert (name, len(figures["seed_aiq"])) == ("mlp", 2)
+    for seed, folder in enumerate(folders):
+        written = pq.read_table(tmp_path / "predictions" / f"mlp-{seed}.parquet")
+        loaded = routerbench.load(folder)
+        prompts = dict(zip((table := make_world(300, seed=0).table).ids, table.prompts, strict=True))
+        prediction = loaded.predict([prompts[id_] for id_ in written["sample_id"].to_pylist()])
+        np.testing.assert_allclose(prediction.quality[:, 0], written[loaded.models[0]].to_numpy(), atol=1e-5)
+
+
 def test_other_data_can_be_evaluated_without_the_prompts_a_router_learned_from(trained, files, tmp_path):
     routers, *quick = f"routers=[{trained / 'knn' / 'router'}]", "resamples=0", "baselines=[]"
     run(evaluate, "evaluate", tmp_path, routers, *quick, "data=table", f"data.path={files / 'table.parquet'}")

@@ -70,6 +70,10 @@ class Gradient:
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
+        self.learn(router, self.lessons(train, val), val)
+
+    def learn(self, router: Router, train: Examples, val: Examples) -> None:
+        """The same with ``lessons`` for ``train``."""
         from lightning.pytorch.callbacks import ModelCheckpoint
 
         from routerbench.routers.families.neural import NeuralRouter
@@ -90,7 +94,6 @@ class Gradient:
             Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False
         )
         trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
-        train = self.lessons(train, val)
         router.prepare(train)
         router.is_ranking.fill_(self.objective.scale == "ranking")
         device = trainer.strategy.root_device
@@ -121,6 +124,7 @@ class Gradient:
             default_root_dir=self.output_dir,
             strategy="auto",
             devices=1,
+            num_nodes=1,
         )
 
 
