@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import hydra
@@ -27,8 +27,11 @@ from routerbench.report.curves import write_predictions
 from routerbench.report.tables import results_table, scope
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction, Router
+from routerbench.sequences.base import Policy, Scene
+from routerbench.sequences.play import play_all
 
 log = logging.getLogger("routerbench.evaluate")
+SEQUENCES = ("cascade", "budget")  # groups of conf/ with policies in several steps
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -36,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     """Load the routers, predict the test prompts once, sweep lambda, report."""
     with one_line_errors():
         check_seeds(cfg)
-        targets = _targets(cfg)
+        targets, policies = _targets(cfg), _policies(cfg)
         encoder = instantiate(cfg.encoder) if cfg.encoder else None
         if not cfg.routers:
             raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
@@ -50,6 +53,8 @@ def main(cfg: DictConfig) -> None:
         store = EmbeddingStore(cfg.cache_dir)
         embeddings = _embeddings(everyone, table, store)
         baselines = _baselines([name for name in cfg.baselines if name not in routers], table, embeddings)
+        if policies and not table.has_cost:
+            raise InputError(f"{table.source} has no cost, and {', '.join(policies)} spends; leave it out")
         test, train, val = table.take(is_test), table.part("train"), table.part("val")
 
         def predict(rows: NDArray[np.bool_]) -> dict[str, list[Prediction]]:
@@ -57,6 +62,11 @@ def main(cfg: DictConfig) -> None:
                 name: [router.predict(embeddings[router.encoder.fingerprint][rows]) for router in seeds]
                 for name, seeds in routers.items()
             }
+
+        def scenes(name: str) -> Iterator[tuple[Scene, Scene]]:
+            for router in routers[name]:
+                vectors = embeddings[router.encoder.fingerprint]
+                yield _scene(table, table.split == "val", router, vectors), _scene(table, is_test, router, vectors)
 
         first = next(iter(embeddings.values()))
         predictions, predictions_on_val = predict(is_test), predict(table.split == "val")
@@ -66,6 +76,7 @@ def main(cfg: DictConfig) -> None:
             train,
             baselines={name: router.predict(first[is_test]) for name, router in baselines.items()},
             validation=Validation(val, predictions_on_val, targets),
+            policies=play_all(policies, {name: scenes(name) for name in routers}, cfg.seed),
             num_resamples=cfg.resamples,
             seed=cfg.seed,
         )
@@ -89,6 +100,17 @@ def _targets(cfg: DictConfig) -> Targets:
     if cfg.resamples < 0:
         raise InputError(f"resamples must be at least 0, got {cfg.resamples}")
     return Targets(None if cfg.budget_usd_per_1k is None else cfg.budget_usd_per_1k / 1000, cfg.keep)
+
+
+def _policies(cfg: DictConfig) -> dict[str, Policy]:
+    """The policies in several steps that the command line chose, by word."""
+    return {word: instantiate(part) for group in SEQUENCES for word, part in (cfg[group] or {}).items()}
+
+
+def _scene(table: OutcomeTable, rows: NDArray[np.bool_], router: TrainedRouter, vectors: NDArray[np.float32]) -> Scene:
+    """What a policy gets to know of the complete ones among some prompts."""
+    rows = rows & table.is_complete
+    return Scene(table.take(rows), router.predict(vectors[rows]), vectors[rows])
 
 
 def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:

@@ -60,6 +60,8 @@ class EvaluateConfig:
     routers: list[str] = MISSING
     data: Any = None
     encoder: Any = None
+    cascade: Any = None
+    budget: Any = None
     baselines: list[str] = MISSING
     keep: float | None = MISSING
     budget_usd_per_1k: float | None = MISSING

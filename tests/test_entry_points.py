@@ -23,7 +23,9 @@ from routerbench.data.split import assign_split, prompt_keys
 from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
+FILES = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
+POLICIES = [(group, option) for group, option in FILES if group in evaluate.SEQUENCES]
+OPTIONS = [choice for choice in FILES if choice not in POLICIES]
 
 
 def write_wide(table: OutcomeTable, path: Path, **columns) -> Path:
@@ -127,6 +129,16 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
     (name,) = metrics["routers"]
     assert name == (option if group == "router" else NEEDS_ROUTER.get(option, "mlp"))
     assert 0 < metrics["routers"][name]["aiq"]["value"] <= metrics["references"]["oracle"]["aiq"]["value"]
+
+
+@pytest.mark.parametrize(("group", "option"), POLICIES)
+def test_every_policy_plays(group, option, trained, tmp_path):
+    overrides = [f"routers=[{trained / 'knn' / 'router'}]", f"{group}={option}", "resamples=20", "baselines=[]"]
+    run(evaluate, "evaluate", tmp_path, *overrides)
+    routers = json.loads((tmp_path / "metrics.json").read_text())["routers"]
+    assert {name.partition("+")[2].partition(" ")[0] for name in routers} == {"", option}
+    assert all(0 < figures["aiq"]["value"] < 1 for figures in routers.values())
+    assert {figures["information"] for name, figures in routers.items() if "+" not in name} == {"prompt only"}
 
 
 def serve_routerbench(files, monkeypatch):

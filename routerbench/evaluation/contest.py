@@ -10,8 +10,9 @@ from routerbench.evaluation.curve import Curve
 from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
 from routerbench.evaluation.references import random_point, zero_router
-from routerbench.evaluation.sweep import Sweep, sweep_prediction
+from routerbench.evaluation.sweep import Sweep, sweep_played, sweep_prediction
 from routerbench.routers.base import Prediction
+from routerbench.sequences.base import Played
 
 BLIND = ("zero_router", "best_single", "random")
 FIGURES = ("aiq", "area", "aiq_original_code", "peak_quality", "peak_cost", "qnc", "gain")
@@ -73,7 +74,8 @@ class Contest:
     """All routers and references on the same prompts.
 
     Args:
-        entrants: of each router or informed reference by name, its predictions for the N prompts, one per seed.
+        entrants: of each router or informed reference by name, its predictions for the N prompts, one per seed; of a
+            policy in several steps, what it came to, one per draw.
         quality: ``(N, M)`` measured quality in [0, 1], none missing.
         cost: ``(N, M)`` measured cost in USD per prompt, none missing; None if the table has no cost.
         best: index of best_single.
@@ -88,7 +90,7 @@ class Contest:
 
     def __init__(
         self,
-        entrants: Mapping[str, Sequence[Prediction]],
+        entrants: Mapping[str, Sequence[Prediction | Played]],
         quality: NDArray[np.float64],
         cost: NDArray[np.float64] | None,
         best: int,
@@ -98,6 +100,7 @@ class Contest:
         self.has_cost = cost is not None
         self.quality, self.cost = quality, np.zeros_like(quality) if cost is None else cost
         self.means = Means(self.cost.mean(axis=0), quality.mean(axis=0))
+        self._cells = {name: [self._outcomes(entrant) for entrant in group] for name, group in entrants.items()}
         self.sweeps = {name: tuple(map(self._sweep, group)) for name, group in entrants.items()}
         points = {name: [self._points(curve) for curve in group] for name, group in self.sweeps.items()}
         means = self.means.cost[None], self.means.quality[None]
@@ -146,8 +149,8 @@ class Contest:
         """
         extras = np.empty((len(self.quality), 0)) if extras is None else extras
         curves = {
-            name: [Curve.of(curve, self._hull(self.means, *self._points(curve)), self.quality, self.cost)
-                   for curve in sweeps]
+            name: [Curve.of(curve, self._hull(self.means, *self._points(curve)), *cells)
+                   for curve, cells in zip(sweeps, self._cells[name], strict=True)]
             for name, sweeps in self.sweeps.items()
         }  # fmt: skip
         sums = _Sums(curves, self.cost, self.quality, extras, np.ones(len(self.quality)))
@@ -185,9 +188,15 @@ class Contest:
             heights[number] = [hull.at(np.maximum(grid, hull.cost[0])) for hull, _, _ in standings.values()]
         return figures, heights, cost, quality, share @ sums.extras
 
-    def _sweep(self, prediction: Prediction) -> Sweep:
-        prediction = prediction if self.has_cost else prediction._replace(cost=self.cost)
-        return sweep_prediction(prediction, self.quality, self.cost)
+    def _outcomes(self, entrant: Prediction | Played) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Quality and cost of what an entrant chooses among: models, or the settings of a policy in several steps."""
+        return (entrant.quality, entrant.cost) if isinstance(entrant, Played) else (self.quality, self.cost)
+
+    def _sweep(self, entrant: Prediction | Played) -> Sweep:
+        if isinstance(entrant, Played):
+            return sweep_played(entrant)
+        entrant = entrant if self.has_cost else entrant._replace(cost=self.cost)
+        return sweep_prediction(entrant, self.quality, self.cost)
 
     def _points(self, curve: Sweep) -> Points:
         return self._counted(curve.cost, curve.quality)

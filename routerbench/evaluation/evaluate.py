@@ -15,6 +15,7 @@ from routerbench.evaluation.references import benchmark_oracle, best_single, ora
 from routerbench.evaluation.resample import weights
 from routerbench.evaluation.results import Calibration, Evaluation, Scored, Targets
 from routerbench.routers.base import Prediction
+from routerbench.sequences.base import Played
 
 INFORMATION = {
     "zero_router": "nothing about the prompt",
@@ -28,6 +29,7 @@ COMPARED = ("zero_router", "best_single", "benchmark_oracle", "knn", "linear")
 # The figures of one benchmark have a fifth of the resamples: there may be eighty benchmarks.
 _BENCHMARK_SHARE = 5
 
+Entrants = dict[str, Sequence[Prediction | Played]]
 Predictions = Mapping[str, Prediction | Sequence[Prediction]]
 
 
@@ -38,6 +40,7 @@ def evaluate(
     *,
     baselines: Predictions | None = None,
     validation: Validation | None = None,
+    policies: Mapping[str, Sequence[Played]] | None = None,
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -54,6 +57,8 @@ def evaluate(
         train: the split that benchmark_oracle and best_single learn from.
         baselines: predictions of the routers that are references here, "knn" and "linear".
         validation: where to choose lambda for the deployed points, or None for none.
+        policies: what policies in several steps came to on the prompts of ``test`` that are complete, one per draw, by
+            "router+policy": they are ranked among the routers, and compared with the router they build on, too.
         num_resamples: bootstrap resamples; 0 for figures without intervals.
         seed: of the resamples.
 
@@ -63,13 +68,14 @@ def evaluate(
     Raises:
         InputError: no prompt of test is complete, or predictions do not fit the tables.
     """
-    routers, helpers = _groups(predictions), _groups(baselines or {})
+    routers, helpers, plays = _groups(predictions), _groups(baselines or {}), dict(policies or {})
     for name in routers.keys() & (INFORMATION.keys() | helpers.keys()):
         raise InputError(f"router {name!r} has the name of a reference; give it another name")
     _check({**routers, **helpers}, test, train)
     is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
-    entrants = _take({**routers, **helpers}, is_scored)
+    predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
+    entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}
     contest, benchmarks = _contest(entrants, table, best), _benchmarks(table)
     deployment = Deployment(contest, validation, best) if validation is not None and test.has_cost else None
@@ -82,10 +88,11 @@ def evaluate(
     }
 
     def scored(name: str, information: str) -> Scored:
-        is_prediction = name in routers or name in helpers
-        others = [other for other in COMPARED if other in contest.names and other != name]
+        rivals = (*COMPARED, name.partition("+")[0])
+        others = [other for other in rivals if other in contest.names and other != name]
         return Scored(
-            sweeps=contest.sweeps.get(name, ()),
+            sweeps=() if name in plays else contest.sweeps.get(name, ()),
+            played=tuple(plays.get(name, ())),
             hull=contest.standings[name].hull,
             information=information,
             **{figure: whole.figure(name, figure) for figure in FIGURES},
@@ -95,7 +102,7 @@ def evaluate(
             differences={other: whole.difference(name, other) for other in others},
             deployed={} if deployment is None else deployment.records(name, whole),
             band=whole.band(name),
-            calibration=_calibration(entrants[name], table) if is_prediction else None,
+            calibration=_calibration(predicted[name], table) if name in predicted else None,
             per_benchmark={
                 benchmark: {figure: part.figure(name, figure) for figure in ("aiq", "peak_quality", "qnc")}
                 for benchmark, part in parts.items()
@@ -116,7 +123,8 @@ def evaluate(
         references={
             name: scored(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
         },
-        routers={name: scored(name, "prompt only") for name in routers},
+        routers={name: scored(name, "prompt only") for name in routers}
+        | {name: scored(name, group[0].information) for name, group in plays.items()},
     )
 
 
@@ -179,7 +187,7 @@ def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> Cali
     return Calibration(reliability(predicted, measured), ece(predicted, measured), brier(predicted, measured))
 
 
-def _contest(entrants: Mapping[str, Sequence[Prediction]], table: OutcomeTable, best: int) -> Contest:
+def _contest(entrants: Entrants, table: OutcomeTable, best: int) -> Contest:
     return Contest(entrants, table.quality, _cost(table), best)
 
 
@@ -192,11 +200,9 @@ def _groups(predictions: Predictions) -> dict[str, list[Prediction]]:
     return {name: [group] if isinstance(group, Prediction) else list(group) for name, group in predictions.items()}
 
 
-def _take(
-    entrants: Mapping[str, Sequence[Prediction]], rows: NDArray[np.bool_] | NDArray[np.int64]
-) -> dict[str, list[Prediction]]:
-    """The predictions of some prompts."""
-    return {name: [prediction.take(rows) for prediction in group] for name, group in entrants.items()}
+def _take(entrants: Entrants, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Entrants:
+    """What is said of some prompts."""
+    return {name: [entrant.take(rows) for entrant in group] for name, group in entrants.items()}
 
 
 def _check(predictions: Mapping[str, Sequence[Prediction]], test: OutcomeTable, train: OutcomeTable) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from routerbench.evaluation.frontier import Hull
 from routerbench.evaluation.sweep import Sweep
+from routerbench.sequences.base import Played
 
 if TYPE_CHECKING:
     from routerbench.evaluation.metrics import Reliability
@@ -116,7 +117,8 @@ class Scored:
 
     Attributes:
         sweeps: its exact curve over lambda, one per seed; none where lambda chooses nothing: zero_router, best_single
-            and random.
+            and random, and for a policy in several steps.
+        played: what such a policy came to at each of its settings, one per draw.
         hull: non-decreasing convex hull of its points and the cheapest single model's point, over several seeds their
             mean at equal cost; of a table without cost the one point it reaches by quality alone, at cost 0.
         information: what it was allowed to see, as "prompt only" or "measured outcomes".
@@ -132,7 +134,8 @@ class Scored:
         qnc: cost at which the hull reaches the quality of best_single, as a share of the cost of best_single.
         gain: height of the hull at the cost of best_single minus the quality of best_single.
         seed_aiq: ``aiq`` of each seed alone.
-        differences: to each reference below the oracle, and to the routers "knn" and "linear", by name.
+        differences: to each reference below the oracle, to the routers "knn" and "linear", and to the router that a
+            policy in several steps builds on, by name.
         deployed: by target, "budget" or "keep"; a target that validation does not reach is absent.
         band: interval of the hull's height, or None without intervals.
         calibration: of the predicted quality; None for references.
@@ -140,6 +143,7 @@ class Scored:
     """
 
     sweeps: tuple[Sweep, ...]
+    played: tuple[Played, ...]
     hull: Hull
     information: str
     aiq: Figure

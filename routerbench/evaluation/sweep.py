@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routerbench.routers.base import Choices, Prediction
+from routerbench.sequences.base import Played
 
 # Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
 _CHUNK_CELLS = 131_072
@@ -123,6 +124,18 @@ def sweep_prediction(prediction: Prediction, quality: NDArray[np.float64], cost:
     if prediction.choices is None:
         return sweep(prediction.quality, prediction.cost, quality, cost)
     return _sweep_choices(prediction.choices, quality, cost)
+
+
+def sweep_played(played: Played) -> Sweep:
+    """The curve of a policy in several steps: its settings take the place of the models, their numbers that of lambda.
+
+    Args:
+        played: what it came to on N prompts; setting s is "chosen" up to and at "lambda" s.
+    """
+    number = len(played.settings)
+    knots = np.append(np.arange(number - 1.0), np.inf)
+    chosen = np.broadcast_to(np.arange(number), played.quality.shape)
+    return _sweep_choices(Choices(knots, chosen), played.quality, played.cost)
 
 
 def sweep(

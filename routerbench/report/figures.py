@@ -61,9 +61,10 @@ def write_frontier(evaluation: Evaluation, path: Path) -> None:
 def _frontier(evaluation: Evaluation) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
-    axes = figure.add_axes((0.08, 0.115, 0.68, 0.845))
     lines = _lines(evaluation)
+    width = 7.2 + 0.08 * max(0, max(len(shorten(name)) for name, *_ in lines) - 17)  # inches; long names need more
+    figure = Figure(figsize=(width, 4.5), dpi=_DPI)
+    axes = figure.add_axes((0.08 * 7.2 / width, 0.115, 0.68 * 7.2 / width, 0.845))
     left, right = _cost_limits(evaluation)
     _axis_of_cost(axes, left, right)
     _axis_of_quality(axes, evaluation, [float(hull.quality[-1]) for _, hull, _, _ in lines])
@@ -206,7 +207,7 @@ def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str,
         axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place_at, clip_on=False)
         weight = "bold" if is_router else "normal"
         axes.text(1.035, label, share(aiq), color=colour, weight=weight, size=8, va="center", transform=place_at)
-        axes.text(1.108, label, shorten(name, 22), color=colour, weight=weight, size=8, va="center",
+        axes.text(1.108, label, shorten(name), color=colour, weight=weight, size=8, va="center",
                   transform=place_at, parse_math=False)  # fmt: skip
     axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=_FAINT, size=7, va="center", transform=place_at)
 

@@ -7,6 +7,7 @@ from routerbench.evaluation.results import Difference, Evaluation, Figure, Inter
 from routerbench.report.formatting import difference, p_value, percent, ranked, share
 
 SIGNIFICANT = 0.05
+PROMPT_ONLY = "prompt only"
 _NAMES = {"benchmark_oracle": "knowing the benchmark alone"}
 # With fewer, resampled benchmarks say next to nothing.
 _MIN_BENCHMARKS = 5
@@ -25,7 +26,8 @@ def verdict(evaluation: Evaluation) -> str:
         return "No router was evaluated: these are the references alone."
     best_single = f"the best single model ({evaluation.best_single}, {share(_best_single(evaluation)[0])})"
     lines = []
-    for name, scored in ranked(evaluation):
+    # Whoever is told more than the prompt is no rival, however good.
+    for name, scored in sorted(ranked(evaluation), key=lambda item: item[1].information != PROMPT_ONLY):
         sentences = [*_savings(evaluation, scored, best_single), _standing(evaluation, scored), _elsewhere(scored)]
         lines.append(f"{_titled(name, scored)}: {' '.join(filter(None, [*sentences, _deployed(evaluation, scored)]))}")
         best_single = "the best single model"  # named once is enough
@@ -33,7 +35,9 @@ def verdict(evaluation: Evaluation) -> str:
 
 
 def _titled(name: str, scored: Scored) -> str:
-    return f"{name} (mean of {len(scored.sweeps)} seeds)" if len(scored.sweeps) > 1 else name
+    notes = [f"mean of {len(scored.sweeps)} seeds"] if len(scored.sweeps) > 1 else []
+    notes += [f"sees {scored.information}"] if scored.information != PROMPT_ONLY else []
+    return f"{name} ({'; '.join(notes)})" if notes else name
 
 
 def _savings(evaluation: Evaluation, scored: Scored, best_single: str) -> list[str]:

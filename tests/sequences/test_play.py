@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from routerbench.evaluation.evaluate import evaluate
+from routerbench.routers.base import Prediction
+from routerbench.sequences.base import Played
+from routerbench.sequences.play import play_all
+from tests.conftest import make_table
+from tests.sequences.test_threshold import cascade, random_scene
+
+
+def one_shot(prediction, table, lambdas, information="prompt only"):
+    """Routing by lambda, told as if it were a policy in several steps."""
+    from routerbench.policy import select
+
+    chosen = np.stack([select(prediction.quality, prediction.cost, lambda_) for lambda_ in lambdas], axis=1)
+    cells = [np.take_along_axis(cells, chosen, 1) for cells in (table.cost, table.quality)]
+    return Played("lambda", np.array(lambdas), *cells, np.ones_like(chosen), information)
+
+
+def test_names_and_pools():
+    world = random_scene(0, 30)
+    scenes = {"mlp": [(world, world), (world, world)], "knn": [(world, world)]}
+    played = play_all({"threshold": cascade(error_rates=[0.0, 0.1])}, scenes, seed=0)
+    counts = {name: len(group) for name, group in played.items()}
+    assert counts == {
+        "mlp+threshold 0": 2, "mlp+threshold 0.1": 6, "knn+threshold 0": 1, "knn+threshold 0.1": 3,
+    }  # fmt: skip
+    first, _, _, fourth, *_ = played["mlp+threshold 0.1"]
+    assert (first.quality != fourth.quality).any(), "each seed has its own draws"
+
+
+def test_what_is_no_curve_is_refused():
+    with pytest.raises(ValueError, match="settings"):
+        Played("x", np.array([1.0]), np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2), int), "prompt only")
+    with pytest.raises(ValueError, match="finite"):
+        Played("x", np.array([1.0]), np.full((2, 1), np.nan), np.ones((2, 1)), np.ones((2, 1), int), "prompt only")
+
+
+def test_a_policy_that_routes_once_is_scored_as_its_router():
+    rng = np.random.default_rng(0)
+    tables = [
+        make_table(rng.random((150, 3)), rng.random((150, 3)) * [1, 3, 9], benchmark=np.repeat(["a", "b"], 75))
+        for _ in range(2)
+    ]
+    train, test = tables
+    router = Prediction(rng.random((150, 3)), rng.random((150, 3)) * [1, 3, 9])
+    gains, prices = (cells[:, :, None] - cells[:, None] for cells in (router.quality, router.cost))
+    with np.errstate(invalid="ignore"):
+        breaks = prices / gains
+    breaks = np.unique(np.append(breaks[(gains > 0) & (prices > 0)], 0.0))
+    lambdas = [0.0, *(breaks[1:] + breaks[:-1]) / 2, np.inf]
+    policies = {"mine+again": [one_shot(router, test, lambdas)], "mine+told": [one_shot(router, test, lambdas, "all")]}
+    found = evaluate({"mine": router}, test, train, policies=policies, num_resamples=200)
+    assert list(found.routers) == ["mine", "mine+again", "mine+told"]
+    mine, again, told = found.routers.values()
+    for figure in ("aiq", "area", "peak_quality", "qnc", "gain", "aiq_macro"):
+        assert getattr(again, figure).value == pytest.approx(getattr(mine, figure).value, abs=1e-9), figure
+    assert again.aiq.low == pytest.approx(mine.aiq.low, abs=1e-9)
+    assert again.differences["mine"].value == pytest.approx(0, abs=1e-9)
+    assert "mine" not in mine.differences
+    assert (again.sweeps, again.calibration, again.deployed) == ((), None, {})
+    assert (again.information, told.information) == ("prompt only", "all")
