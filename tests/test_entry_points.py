@@ -135,10 +135,15 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
 def test_every_policy_plays(group, option, trained, tmp_path):
     overrides = [f"routers=[{trained / 'knn' / 'router'}]", f"{group}={option}", "resamples=20", "baselines=[]"]
     run(evaluate, "evaluate", tmp_path, *overrides)
-    routers = json.loads((tmp_path / "metrics.json").read_text())["routers"]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    routers = metrics["routers"]
     assert {name.partition("+")[2].partition(" ")[0] for name in routers} == {"", option}
     assert all(0 < figures["aiq"]["value"] < 1 for figures in routers.values())
-    assert {figures["information"] for name, figures in routers.items() if "+" not in name} == {"prompt only"}
+    assert {metrics["information"][name] for name in routers if "+" not in name} == {"prompt only"}
+    for name, figures in routers.items():
+        for draw in figures["played"]:
+            assert len(draw["settings"]) == len(draw["cost"]) == len(draw["quality"]) == len(draw["calls"]) > 1, name
+            assert draw["cost"][0] < draw["cost"][-1], "from the thriftiest on"
 
 
 def serve_routerbench(files, monkeypatch):

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from routerbench.evaluation.curve import Curve
 from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.references import random_point, zero_router
 from routerbench.evaluation.sweep import Sweep, sweep_played, sweep_prediction
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played
 
 BLIND = ("zero_router", "best_single", "random")
 FIGURES = ("aiq", "area", "aiq_original_code", "peak_quality", "peak_cost", "qnc", "gain")

@@ -10,12 +10,12 @@ from routerbench.errors import InputError
 from routerbench.evaluation.contest import FIGURES, Contest
 from routerbench.evaluation.deployment import Deployment, Validation
 from routerbench.evaluation.metrics import brier, ece, reliability
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.records import Measured, macro
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle
 from routerbench.evaluation.resample import weights
 from routerbench.evaluation.results import Calibration, Evaluation, Scored, Targets
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played
 
 INFORMATION = {
     "zero_router": "nothing about the prompt",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.evaluation.frontier import Hull
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.sweep import Sweep
-from routerbench.sequences.base import Played
 
 if TYPE_CHECKING:
     from routerbench.evaluation.metrics import Reliability

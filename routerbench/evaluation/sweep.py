@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from routerbench.evaluation.played import Played
 from routerbench.routers.base import Choices, Prediction
-from routerbench.sequences.base import Played
 
 # Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
 _CHUNK_CELLS = 131_072

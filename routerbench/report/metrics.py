@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.results import Deployed, Evaluation, Figure, Interval, Scored
 from routerbench.files import atomic_path
 
@@ -80,9 +81,16 @@ def _router(scored: Scored) -> dict[str, Any]:
             for other, found in scored.differences.items()
         },
         "deployed": {target: _deployed(point) for target, point in scored.deployed.items()},
+        "played": [_played(draw) for draw in scored.played],
         "calibration": scored.calibration and {"ece": scored.calibration.ece, "brier": scored.calibration.brier},
         "per_benchmark": _per_benchmark(scored),
     }
+
+
+def _played(draw: Played) -> dict[str, Any]:
+    """Means over the prompts at each setting."""
+    means = {name: getattr(draw, name).mean(axis=0).tolist() for name in ("cost", "quality", "calls")}
+    return {"setting": draw.setting, "settings": [_number(value) for value in draw.settings], **means}
 
 
 def _bounds(interval: Interval | None) -> dict[str, float | None] | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from routerbench.sequences.base import Played, Policy, Scene
+from routerbench.evaluation.played import Played
+from routerbench.sequences.base import Policy, Scene
 
 log = logging.getLogger(__name__)
 

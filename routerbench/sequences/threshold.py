@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
-from routerbench.sequences.base import Played, Scene
+from routerbench.evaluation.played import Played
+from routerbench.sequences.base import Scene
 
 
 @dataclass(frozen=True)

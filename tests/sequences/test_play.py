@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from routerbench.evaluation.evaluate import evaluate
+from routerbench.evaluation.played import Played
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played
 from routerbench.sequences.play import play_all
 from tests.conftest import make_table
 from tests.sequences.test_threshold import cascade, random_scene

@@ -1,0 +1,117 @@
+"""FrugalGPT's cascade: a short chain of models, and a judge that has learned which answers to accept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.errors import InputError
+from routerbench.evaluation.frontier import non_decreasing_hull
+from routerbench.evaluation.played import Played
+from routerbench.sequences.base import Scene
+from routerbench.sequences.judge import Judge, cross_fitted, observe
+
+
+@dataclass(frozen=True)
+class FrugalCascade:
+    """Calls the models of a chain until a judge thinks well enough of an answer (FrugalGPT, arXiv 2305.05176).
+
+    A judge estimates the quality of an answer, from what was predicted of it and what a table lets one see of it; the
+    paper's reads the answer itself. The answer of the j-th model is accepted if the estimate is at least the j-th
+    threshold, the last one always. Chains go from cheaper to dearer models by their mean cost. All chains with all
+    thresholds, each a quantile of the estimates as in the paper, are tried on validation, where the estimates are by
+    judges that have not seen the prompt; those on the hull of mean cost and quality are the settings.
+
+    The best of many thousands is flattered by chance on validation, and pays for it on test. The paper spends a search
+    per budget; all budgets are searched here at once.
+
+    Attributes:
+        max_length: most models of a chain, 1 to 3.
+        num_thresholds: tried for each model of a chain but the last, at least 1.
+        max_models: models to make chains of; of more, those are left out first that another one beats at no more cost.
+    """
+
+    max_length: int
+    num_thresholds: int
+    max_models: int
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if not 1 <= self.max_length <= 3:
+            raise InputError(f"cascade.frugal.max_length must be 1, 2 or 3, got {self.max_length}")
+        if self.num_thresholds < 1 or self.max_models < 1:
+            raise InputError(
+                "cascade.frugal.num_thresholds and cascade.frugal.max_models must be at least 1, got "
+                f"{self.num_thresholds} and {self.max_models}"
+            )
+
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+        """Choose chains and thresholds on ``val``, then play them on ``test``; see `Policy.play`."""
+        seen = observe(val.table, val.prediction)
+        estimates = cross_fitted(seen, val.table.quality, rng)
+        strategies, means = [], []
+        for chain in self._chains(val.table):
+            for thresholds in self._thresholds(estimates[:, chain[:-1]]):
+                cost, quality, _ = run(chain, thresholds, estimates, val.table)
+                strategies.append((chain, thresholds))
+                means.append((cost.mean(), quality.mean()))
+        mean_cost, mean_quality = np.array(means).T
+        hull = non_decreasing_hull(mean_cost, mean_quality)
+        chosen = [
+            int(np.flatnonzero((mean_cost == cost) & (mean_quality == quality))[0])
+            for cost, quality in zip(hull.cost, hull.quality, strict=True)
+        ]
+        estimates = Judge.fit(seen, val.table.quality)(observe(test.table, test.prediction))
+        outcomes = [run(*strategies[number], estimates, test.table) for number in chosen]
+        cost, quality, calls = (np.stack(cells, axis=1) for cells in zip(*outcomes, strict=True))
+        return {
+            "": [
+                Played(
+                    setting="mean cost on validation in USD",
+                    settings=hull.cost,
+                    cost=cost,
+                    quality=quality,
+                    calls=calls,
+                    information="responses of the models it ran",
+                )
+            ]
+        }
+
+    def _chains(self, table: OutcomeTable) -> list[tuple[int, ...]]:
+        """All chains of up to three of the models, each from cheaper to dearer."""
+        cost, quality = table.cost.mean(axis=0), table.quality.mean(axis=0)
+        beaten_by = ((cost[:, None] >= cost) & (quality[:, None] < quality)).sum(axis=1)
+        kept = np.lexsort((cost, beaten_by))[: self.max_models]
+        kept = kept[np.argsort(cost[kept], kind="stable")].tolist()
+        return [chain for length in range(1, self.max_length + 1) for chain in combinations(kept, length)]
+
+    def _thresholds(self, estimates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(R, J)`` all combinations of quantiles of the J columns of ``(N, J)`` estimates."""
+        shares = (np.arange(self.num_thresholds) + 1) / (self.num_thresholds + 1)
+        columns = [np.quantile(column, shares) for column in estimates.T]
+        return np.stack([grid.ravel() for grid in np.meshgrid(*columns)], axis=1) if columns else np.empty((1, 0))
+
+
+def run(
+    chain: Sequence[int], thresholds: NDArray[np.float64], estimates: NDArray[np.float64], table: OutcomeTable
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Call the models of a chain in turn, and accept the first answer that is thought good enough.
+
+    Args:
+        chain: J models.
+        thresholds: ``(J - 1,)`` least estimated quality to accept an answer of each but the last.
+        estimates: ``(N, M)`` estimated quality of each answer, were it there.
+        table: N measured outcomes.
+
+    Returns:
+        ``(N,)`` summed cost in USD, measured quality of the accepted answer, and number of calls.
+    """
+    chain = list(chain)
+    goes_on = estimates[:, chain[:-1]] < thresholds
+    calls = 1 + goes_on.cumprod(axis=1).sum(axis=1)
+    rows = np.arange(len(calls))
+    cost = table.cost[:, chain].cumsum(axis=1)[rows, calls - 1]
+    return cost, table.quality[:, chain][rows, calls - 1], calls
