@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.results import Band, Deployed, Evaluation, Figure, Scored
 from routerbench.evaluation.sweep import Sweep
 from routerbench.report.figures import LANDMARK_STYLES
@@ -46,6 +47,7 @@ def frontier(evaluation: Evaluation) -> go.Figure:
     for number, (name, scored, line) in reversed(list(enumerate(routers))):
         figure.add_trace(_hull(name, scored, line | {"width": 3}, right, rank=number))
         figure.add_traces(list(_curves(name, scored.sweeps, line["color"])))
+        figure.add_traces(list(_settings(name, scored.played, line["color"])))
     figure.add_trace(_models(evaluation))
     figure.add_traces([point for name, scored, line in routers for point in _points(name, scored, line["color"])])
     figure.add_vrect(x0=low, x1=high, fillcolor="#f3f5f7", line_width=0, layer="below")
@@ -98,6 +100,22 @@ def _curves(name: str, sweeps: tuple[Sweep, ...], colour: str) -> Iterator[go.Sc
             x=sweep.cost[kept] * 1000, y=sweep.quality[kept], mode="lines", line={"color": colour, "width": 1},
             opacity=0.5, name=label(name), legendgroup=name, showlegend=False, customdata=_ranges(sweep, kept),
             hovertemplate=f"<b>{title}</b><br>lambda %{{customdata}}<br>{_WHERE}",
+        )  # fmt: skip
+
+
+def _settings(name: str, played: tuple[Played, ...], colour: str) -> Iterator[go.Scatter]:
+    """What a policy in several steps came to at each setting, a line per draw, with its mean number of calls."""
+    import plotly.graph_objects as go
+
+    for draw, each in enumerate(played, start=1):
+        title = literal(name) + (f", draw {draw} of {len(played)}" if len(played) > 1 else "")
+        calls = each.calls.mean(axis=0)
+        yield go.Scatter(
+            x=each.cost.mean(axis=0) * 1000, y=each.quality.mean(axis=0), mode="lines+markers", opacity=0.5,
+            line={"color": colour, "width": 1}, marker={"size": 4}, name=label(name), legendgroup=name,
+            showlegend=False, customdata=np.stack([each.settings, calls], axis=1),
+            hovertemplate=f"<b>{title}</b><br>{escape(each.setting)}: %{{customdata[0]:.4g}}, "
+            f"%{{customdata[1]:.2f}} calls<br>{_WHERE}",
         )  # fmt: skip
 
 
