@@ -97,6 +97,13 @@ def test_the_table_of_a_section_is_complete(heading, group):
     assert sorted(words) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
 
 
+def test_the_table_of_policies_is_complete():
+    section = README.split("## Cascades and budgets\n")[1].split("\n## ")[0]
+    named = {tuple(pair) for pair in re.findall(r"^\| `(\w+)=(\w+)`", section, re.MULTILINE)}
+    groups = ("cascade", "budget")
+    assert named == {(group, path.stem) for group in groups for path in (ROOT / "conf" / group).glob("*.yaml")}
+
+
 def test_every_file_and_folder_of_the_map_exists():
     house = README.split("## The house")[1].split("```")[1]
     named = [word for line in house.splitlines()[3:] for word in re.findall(r"^[\w./]+|(?<=  )\w+\.py", line)]
