@@ -204,8 +204,8 @@ def write_picture(found: SelfKnowledge, path: Path) -> None:
     from matplotlib.figure import Figure as Canvas
 
     names = found.benchmarks[:_MOST]
-    above, rows, below = 0.35 + 0.24 * len(found.advantages), 0.19 * len(names), 1.35
-    height = above + 0.9 + rows + below
+    above, rows, below = 0.35 + 0.24 * len(found.advantages), 0.19 * len(names), 1.15
+    height = above + 0.7 + rows + below
     with mpl.rc_context(_FONT), atomic_path(path) as part:
         figure = Canvas(figsize=(7.2, height), dpi=_DPI)
         _draw_advantages(figure.add_axes((0.2, 1 - above / height, 0.76, (above - 0.35) / height)), found)
