@@ -15,8 +15,19 @@ Which models are called:
     index), ``recall_by_difficulty``
 Calibration of the predicted quality:
     ``reliability``, ``ece``, ``brier``, ``nll``, ``calibration_by``
+Declining the prompts one is least sure of:
+    ``risk_coverage``, ``aurc``, ``abstain``; HCMA's ``hcma_multiple_choice`` and ``hcma_two_sided``
 """
 
+from routerbench.evaluation.metrics.abstention import (
+    Abstention,
+    RiskCoverage,
+    abstain,
+    aurc,
+    hcma_multiple_choice,
+    hcma_two_sided,
+    risk_coverage,
+)
 from routerbench.evaluation.metrics.area import (
     aiq,
     aiq_original_code,
@@ -49,17 +60,21 @@ from routerbench.evaluation.metrics.routereval import mean_chosen_quality, v_b, 
 from routerbench.evaluation.metrics.savings import Peak, cost_at_quality, cost_saving, peak, qnc, quality_gain
 
 __all__ = [
+    "Abstention",
     "CalibrationErrors",
     "Collapse",
     "Peak",
     "Recall",
     "Reliability",
+    "RiskCoverage",
+    "abstain",
     "aiq",
     "aiq_original_code",
     "apgr",
     "area_as_routed",
     "arena_score",
     "auc_cascade_routing",
+    "aurc",
     "brier",
     "calibration_by",
     "call_entropy",
@@ -71,6 +86,8 @@ __all__ = [
     "ece",
     "gain_at",
     "gap_at",
+    "hcma_multiple_choice",
+    "hcma_two_sided",
     "hypervolume",
     "mean_chosen_quality",
     "nll",
@@ -83,6 +100,7 @@ __all__ = [
     "quality_gain",
     "recall_by_difficulty",
     "reliability",
+    "risk_coverage",
     "routing_collapse",
     "selection_entropy",
     "v_b",

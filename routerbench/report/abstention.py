@@ -1,0 +1,141 @@
+"""What declining is worth, for people: a picture of error against coverage, and a table in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from routerbench.evaluation.metrics import Abstention, RiskCoverage
+from routerbench.evaluation.results import Figure
+from routerbench.files import atomic_path
+from routerbench.report.figures import PALETTE
+from routerbench.report.formatting import p_value, percent, share, shorten, with_interval
+from routerbench.report.labels import spread
+from routerbench.report.tables import Table, markdown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DPI = 200
+_INK, _FAINT = "#333333", "#8a8a8a"
+_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
+# Below a twentieth of the prompts the error is noise.
+_LEAST_COVERAGE = 0.05
+
+
+def abstention_table(found: Mapping[str, Abstention]) -> str:
+    """What each router gains by declining, as Markdown; the best AURC first.
+
+    Args:
+        found: by name of the router.
+    """
+    ordered = sorted(found.items(), key=lambda item: (item[1].aurc.value or 0.0, item[0]))
+    return markdown(
+        Table(
+            ("router", "error", "declined", "error then", "reduction", "of oracle", "AURC", "oracle AURC",
+             "threshold", "realised coverage", "realised error"),
+            "lrrrrrrrrrr",
+            (tuple((name, *_cells(one)) for name, one in ordered),),
+        )
+    )  # fmt: skip
+
+
+def write_abstention(found: Mapping[str, Abstention], path: Path) -> None:
+    """Draw error against coverage: solid the confidence, dotted declining at random, thin the oracle's order.
+
+    A cross marks the threshold that was chosen on validation, as it came out.
+
+    Args:
+        found: by name of the router.
+        path: the PNG to write.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Picture
+
+    with mpl.rc_context(_FONT), atomic_path(path) as part:
+        figure = Picture(figsize=(7.2, 4.0), dpi=_DPI)
+        axes = figure.add_axes((0.08, 0.125, 0.645, 0.79))
+        for number, one in enumerate(found.values()):
+            _draw(axes, one, PALETTE[number % len(PALETTE)])
+        _dress(axes, found)
+        figure.savefig(part, dpi=_DPI, facecolor="white")
+
+
+def _cells(one: Abstention) -> tuple[str, ...]:
+    bounds = (one.interval.low, one.interval.high) if one.interval else (None, None)
+    possible = (one.error.value or 0.0) - one.oracle_error_after
+    reduction = with_interval(Figure(one.reduction, *bounds), share)
+    return (
+        with_interval(one.error, share),
+        percent(one.abstention),
+        with_interval(one.error_after, share),
+        f"{reduction}, {p_value(one.interval.p_value)}" if one.interval else reduction,
+        percent(one.reduction / possible if possible > 0 else None),
+        with_interval(one.aurc, share),
+        share(one.oracle_aurc),
+        f"{one.threshold:.3g}",
+        percent(one.realised_coverage),
+        with_interval(one.realised_error, share),
+    )
+
+
+def _draw(axes: Axes, one: Abstention, colour: str) -> None:
+    grid = _grid(one.curve)
+    assert one.error.value is not None
+    axes.plot(grid, one.curve.at(grid), color=colour, linewidth=1.8, zorder=3)
+    axes.plot([grid[0], 1], [one.error.value] * 2, color=colour, linestyle=(0, (1, 1.5)), linewidth=1.2, zorder=2)
+    axes.plot(grid, one.oracle.at(grid), color=colour, linewidth=0.7, zorder=2)
+    if one.realised_error.value is not None:
+        axes.scatter(one.realised_coverage, one.realised_error.value, s=34, marker="X", color=colour,
+                     edgecolor="white", linewidth=0.7, zorder=5)  # fmt: skip
+
+
+def _grid(curve: RiskCoverage) -> np.ndarray:
+    """Coverages to draw at, ascending: those of the thresholds, and enough between them where many prompts tie."""
+    grid = np.concatenate([curve.coverage, np.linspace(_LEAST_COVERAGE, 1, 200)])
+    return np.unique(grid[grid >= _LEAST_COVERAGE])
+
+
+def _dress(axes: Axes, found: Mapping[str, Abstention]) -> None:
+    from matplotlib.ticker import FuncFormatter
+    from matplotlib.transforms import blended_transform_factory
+
+    axes.set_xlim(1.0, _LEAST_COVERAGE)  # from all prompts, on the left, to ever fewer
+    low, high = axes.get_ylim()
+    low = min(0.0, low)
+    axes.set_ylim(low, high)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda coverage, _: f"{100 * coverage:.0f} %"))
+    axes.set_xlabel("share of the prompts that is answered")
+    axes.set_ylabel("error among them: 1 - mean quality")
+    axes.grid(color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
+    axes.tick_params(length=0, colors="#555555", labelsize=8)
+    ends = np.array([float(one.curve.at(_LEAST_COVERAGE)) for one in found.values()])
+    room = high - low
+    labels = spread(ends + 1e-9 * np.arange(len(ends)), 0.05 * room, low, high - 0.06 * room)
+    place = blended_transform_factory(axes.transAxes, axes.transData)
+    for number, ((name, one), end, label) in enumerate(zip(found.items(), ends, labels, strict=True)):
+        colour = PALETTE[number % len(PALETTE)]
+        axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place,
+                  clip_on=False)  # fmt: skip
+        axes.text(
+            1.035, label, share(one.aurc.value), color=colour, weight="bold", size=8, va="center", transform=place
+        )
+        axes.text(1.115, label, shorten(name, 18), color=colour, weight="bold", size=8, va="center", transform=place,
+                  parse_math=False)  # fmt: skip
+    if len(labels):
+        axes.text(1.035, labels.max() + 0.055 * room, "AURC", color=_FAINT, size=7, va="center", transform=place)
+    handles = [
+        axes.plot([], [], color=_FAINT, linewidth=1.8)[0],
+        axes.plot([], [], color=_FAINT, linewidth=1.2, linestyle=(0, (1, 1.5)))[0],
+        axes.plot([], [], color=_FAINT, linewidth=0.7)[0],
+        axes.scatter([], [], s=34, marker="X", color=_FAINT, linewidth=0),
+    ]
+    words = ["the least sure declined", "declined at random", "the worst declined (oracle)", "threshold of validation"]
+    axes.legend(handles, words, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=7.5,
+                columnspacing=1.2, handletextpad=0.5)  # fmt: skip

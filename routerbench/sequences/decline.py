@@ -1,0 +1,83 @@
+"""Route or decline: a router that need not answer the prompts it is least sure of (after HCMA, arXiv 2410.02173)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.calibration import Calibration
+from routerbench.errors import InputError
+from routerbench.evaluation.metrics import Abstention, abstain, hcma_multiple_choice, hcma_two_sided
+from routerbench.policy import choose
+from routerbench.routers.base import Prediction
+from routerbench.sequences.base import Scene
+
+TRANSFORMS = ("two_sided", "multiple_choice", "none")
+
+
+@dataclass(frozen=True)
+class Decline:
+    """Routes at one lambda and declines where the calibrated confidence in the chosen model is too low.
+
+    An adaptation: HCMA's confidence is a token probability of the answer, which tables do not have. Here it is the
+    router's own predicted quality, before any answer. As there, a transform of it is calibrated for each model by a
+    logistic regression, on validation.
+
+    Args:
+        willingness_to_pay: lambda in USD per unit of quality; infinite for the model that is predicted to be the best.
+        transform: "two_sided", as HCMA's for the probability to be right; "multiple_choice", as HCMA's for the largest
+            of the probabilities of several choices; "none": predicted quality as it is, not calibrated.
+        abstention: share of the prompts that may be declined, in (0, 1).
+        num_resamples: of the prompts, for the intervals; 0 for none.
+
+    Raises:
+        InputError: an option is out of its range.
+    """
+
+    willingness_to_pay: float = float("inf")
+    transform: Literal["two_sided", "multiple_choice", "none"] = "two_sided"
+    abstention: float = 0.2
+    num_resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option."""
+        if not self.willingness_to_pay >= 0:
+            raise InputError(f"abstention.willingness_to_pay must be at least 0, got {self.willingness_to_pay}")
+        if self.transform not in TRANSFORMS:
+            raise InputError(f"abstention.transform must be {' or '.join(TRANSFORMS)}, got {self.transform!r}")
+        if not 0 < self.abstention < 1:
+            raise InputError(f"abstention.abstention must be a share between 0 and 1, got {self.abstention}")
+        if self.num_resamples < 0:
+            raise InputError(f"abstention.num_resamples must be at least 0, got {self.num_resamples}")
+
+    def abstain(self, val: Scene, test: Scene, rng: np.random.Generator) -> Abstention:
+        """Calibrate and choose the threshold on ``val``, then route and decline on ``test``.
+
+        Args:
+            val: to learn and choose from.
+            test: to be scored; the outcomes of the chosen models are read, to draw the whole curve.
+            rng: draws the resamples.
+        """
+        confidences = self.confidence(val, val.prediction), self.confidence(val, test.prediction)
+        chosen = [choose(scene.prediction, self.willingness_to_pay) for scene in (val, test)]
+        val_sure, sure = (cells[np.arange(len(cells)), c] for cells, c in zip(confidences, chosen, strict=True))
+        quality = test.table.quality[np.arange(len(sure)), chosen[1]]
+        return abstain(sure, quality, val_sure, rng, abstention=self.abstention, num_resamples=self.num_resamples)
+
+    def confidence(self, val: Scene, prediction: Prediction) -> NDArray[np.float64]:
+        """``(N, M)`` probability of each model to be right, in [0, 1], as calibrated on validation."""
+        if self.transform == "none":
+            return prediction.quality
+        transform = hcma_two_sided if self.transform == "two_sided" else hcma_multiple_choice
+        known = transform(val.prediction.quality.clip(0, 1))
+        finite = known[np.isfinite(known)]
+        low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+        calibration = Calibration.fit("platt", _scores(val.prediction, known.clip(low, high)), val.table)
+        return calibration(_scores(prediction, transform(prediction.quality.clip(0, 1)).clip(low, high))).quality
+
+
+def _scores(prediction: Prediction, scores: NDArray[np.float64]) -> Prediction:
+    return prediction._replace(quality=scores, scale="ranking")

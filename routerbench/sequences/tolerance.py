@@ -1,0 +1,72 @@
+"""IPR's tolerance: the cheapest model that is predicted to be nearly as good as the best (arXiv 2509.06274)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.errors import InputError
+from routerbench.routers.base import Prediction
+from routerbench.sequences.base import Played, Scene
+
+
+@dataclass(frozen=True)
+class ToleranceBudget:
+    """Sends each prompt to the cheapest model whose predicted quality is within a tolerance of the best one's.
+
+    A prompt of which all models are predicted to be equal goes to the cheapest one at any tolerance. There is nothing
+    to learn from validation.
+
+    Args:
+        is_relative: whether the tolerance is a share of the distance between the best and the worst predicted quality
+            of the prompt, as in IPR, or a number of units of quality, the same for each prompt (the epsilon-tie rule).
+        num_settings: S tolerances, evenly from 1, the cheapest model, to 0, the best one.
+
+    Raises:
+        InputError: there are fewer than two settings.
+    """
+
+    is_relative: bool = True
+    num_settings: int = 101
+
+    def __post_init__(self) -> None:
+        """Refuse what is no option."""
+        if self.num_settings < 2:
+            raise InputError(f"budget.num_settings must be at least 2, got {self.num_settings}")
+
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+        """Route the test prompts at each tolerance; neither validation nor chance has a part in it."""
+        tolerances = np.linspace(1, 0, self.num_settings)
+        chosen = [tolerate(test.prediction, tolerance, self.is_relative) for tolerance in tolerances]
+        cells = np.stack(chosen, axis=1)
+        played = Played(
+            setting="tolerance as a share of the range of quality" if self.is_relative else "tolerance in quality",
+            settings=tolerances,
+            cost=np.take_along_axis(test.table.cost, cells, 1),
+            quality=np.take_along_axis(test.table.quality, cells, 1),
+            calls=np.ones(cells.shape, np.int64),
+            information="prompt only",
+        )
+        return {"": [played]}
+
+
+def tolerate(prediction: Prediction, tolerance: float, is_relative: bool = True) -> NDArray[np.int64]:
+    """``(N,)`` cheapest model within a tolerance in [0, 1] of the best: ``q_max - q_m <= tolerance (q_max - q_min)``.
+
+    Ties in cost go to the better model, then to the lower index.
+
+    Example:
+        >>> prediction = Prediction(np.array([[0.5, 0.75, 0.875]]), np.array([[0.001, 0.002, 0.010]]))
+        >>> [tolerate(prediction, tolerance).item() for tolerance in (0, 0.3, 0.4, 1)]
+        [2, 2, 1, 0]
+        >>> tolerate(prediction, 0.3, is_relative=False).item()
+        1
+    """
+    quality, cost = prediction.quality, prediction.cost
+    loss = quality.max(axis=1, keepdims=True) - quality
+    allowed = tolerance * loss.max(axis=1, keepdims=True) if is_relative else tolerance
+    price = np.where(loss <= allowed, cost, np.inf)
+    return np.where(price == price.min(axis=1, keepdims=True), quality, -np.inf).argmax(axis=1)
