@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 import numpy as np
@@ -23,12 +24,13 @@ from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Targets
 from routerbench.experiments.baselines import BASELINES
 from routerbench.report import write_report
+from routerbench.report.abstention import write_abstention
 from routerbench.report.curves import write_predictions
 from routerbench.report.tables import results_table, scope
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction, Router
-from routerbench.sequences.base import Policy, Scene
-from routerbench.sequences.play import play_all
+from routerbench.sequences.base import Scene
+from routerbench.sequences.play import abstain_all, play_all
 
 log = logging.getLogger("routerbench.evaluate")
 SEQUENCES = ("cascade", "budget")  # groups of conf/ with policies in several steps
@@ -39,7 +41,8 @@ def main(cfg: DictConfig) -> None:
     """Load the routers, predict the test prompts once, sweep lambda, report."""
     with one_line_errors():
         check_seeds(cfg)
-        targets, policies = _targets(cfg), _policies(cfg)
+        targets = _targets(cfg)
+        policies, decliners = _chosen(cfg, *SEQUENCES), _chosen(cfg, "abstention")
         encoder = instantiate(cfg.encoder) if cfg.encoder else None
         if not cfg.routers:
             raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
@@ -80,6 +83,7 @@ def main(cfg: DictConfig) -> None:
             num_resamples=cfg.resamples,
             seed=cfg.seed,
         )
+        declined = abstain_all(decliners, {name: scenes(name) for name in routers}, cfg.seed)
         folder = Path(os.path.relpath(cfg.output_dir))
         write_report(evaluation, folder)
         for name, seeds in predictions.items():
@@ -88,6 +92,8 @@ def main(cfg: DictConfig) -> None:
                 write_predictions(test, prediction, folder / "predictions" / f"{file}.parquet")
         log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
         log.info("\n%s", scope(evaluation))
+        if declined:
+            log.info("\n%s", write_abstention(declined, folder))
         log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
 
 
@@ -102,9 +108,9 @@ def _targets(cfg: DictConfig) -> Targets:
     return Targets(None if cfg.budget_usd_per_1k is None else cfg.budget_usd_per_1k / 1000, cfg.keep)
 
 
-def _policies(cfg: DictConfig) -> dict[str, Policy]:
-    """The policies in several steps that the command line chose, by word."""
-    return {word: instantiate(part) for group in SEQUENCES for word, part in (cfg[group] or {}).items()}
+def _chosen(cfg: DictConfig, *groups: str) -> dict[str, Any]:
+    """What the command line chose from groups of which it may choose several, by word."""
+    return {word: instantiate(part) for group in groups for word, part in (cfg[group] or {}).items()}
 
 
 def _scene(table: OutcomeTable, rows: NDArray[np.bool_], router: TrainedRouter, vectors: NDArray[np.float32]) -> Scene:

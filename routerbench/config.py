@@ -62,6 +62,7 @@ class EvaluateConfig:
     encoder: Any = None
     cascade: Any = None
     budget: Any = None
+    abstention: Any = None
     baselines: list[str] = MISSING
     keep: float | None = MISSING
     budget_usd_per_1k: float | None = MISSING

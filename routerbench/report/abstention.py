@@ -43,7 +43,24 @@ def abstention_table(found: Mapping[str, Abstention]) -> str:
     )  # fmt: skip
 
 
-def write_abstention(found: Mapping[str, Abstention], path: Path) -> None:
+def write_abstention(found: Mapping[str, Abstention], folder: Path) -> str:
+    """Write ``abstention.md`` and ``abstention.png``.
+
+    Args:
+        found: by name of the router.
+        folder: where to.
+
+    Returns:
+        The table, as Markdown.
+    """
+    table = abstention_table(found)
+    with atomic_path(folder / "abstention.md") as part:
+        part.write_text(f"# Declining the least sure prompts\n\n{table}\n", encoding="utf-8")
+    draw_abstention(found, folder / "abstention.png")
+    return table
+
+
+def draw_abstention(found: Mapping[str, Abstention], path: Path) -> None:
     """Draw error against coverage: solid the confidence, dotted declining at random, thin the oracle's order.
 
     A cross marks the threshold that was chosen on validation, as it came out.

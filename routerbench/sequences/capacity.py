@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
+from routerbench.evaluation.played import Played
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played, Scene
+from routerbench.sequences.base import Scene
 
 # Share of the way to the best plan that the last floor stops short of it, so that rounding leaves it within reach.
 _SHORT = 1e-7
@@ -42,9 +43,9 @@ class CapacityBudget:
         shares = self.capacity.values() if isinstance(self.capacity, Mapping) else [self.capacity]
         for share in shares:
             if share is not None and not 0 < share <= 1:
-                raise InputError(f"budget.capacity must be shares of the prompts above 0, at most 1, got {share}")
+                raise InputError(f"budget.capacity.capacity must be shares above 0 and at most 1, got {share}")
         if self.num_settings < 2:
-            raise InputError(f"budget.num_settings must be at least 2, got {self.num_settings}")
+            raise InputError(f"budget.capacity.num_settings must be at least 2, got {self.num_settings}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
         """Plan the test prompts at each floor; neither validation nor chance has a part in it.
@@ -80,11 +81,13 @@ class CapacityBudget:
         shares = self.capacity if isinstance(self.capacity, Mapping) else dict.fromkeys(models, self.capacity or 1.0)
         for model in shares:
             if model not in models:
-                raise InputError(f"budget.capacity names {model!r}; the table has {', '.join(models)}")
+                raise InputError(f"budget.capacity.capacity names {model!r}; the table has {', '.join(models)}")
         # Not one prompt more for 0.1 * 30 = 3.0000000000000004.
         limits = np.ceil([shares.get(model, 1.0) * num_prompts - 1e-9 for model in models]).astype(np.int64)
         if limits.sum() < num_prompts:
-            raise InputError(f"budget.capacity leaves room for {limits.sum()} of {num_prompts} prompts; raise it")
+            raise InputError(
+                f"budget.capacity.capacity leaves room for {limits.sum()} of {num_prompts} prompts; raise it"
+            )
         return limits
 
 

@@ -45,13 +45,13 @@ class Decline:
     def __post_init__(self) -> None:
         """Refuse what is no option."""
         if not self.willingness_to_pay >= 0:
-            raise InputError(f"abstention.willingness_to_pay must be at least 0, got {self.willingness_to_pay}")
+            raise InputError(f"abstention.decline.willingness_to_pay must be at least 0, got {self.willingness_to_pay}")
         if self.transform not in TRANSFORMS:
-            raise InputError(f"abstention.transform must be {' or '.join(TRANSFORMS)}, got {self.transform!r}")
+            raise InputError(f"abstention.decline.transform must be {' or '.join(TRANSFORMS)}, got {self.transform!r}")
         if not 0 < self.abstention < 1:
-            raise InputError(f"abstention.abstention must be a share between 0 and 1, got {self.abstention}")
+            raise InputError(f"abstention.decline.abstention must be a share between 0 and 1, got {self.abstention}")
         if self.num_resamples < 0:
-            raise InputError(f"abstention.num_resamples must be at least 0, got {self.num_resamples}")
+            raise InputError(f"abstention.decline.num_resamples must be at least 0, got {self.num_resamples}")
 
     def abstain(self, val: Scene, test: Scene, rng: np.random.Generator) -> Abstention:
         """Calibrate and choose the threshold on ``val``, then route and decline on ``test``.

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
+from routerbench.evaluation.played import Played
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played, Scene
+from routerbench.sequences.base import Scene
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ToleranceBudget:
     def __post_init__(self) -> None:
         """Refuse what is no option."""
         if self.num_settings < 2:
-            raise InputError(f"budget.num_settings must be at least 2, got {self.num_settings}")
+            raise InputError(f"budget.tolerance.num_settings must be at least 2, got {self.num_settings}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
         """Route the test prompts at each tolerance; neither validation nor chance has a part in it."""

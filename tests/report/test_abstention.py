@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from routerbench.evaluation.metrics import abstain
-from routerbench.report.abstention import abstention_table, write_abstention
+from routerbench.report.abstention import abstention_table, draw_abstention
 from routerbench.report.figures import PALETTE
 
 
@@ -47,11 +47,11 @@ def test_without_resamples_there_are_no_intervals():
 def test_where_all_answers_are_right_there_is_nothing_to_decline(tmp_path):
     perfect = abstain([0.5, 0.6], [1.0, 1.0], [0.5], np.random.default_rng(0), num_resamples=0)
     assert abstention_table({"perfect": perfect}).splitlines()[-1].split(" | ")[5].strip() == "-"
-    write_abstention({"perfect": perfect}, tmp_path / "picture.png")
+    draw_abstention({"perfect": perfect}, tmp_path / "picture.png")
 
 
 def test_the_picture(found, tmp_path):
-    write_abstention(found, tmp_path / "picture.png")
+    draw_abstention(found, tmp_path / "picture.png")
     picture = matplotlib.image.imread(tmp_path / "picture.png")[..., :3]
     assert picture.shape == (800, 1440, 3)
     for colour, is_drawn in zip(PALETTE, [True, True, False], strict=False):

@@ -130,7 +130,7 @@ def test_a_named_capacity_is_kept():
 
 @pytest.mark.parametrize("capacity", [0, -1, 1.5, float("nan"), {"b": 2}])
 def test_a_capacity_that_is_no_share_is_refused(capacity):
-    with pytest.raises(InputError, match="shares of the prompts"):
+    with pytest.raises(InputError, match="shares above 0"):
         CapacityBudget(capacity)
 
 

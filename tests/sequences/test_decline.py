@@ -98,5 +98,5 @@ def test_the_outcomes_of_test_choose_nothing(val, test):
     [("willingness_to_pay", -1), ("transform", "logit"), ("abstention", 0), ("abstention", 1), ("num_resamples", -1)],
 )
 def test_an_option_that_is_none_is_refused(option, value):
-    with pytest.raises(InputError, match=f"abstention.{option}"):
+    with pytest.raises(InputError, match=f"abstention.decline.{option}"):
         Decline(**{option: value})

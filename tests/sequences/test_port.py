@@ -103,7 +103,7 @@ def test_the_first_prompts_go_to_random_models_and_orders_differ(val):
     n = 1000
     cost = np.tile([1.0, 2.0, 4.0], (n, 1))
     flat = Scene(make_table(np.ones((n, 3)), cost), Prediction(np.full((n, 3), 0.5), cost), np.zeros((n, 1)))
-    first, second = play(flat, flat, num_draws=2, num_settings=2, epsilon=0.1, split="uniform")
+    first, second = play(flat, flat, num_draws=2, num_settings=2, epsilon=0.1, split="uniform", learn="stream")
     dear = first.cost[:, 1] == 4.0
     # A budget of 4 per prompt in three equal parts: the cheapest and the middle one may be called all the time.
     assert 20 <= dear.sum() <= 47
