@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,14 @@ _INNER = (0.01, 0.99)  # quantiles of routing's breakpoints between which lambda
 class UnifiedCascade:
     """Cascade routing (Dekoninck et al. 2024, arXiv 2410.10347): run, look, and run another model or answer.
 
-    See `play_cascade` for how it decides. Before a model runs, its quality is estimated by the router; once it has run,
-    by a `Judge` that validation taught what the cost and the length of an answer say of its quality. Whether answers
-    agree is not looked at, but what one answer reveals shifts the estimates of the other models, as far as on
-    validation their estimates moved together. Costs not yet known are the router's.
+    See `play_cascade` for how it decides. Before a model runs, its quality is estimated by the router. Once it has run,
+    that estimate moves by what a `Judge` says, whom validation taught what the cost and the length of an answer reveal
+    of its quality. Whether answers agree is not looked at, but a move shifts the estimates of the other models, as far
+    as on validation their estimates moved together. Costs not yet known are the router's.
+
+    Someone who takes the best of several estimates takes the luckiest error with it, and pays for the calls. So how far
+    judges are trusted is chosen on validation, where judges speak on prompts they have not learned from; without any
+    trust, no answer can change a decision, and one model is called as in plain routing.
 
     Attributes:
         num_settings: lambdas between 0 and infinity, which are played as well; spread evenly on a log scale over those
@@ -38,6 +43,8 @@ class UnifiedCascade:
         max_depth: largest number of models that run on a prompt.
         max_models: models to choose from, as the number of sets of models grows fast. Of more models, those are kept
             that add most to the AIQ of plain routing on validation, one after the other.
+        trust: candidates for the share of what judges say that is believed, in [0, 1]; of equal ones on validation the
+            smallest.
         variants: any of "routing" (one call, for which no answer can be looked at), "cascade" (the optimal cascade of
             the paper: all models in the order of their mean cost, stopped in time) and "cascade_routing".
     """
@@ -45,6 +52,7 @@ class UnifiedCascade:
     num_settings: int = 32
     max_depth: int = 5
     max_models: int = 11
+    trust: Sequence[float] = field(default=(0, 0.5, 1))
     variants: Sequence[str] = field(default=("cascade_routing",))
 
     def __post_init__(self) -> None:
@@ -53,6 +61,8 @@ class UnifiedCascade:
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most):
                 raise InputError(f"cascade.unified.{name} must be a whole number from {least} to {most}, got {value!r}")
+        if not self.trust or not all(0 <= trust <= 1 for trust in self.trust):
+            raise InputError(f"cascade.unified.trust must list numbers from 0 to 1, got {self.trust}")
         if not self.variants or not set(self.variants) <= set(VARIANTS):
             raise InputError(f"cascade.unified.variants must list some of {', '.join(VARIANTS)}, got {self.variants}")
 
@@ -73,38 +83,60 @@ class UnifiedCascade:
         kept = most_useful(val.prediction, val.table, self.max_models)
         val, test = _of(val, kept), _of(test, kept)
         seen, quality = observe(val.table, val.prediction), val.table.quality
-        moves = cross_fitted(seen, quality, rng) - val.prediction.quality
-        estimates = Estimates(
-            before=test.prediction.quality,
-            after=Judge.fit(seen, quality)(observe(test.table, test.prediction)),
-            covariance=np.cov(moves, rowvar=False),
-            cost=test.prediction.cost,
+        news = cross_fitted(seen, quality, rng)
+        game = _Game(
+            covariance=np.cov(news, rowvar=False),
+            lambdas=lambda_grid(val.prediction, self.num_settings),
+            draws=normal_draws(len(kept), rng),
+            max_depth=self.max_depth,
         )
-        lambdas = lambda_grid(val.prediction, self.num_settings)
-        draws = normal_draws(len(kept), rng)
-        played = {
-            variant: [self._played(variant, estimates, lambdas, draws, test.table)]
-            for variant in dict.fromkeys(self.variants)
-        }
+        test_news = Judge.fit(seen, quality)(observe(test.table, test.prediction))
+        played = {}
+        for variant in dict.fromkeys(self.variants):
+            trust = self._trusted(game, variant, val, news)
+            played[variant] = [game.play(variant, test, test_news, trust)]
         return played if len(played) > 1 else {"": next(iter(played.values()))}
 
-    def _played(
-        self,
-        variant: str,
-        estimates: Estimates,
-        lambdas: NDArray[np.float64],
-        draws: NDArray[np.float32],
-        table: OutcomeTable,
-    ) -> Played:
-        """What the calls of a variant cost, and how good the answers were."""
+    def _trusted(self, game: _Game, variant: str, val: Scene, news: NDArray[np.float64]) -> float:
+        """The share of the ``(N, M)`` news that serves a variant best on validation."""
+        trusts = sorted(set(self.trust))
+        if variant == "routing" or len(trusts) == 1:
+            return trusts[0]
+
+        def area(trust: float) -> float:
+            played = game.play(variant, val, news, trust)
+            return _area(played.cost.mean(axis=0), played.quality.mean(axis=0), val.table)
+
+        return max(trusts, key=area)
+
+
+class _Game(NamedTuple):
+    """What is the same for all prompts and variants.
+
+    Attributes:
+        covariance: ``(M, M)`` of the news about M models.
+        lambdas: ``(S,)`` in USD per unit of quality.
+        draws: ``(M, R)`` standard normal.
+        max_depth: largest number of models that run on a prompt.
+    """
+
+    covariance: NDArray[np.float64]
+    lambdas: NDArray[np.float64]
+    draws: NDArray[np.float32]
+    max_depth: int
+
+    def play(self, variant: str, scene: Scene, news: NDArray[np.float64], trust: float) -> Played:
+        """Play on a scene, believing a share of the ``(N, M)`` news about answers that have been seen."""
+        quality, cost = scene.prediction.quality, scene.prediction.cost
+        estimates = Estimates(quality, quality + trust * news, trust**2 * self.covariance, cost)
         is_routing = variant == "routing"
         depth = 1 if is_routing else self.max_depth
-        calls = play_cascade(estimates, lambdas, draws, depth, is_chain=variant == "cascade")
+        calls = play_cascade(estimates, self.lambdas, self.draws, depth, is_chain=variant == "cascade")
         return Played(
             setting="lambda in USD per unit of quality",
-            settings=lambdas,
-            cost=np.einsum("nsm,nm->ns", calls.ran, table.cost),
-            quality=np.take_along_axis(table.quality, calls.answer, axis=1),
+            settings=self.lambdas,
+            cost=np.einsum("nsm,nm->ns", calls.ran, scene.table.cost),
+            quality=np.take_along_axis(scene.table.quality, calls.answer, axis=1),
             calls=calls.ran.sum(axis=2),
             information="prompt only" if is_routing else "responses of the models it ran",
         )
@@ -139,23 +171,28 @@ def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDA
     Returns:
         Indices of the models in the order of their mean cost.
     """
-    mean_cost = table.cost.mean(axis=0)
-    by_cost = np.argsort(mean_cost, kind="stable")
-    low, high = mean_cost[by_cost[0]], mean_cost[by_cost[-1]]
+    by_cost = np.argsort(table.cost.mean(axis=0), kind="stable")
     if len(by_cost) <= number:
         return by_cost
 
     def area(models: list[int]) -> float:
         curve = sweep(*(cells[:, models] for cells in (prediction.quality, prediction.cost, table.quality, table.cost)))
-        cheapest = table.quality[:, by_cost[0]].mean()
-        hull = non_decreasing_hull(np.append(curve.cost, low), np.append(curve.quality, cheapest))
-        return aiq(hull, low, high) if low < high else float(hull.quality[-1])
+        return _area(curve.cost, curve.quality, table)
 
     kept: list[int] = []
     while len(kept) < number:
         # Of equal areas the cheaper model's, which comes first.
         kept.append(max((int(model) for model in by_cost if model not in kept), key=lambda model: area([*kept, model])))
     return by_cost[np.isin(by_cost, kept)]
+
+
+def _area(cost: NDArray[np.float64], quality: NDArray[np.float64], table: OutcomeTable) -> float:
+    """AIQ of ``(P,)`` points on the interval of a table's single models; the best quality if it has no width."""
+    single = table.cost.mean(axis=0)
+    cheapest = int(single.argmin())
+    hull = non_decreasing_hull(np.append(cost, single[cheapest]), np.append(quality, table.quality[:, cheapest].mean()))
+    low, high = float(single.min()), float(single.max())
+    return aiq(hull, low, high) if low < high else float(hull.quality[-1])
 
 
 def _of(scene: Scene, models: NDArray[np.int64]) -> Scene:
