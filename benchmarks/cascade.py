@@ -2,11 +2,11 @@
 
     ROUTERBENCH_DATA=FOLDER python benchmarks/cascade.py    # half a minute
 
-The experiment of arXiv 2410.10347, section 5.1, as a check of the policy, not of any router: the estimates are the
+The experiment on RouterBench of arXiv 2410.10347, as a check of the policy, not of any router: the estimates are the
 measured outcomes plus Gaussian noise, less of it once a model has run, then recalibrated by a straight line per model,
-here on a validation split only. Two thirds of RouterBench's prompts are not in routerbench_part.parquet, so compare the
-order and the gaps with the published ones. Published time with 11 models: 15 ms per prompt with pruning, 79 to 89
-without, for one lambda.
+here on a validation split only. Nine tenths of RouterBench's prompts are not in routerbench_part.parquet, and the
+published areas are not those under a hull, so compare the order and the gaps, not the levels. Published time with 11
+models: 15 ms per prompt with pruning, 79 to 89 without, for one lambda.
 """
 
 import os

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -52,8 +52,8 @@ class UnifiedCascade:
     num_settings: int = 32
     max_depth: int = 5
     max_models: int = 11
-    trust: Sequence[float] = field(default=(0, 0.5, 1))
-    variants: Sequence[str] = field(default=("cascade_routing",))
+    trust: Sequence[float] = (0, 0.5, 1)
+    variants: Sequence[str] = ("cascade_routing",)
 
     def __post_init__(self) -> None:
         """Refuse numbers that leave nothing to do, and unknown variants."""
