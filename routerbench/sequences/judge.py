@@ -38,11 +38,14 @@ def observe(table: OutcomeTable, prediction: Prediction) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Judge:
-    """Estimates the quality of an answer that has been seen: one logistic regression per model.
+    """Says by how much an answer that has been seen is better than was expected of it.
+
+    That is the difference of two logistic regressions per model: on all features, and on the predicted quality alone.
+    So a router that is off in general is not mistaken for news about an answer.
 
     Attributes:
-        weights: ``(M, F)``.
-        bias: ``(M,)``.
+        weights: ``(2, M, F)`` of both regressions, those of the second one 0 but for the predicted quality.
+        bias: ``(2, M)``.
     """
 
     weights: NDArray[np.float64]
@@ -50,35 +53,32 @@ class Judge:
 
     @classmethod
     def fit(cls, features: NDArray[np.float64], quality: NDArray[np.float64]) -> Judge:
-        """Learn from answers whose quality was measured; 0.7 counts as 0.7 of a success and 0.3 of a failure.
+        """Learn from answers whose quality was measured.
 
         Args:
             features: ``(N, M, F)`` of `observe`.
             quality: ``(N, M)`` in [0, 1].
         """
-        from sklearn.linear_model import LogisticRegression
-
-        center, scale = features.mean(axis=0), features.std(axis=0)
-        scale[scale < 1e-12] = 1  # a constant feature says nothing
-        outcome = np.repeat([1, 0], len(quality))
-        weights, bias = [], []
-        for model in range(quality.shape[1]):
-            inputs = np.tile((features[:, model] - center[model]) / scale[model], (2, 1))
-            share = np.concatenate([quality[:, model], 1 - quality[:, model]]) + _DOUBT
-            fitted = LogisticRegression(max_iter=1000).fit(inputs, outcome, sample_weight=share)
-            weights.append(fitted.coef_[0] / scale[model])
-            bias.append(fitted.intercept_[0] - weights[-1] @ center[model])
-        return cls(np.array(weights), np.array(bias))
+        weights, bias = np.zeros((2, *features.shape[1:])), np.zeros((2, features.shape[1]))
+        for regression, num_features in enumerate((features.shape[2], 1)):
+            for model, outcome in enumerate(quality.T):
+                found = _logistic_regression(features[:, model, :num_features], outcome)
+                weights[regression, model, :num_features], bias[regression, model] = found
+        return cls(weights, bias)
 
     def __call__(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(N, M)`` estimated quality of answers with ``(N, M, F)`` features."""
-        return (1 + np.tanh(((features * self.weights).sum(axis=2) + self.bias) / 2)) / 2
+        """``(N, M)`` change of the estimated quality of answers with ``(N, M, F)`` features."""
+        seen, expected = (
+            np.tanh(((features * weights).sum(axis=2) + bias) / 2) / 2
+            for weights, bias in zip(self.weights, self.bias, strict=True)
+        )
+        return seen - expected
 
 
 def cross_fitted(
     features: NDArray[np.float64], quality: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """``(N, M)`` estimates of judges that had not seen the prompt, so that how far they move is not flattered.
+    """``(N, M)`` changes told by judges that had not seen the prompt, so that what they know is not flattered.
 
     Args:
         features: ``(N, M, F)`` of `observe`.
@@ -86,8 +86,23 @@ def cross_fitted(
         rng: draws the folds.
     """
     fold = rng.permutation(len(quality)) % _NUM_FOLDS
-    estimates = np.empty_like(quality)
+    changes = np.empty_like(quality)
     for part in range(_NUM_FOLDS):
         held_out = fold == part
-        estimates[held_out] = Judge.fit(features[~held_out], quality[~held_out])(features[held_out])
-    return estimates
+        changes[held_out] = Judge.fit(features[~held_out], quality[~held_out])(features[held_out])
+    return changes
+
+
+def _logistic_regression(
+    features: NDArray[np.float64], quality: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """``(F,)`` weights and bias; a quality of 0.7 counts as 0.7 of a success and 0.3 of a failure."""
+    from sklearn.linear_model import LogisticRegression
+
+    center, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale < 1e-12] = 1  # a constant feature says nothing
+    inputs, outcome = np.tile((features - center) / scale, (2, 1)), np.repeat([1, 0], len(quality))
+    share = np.concatenate([quality, 1 - quality]) + _DOUBT
+    fitted = LogisticRegression(max_iter=1000).fit(inputs, outcome, sample_weight=share)
+    weights = fitted.coef_[0] / scale
+    return weights, float(fitted.intercept_[0] - weights @ center)
