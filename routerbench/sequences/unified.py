@@ -13,9 +13,10 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.frontier import non_decreasing_hull
 from routerbench.evaluation.metrics import aiq
+from routerbench.evaluation.played import Played
 from routerbench.evaluation.sweep import sweep
 from routerbench.routers.base import Prediction
-from routerbench.sequences.base import Played, Scene
+from routerbench.sequences.base import Scene
 from routerbench.sequences.judge import Judge, cross_fitted, observe
 from routerbench.sequences.supermodels import Estimates, normal_draws, play_cascade
 
