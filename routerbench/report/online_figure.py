@@ -44,7 +44,8 @@ def write_picture(served: Served, path: Path) -> None:
         lambda_ = f"lambda = {served.willingness_to_pay:.3g} USD per unit of quality, {served.num_orders} orders"
         figure.text(0.99, 0.97, lambda_, size=7.5, color=_FAINT, ha="right", va="top")
         _draw_regret(figure.add_axes((0.065, 0.13, 0.315, 0.75)), served)
-        _draw_frontier(figure.add_axes((0.57, 0.13, 0.315, 0.75)), served)
+        if served.evaluation.cost_interval is not None:
+            _draw_frontier(figure.add_axes((0.56, 0.13, 0.285, 0.75)), served)
         figure.savefig(part, dpi=_DPI, facecolor="white")
 
 
@@ -75,8 +76,8 @@ def _draw_regret(axes: Axes, served: Served) -> None:
 def _draw_frontier(axes: Axes, served: Served) -> None:
     """Hulls on the test prompts, over the cost interval of the evaluation."""
     evaluation = served.evaluation
-    assert evaluation.cost_interval is not None
-    costs = np.geomspace(max(evaluation.cost_interval[0], 1e-9), max(evaluation.cost_interval[1], 2e-9), _POINTS)
+    low, high = evaluation.cost_interval or (0.0, 0.0)
+    costs = np.geomspace(max(low, 1e-3 * high), high, _POINTS)
     everyone, ends = {**evaluation.references, **evaluation.routers}, []
     for name in ("zero_router", "linear", "full_information", served.name):
         heights, style = everyone[name].hull.at(costs), _style(served, name)
@@ -84,6 +85,7 @@ def _draw_frontier(axes: Axes, served: Served) -> None:
         aiq = everyone[name].aiq.value
         ends.append((name if aiq is None else f"{name} {share(aiq)}", float(heights[-1]), style))
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:g}")
     axes.set_xlim(costs[0] * 1000, costs[-1] * 1000)
     axes.set_xlabel("USD per 1,000 test prompts, log scale")
     axes.set_ylabel("quality, frozen after the stream; AIQ at the right")
@@ -111,4 +113,4 @@ def _finish(axes: Axes, ends: list[tuple[str, float, dict[str, Any]]]) -> None:
     axes.grid(color="#e4e4e4", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#b5b5b5")
-    axes.tick_params(length=0, colors="#555555", labelsize=8)
+    axes.tick_params(which="both", length=0, colors="#555555", labelsize=8)
