@@ -46,10 +46,10 @@ def findings(served: Served) -> str:
     regret = served.services[served.name].regret
     tenth = max(1, served.num_served // 10)
     first, last = (float(part.mean()) for part in (regret[:, :tenth], regret[:, -tenth:]))
-    behind = over_orders(served.behind_best_arm(served.name).sum(axis=1))
+    lost = over_orders(served.behind_best_arm(served.name).sum(axis=1))
     lines = [
-        f"{served.name} lost {_count(behind)} of reward to the best single model ({served.best_arm}) over "
-        f"{served.num_served:,} prompts.",
+        f"{served.name}'s reward over {served.num_served:,} prompts, less that of the best single model "
+        f"({served.best_arm}): {_count(_negative(lost))}.",
         f"Regret per prompt: {share(first)} in the first tenth, {share(last)} in the last.",
     ]
     scored = served.evaluation.routers[served.name]
@@ -96,6 +96,11 @@ def _count(figure: Figure) -> str:
     if figure.low is None or figure.high is None or np.isclose(figure.low, figure.high):
         return _rounded(figure.value)
     return with_interval(figure, lambda value: "-" if value is None else _rounded(value))
+
+
+def _negative(figure: Figure) -> Figure:
+    value, low, high = (None if each is None else -each for each in (figure.value, figure.high, figure.low))
+    return Figure(value, low, high)
 
 
 def _rounded(value: float) -> str:
