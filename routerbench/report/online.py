@@ -104,7 +104,7 @@ def _negative(figure: Figure) -> Figure:
 
 
 def _rounded(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:z,.1f}"
 
 
 def _paired(found: Difference) -> str:
