@@ -51,6 +51,8 @@ def main(cfg: DictConfig) -> float | None:
         encoder = instantiate(cfg.encoder)
         table = instantiate(cfg.data)
         best_single(table.part("train"))  # refuses a model of which train knows nothing
+        if cfg.online:
+            return run_online(cfg, table, encoder)
         build(cfg, encoder.dim, table.num_models)  # refuses wrong options before the prompts are encoded
         embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
         if cfg.experiment:
@@ -68,11 +70,7 @@ def main(cfg: DictConfig) -> float | None:
             router = fit(cfg, train, val, cfg.output_dir)
 
         val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-        data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
-        seen = np.concatenate([prompt_keys(train.table.prompts), prompt_keys(val.table.prompts)])
-        artefact.save(folder, router, encoder, train.table, data, {"val/aiq": val_aiq}, seen, _recipe(cfg))
-        log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
-        log.info("next: python evaluate.py 'routers=[%s]'", folder)
+        _save(cfg, folder, router, encoder, table, val_aiq, _recipe(cfg))
         return val_aiq
 
 
@@ -141,6 +139,35 @@ def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.
     log.info("%s\n\n%s\n\nreport: %s", findings(study), study_table(study), folder / "experiment.md")
 
 
+def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder) -> float:
+    """Replay the train prompts to a bandit that learns while it serves, and save it as the first order left it.
+
+    Returns:
+        The saved bandit's AIQ on validation, frozen.
+
+    Raises:
+        InputError: the command line also chooses something else to train.
+    """
+    from routerbench.report.online import findings, served_table, write_served
+
+    for word in ("router", "training", "experiment", "finetune"):
+        if word in overrides() and cfg[word]:
+            raise InputError(f"{overrides()[word][0]}: online=... learns by itself; leave {word}=... out")
+    sizes = {"embedding_dim": encoder.dim, "num_models": table.num_models}
+    replay = instantiate(cfg.online, bandit=sizes)  # refuses wrong options before the prompts are encoded
+    parts = Parts.of(table, encoder.embed(table, EmbeddingStore(cfg.cache_dir)))
+    folder = Path(os.path.relpath(cfg.output_dir))
+    name = cfg.online.bandit._target_.split(".")[-2]
+    log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
+    served, bandit = replay.run(name, parts, np.random.default_rng(cfg.seed))
+    write_served(served, folder)
+    val_aiq = validation_aiq(bandit.predict(parts.val.embeddings), parts.val.table)
+    recipe = {"online": {"willingness_to_pay": served.willingness_to_pay}}
+    _save(cfg, folder / "router", bandit, encoder, table, val_aiq, recipe)
+    log.info("%s\n\n%s\n\nreport: %s", findings(served), served_table(served), folder / "online.md")
+    return val_aiq
+
+
 def run_leaderboard(
     leaderboard: Leaderboard, cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]
 ) -> None:
@@ -181,6 +208,24 @@ def run_leaderboard(
     standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
     write_leaderboard(standings, folder)
     log.info("%s\n\n%s\n\nreport: %s", findings(standings), leaderboard_table(standings), folder / "leaderboard.md")
+
+
+def _save(
+    cfg: DictConfig,
+    folder: Path,
+    router: Router,
+    encoder: Encoder,
+    table: OutcomeTable,
+    val_aiq: float,
+    recipe: dict[str, Any],
+) -> None:
+    """Save a router that was fitted on the train part of a table and judged on validation, and say what comes next."""
+    train = table.part("train")
+    data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
+    seen = np.concatenate([prompt_keys(train.prompts), prompt_keys(table.part("val").prompts)])
+    artefact.save(folder, router, encoder, train, data, {"val/aiq": val_aiq}, seen, recipe)
+    log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
+    log.info("next: python evaluate.py 'routers=[%s]'", folder)
 
 
 def _word(cfg: DictConfig) -> str:

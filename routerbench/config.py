@@ -46,6 +46,7 @@ class TrainConfig:
     callbacks: Any = MISSING
     logger: Any = MISSING
     experiment: Any = None
+    online: Any = None
     calibration: str = MISSING
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     seed: int = MISSING

@@ -109,6 +109,11 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
             ("training", option): [*QUICK, f"router={router}", f"training={option}", "finetune=none"]
             for option, router in NEEDS_ROUTER.items()
         },
+        **{
+            choice: [*QUICK, f"online={choice[1]}", "online.num_orders=2"]
+            for choice in OPTIONS
+            if choice[0] == "online"
+        },
         ("training", "distill"): [*QUICK, "training=distill", f"training.teacher={tmp_path / 'teacher' / 'router'}"],
         **{choice: end_to_end(files, f"{choice[0]}={choice[1]}") for choice in END_TO_END},
     }.get((group, option), [*QUICK, f"{group}={option}"])
@@ -123,11 +128,13 @@ def test_every_option_trains_and_evaluates(group, option, files, tmp_path, monke
         name = "leaderboard" if option == "leaderboard" else "experiment"
         assert {f"{name}.md", f"{name}.png", "report.html"} <= {path.name for path in (tmp_path / "train").iterdir()}
         return
+    if group == "online":
+        assert {"online.md", "online.png", "report.html"} <= {path.name for path in (tmp_path / "train").iterdir()}
     assert 0 < aiq <= 1
     run(evaluate, "evaluate", tmp_path / "evaluate", f"routers=[{tmp_path / 'train' / 'router'}]", "resamples=20")
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     (name,) = metrics["routers"]
-    assert name == (option if group == "router" else NEEDS_ROUTER.get(option, "mlp"))
+    assert name == (option if group in ("router", "online") else NEEDS_ROUTER.get(option, "mlp"))
     assert 0 < metrics["routers"][name]["aiq"]["value"] <= metrics["references"]["oracle"]["aiq"]["value"]
 
 

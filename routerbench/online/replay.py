@@ -1,0 +1,167 @@
+"""The protocol: the train split becomes a stream, and of each prompt only the chosen model's outcome is revealed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.errors import InputError
+from routerbench.evaluation.evaluate import evaluate
+from routerbench.experiments.base import Parts
+from routerbench.experiments.baselines import BASELINES
+from routerbench.online.bandit import LinearBandit, ridge_weights
+from routerbench.online.served import Served, Service
+from routerbench.policy import select
+from routerbench.routers.base import Prediction
+
+NUM_RESAMPLES = 1000
+DEAREST_WORTH = 0.5  # of a unit of quality, if lambda is not given
+_LOGGED = 10  # times in a stream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Serves the train prompts in several random orders, and scores what was learned on the test prompts.
+
+    A bandit's regret is how much reward, ``quality - cost / lambda``, it lost to the best model of each prompt. Beside
+    it serve, on the same prompts: "random", the mean over all models; "best_arm", the one model that is best in
+    hindsight; and "full_information", the bandit's own regression told every outcome of all other prompts (left one
+    out), so what is lost to it is the price of partial feedback and of learning on the way.
+
+    After the stream the bandit is frozen, and its posterior means are evaluated on test as any router's; every order
+    counts as one seed.
+
+    Attributes:
+        bandit: to learn; it is started anew.
+        num_orders: random orders of the stream, at least 1.
+        willingness_to_pay: lambda of the reward in USD per unit of quality; None for the one at which the mean cost of
+            the dearest model on train is worth half a unit of quality.
+    """
+
+    bandit: LinearBandit
+    num_orders: int
+    willingness_to_pay: float | None
+
+    def __post_init__(self) -> None:
+        """Refuse wrong options before any work starts."""
+        if self.num_orders < 1:
+            raise InputError(f"online.num_orders must be at least 1, got {self.num_orders}")
+        if self.willingness_to_pay is not None and not self.willingness_to_pay > 0:
+            raise InputError(f"online.willingness_to_pay must be above 0 or null, got {self.willingness_to_pay}")
+
+    def run(self, name: str, parts: Parts, rng: np.random.Generator) -> tuple[Served, LinearBandit]:
+        """Serve, freeze and evaluate.
+
+        Args:
+            name: of the bandit in the report.
+            parts: the table's splits; validation is not used.
+            rng: draws the orders, then whatever the bandit draws.
+
+        Returns:
+            What was found, and the bandit as the first order left it.
+
+        Raises:
+            InputError: no cost is known, or too few train prompts are complete.
+        """
+        train, _, test = parts
+        rows = np.flatnonzero(train.table.is_complete)
+        if not train.table.has_cost:
+            raise InputError(f"{train.table.source}: has no costs; online=... learns what a call costs, too")
+        num_offline = round(self.bandit.offline_share * len(rows))
+        if len(rows) < num_offline + 2:
+            raise InputError(f"{train.table.source}: {len(rows)} complete train prompts are too few for a stream")
+        table, embeddings = train.table.take(rows), train.embeddings[rows]
+        lambda_ = self.willingness_to_pay
+        if lambda_ is None:
+            lambda_ = float(table.cost.mean(axis=0).max() / DEAREST_WORTH)
+
+        started = time.perf_counter()
+        self.bandit.start(embeddings)
+        inputs, targets = self.bandit.features(embeddings), np.stack([table.quality, table.cost], axis=-1)
+        orders = np.stack([rng.permutation(len(rows)) for _ in range(self.num_orders)])
+        offline, stream = np.split(orders, [num_offline], axis=1)
+        self.bandit.begin(inputs[offline], targets[offline])
+        chosen = self._serve(inputs, targets, stream, lambda_, rng)
+        seconds = time.perf_counter() - started
+
+        reward = (table.quality - table.cost / lambda_)[stream]
+        best_arm = np.tile(reward.mean(axis=1).argmax(axis=1)[:, None], stream.shape[1])
+        weights = ridge_weights(inputs, targets, self.bandit.ridge)
+        informed = select(*_leave_one_out(inputs, targets, weights, self.bandit.ridge), lambda_)[stream]
+        outcomes = np.stack([reward.max(axis=2, keepdims=True) - reward, table.quality[stream], table.cost[stream]])
+        chosen_by = {name: chosen, "full_information": informed, "best_arm": best_arm}
+        services = {
+            policy: Service(*np.take_along_axis(outcomes, arms[None, :, :, None], axis=3)[..., 0])
+            for policy, arms in chosen_by.items()
+        }
+        services["random"] = Service(*outcomes.mean(axis=3))
+
+        frozen = [self.bandit.stream(order) for order in range(self.num_orders)]
+        evaluation = evaluate(
+            {
+                name: [bandit.predict(test.embeddings) for bandit in frozen],
+                "full_information": _predict(self.bandit.features(test.embeddings), weights),
+            },
+            test.table,
+            train.table,
+            baselines={"linear": BASELINES["linear"](train, parts.val, "linear").predict(test.embeddings)},
+            num_resamples=NUM_RESAMPLES,
+            seed=0,
+        )
+        favourite = table.models[int(np.bincount(best_arm[:, 0]).argmax())]
+        return Served(name, lambda_, num_offline, favourite, services, evaluation, seconds), frozen[0]
+
+    def _serve(
+        self,
+        inputs: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        stream: NDArray[np.int64],
+        willingness_to_pay: float,
+        rng: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """Serve all orders side by side, one prompt of each at a time.
+
+        Args:
+            inputs: ``(N, d)`` features.
+            targets: ``(N, M, 2)`` outcomes; only those of the chosen model are read.
+            stream: ``(S, n)`` the prompts in their orders.
+            willingness_to_pay: lambda in USD per unit of quality.
+            rng: draws what the bandit draws.
+
+        Returns:
+            ``(S, n)`` index of the chosen model.
+        """
+        chosen = np.empty_like(stream)
+        started, every = time.perf_counter(), -(-stream.shape[1] // _LOGGED)
+        for step, rows in enumerate(stream.T):
+            arms = self.bandit.choose(inputs[rows], willingness_to_pay, rng)
+            self.bandit.posterior.update(inputs[rows], arms, targets[rows, arms], self.bandit.decay)
+            chosen[:, step] = arms
+            seconds = time.perf_counter() - started
+            remaining = seconds / (step + 1) * (stream.shape[1] - step - 1)
+            if (step + 1) % every == 0 and remaining >= 1:
+                log.info("served %d of %d prompts; about %.0f s remain", step + 1, stream.shape[1], remaining)
+        return chosen
+
+
+def _leave_one_out(
+    inputs: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(N, M)`` quality and cost predicted for each prompt by the regressions on all others (see `ridge`)."""
+    inverse = np.linalg.inv(inputs.T @ inputs + penalty * np.eye(inputs.shape[1]))
+    leverage = ((inputs @ inverse) * inputs).sum(axis=1)[:, None, None]
+    fitted = np.einsum("nd,mdt->nmt", inputs, weights)
+    quality, cost = np.moveaxis((fitted - leverage * targets) / (1 - leverage), -1, 0)
+    return quality, cost
+
+
+def _predict(inputs: NDArray[np.float64], weights: NDArray[np.float64]) -> Prediction:
+    """Quality and cost of ``(N, d)`` features by ``(M, d, 2)`` weights, within their ranges."""
+    quality, cost = np.moveaxis(np.einsum("nd,mdt->nmt", inputs, weights), -1, 0)
+    return Prediction(quality.clip(0, 1), cost.clip(0))

@@ -1,0 +1,135 @@
+"""online.md and online.png: what a bandit lost while it learned, and what it had learned in the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.files import atomic_path
+from routerbench.online.served import Served, Service, over_orders
+from routerbench.report import write_report
+from routerbench.report.formatting import LANDMARKS, difference, per_thousand, share, with_interval
+from routerbench.report.online_figure import write_picture
+from routerbench.report.tables import Table, escape, markdown, scope
+
+_REFERENCES = (*LANDMARKS, "linear", "best_single")
+
+
+def write_served(served: Served, folder: Path) -> None:
+    """Write online.md and online.png into a folder, and the standard report of the frozen policies.
+
+    Args:
+        served: what was found.
+        folder: where to; made if it is missing.
+    """
+    blocks = [
+        f"# Learning while serving: {escape(served.name)}",
+        "\n".join(f"- {escape(line)}" for line in findings(served).split("\n")),
+        served_table(served),
+        "## Notes",
+        "\n".join(f"- {escape(note)}" for note in _notes(served)),
+    ]
+    with atomic_path(folder / "online.md") as part:
+        part.write_text("\n\n".join(blocks) + "\n", encoding="utf-8", errors="backslashreplace")
+    write_picture(served, folder / "online.png")
+    write_report(served.evaluation, folder)
+
+
+def findings(served: Served) -> str:
+    """What was lost while learning, whether learning slowed the loss, and what the frozen policy is worth.
+
+    Args:
+        served: what was found.
+    """
+    regret = served.services[served.name].regret
+    tenth = max(1, served.num_served // 10)
+    first, last = (float(part.mean()) for part in (regret[:, :tenth], regret[:, -tenth:]))
+    lost = over_orders(served.behind_best_arm(served.name).sum(axis=1))
+    lines = [
+        f"{served.name}'s reward over {served.num_served:,} prompts, less that of the best single model "
+        f"({served.best_arm}): {_count(_negative(lost))}.",
+        f"Regret per prompt: {share(first)} in the first tenth, {share(last)} in the last.",
+    ]
+    scored = served.evaluation.routers[served.name]
+    if scored.aiq.value is not None:
+        lines.append(
+            f"Frozen, on test: AIQ {with_interval(scored.aiq, share)}, "
+            f"{_paired(scored.differences['zero_router'])} to zero_router, "
+            f"{_paired(scored.differences['linear'])} to linear, which was told all outcomes."
+        )
+    return "\n".join(lines)
+
+
+def served_table(served: Served) -> str:
+    """All policies as Markdown that also reads well in a terminal, then the references on test alone.
+
+    Args:
+        served: what was found.
+    """
+    evaluation = served.evaluation
+    policies = tuple(
+        (name, *_serving(served, name, service), *_frozen(evaluation.routers.get(name)))
+        for name, service in served.services.items()
+    )
+    references = tuple((name, "", "", "", "", *_frozen(evaluation.references[name])) for name in _REFERENCES)
+    header = ("policy", "regret", "to best_arm", "quality", "USD/1k", "frozen: AIQ", "to zero_router")
+    return markdown(Table(header, "lrrrrrr", (policies, references)))
+
+
+def _serving(served: Served, name: str, service: Service) -> tuple[str, str, str, str]:
+    regret, behind = (over_orders(each.sum(axis=1)) for each in (service.regret, served.behind_best_arm(name)))
+    to_best = "" if name == "best_arm" else _count(behind)
+    return _count(regret), to_best, share(float(service.quality.mean())), per_thousand(float(service.cost.mean()))
+
+
+def _frozen(scored: Scored | None) -> tuple[str, str]:
+    if scored is None:
+        return "", ""
+    return with_interval(scored.aiq, share), difference(scored.delta_aiq_zero.value)
+
+
+def _count(figure: Figure) -> str:
+    """A sum of rewards over a stream; the interval is left out where it has no width."""
+    assert figure.value is not None
+    if figure.low is None or figure.high is None or np.isclose(figure.low, figure.high):
+        return _rounded(figure.value)
+    return with_interval(figure, lambda value: "-" if value is None else _rounded(value))
+
+
+def _negative(figure: Figure) -> Figure:
+    value, low, high = (None if each is None else -each for each in (figure.value, figure.high, figure.low))
+    return Figure(value, low, high)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:z,.1f}"
+
+
+def _paired(found: Difference) -> str:
+    low, high = found.prompts[:2] if found.prompts else (None, None)
+    return with_interval(Figure(found.value, low, high), difference)
+
+
+def _notes(served: Served) -> list[str]:
+    told = (
+        f"before it served it was told all outcomes of {served.num_offline:,} other train prompts"
+        if served.num_offline
+        else "before it served it was told nothing"
+    )
+    return [
+        f"The train split is a stream of {served.num_served:,} prompts, in {served.num_orders} random orders. "
+        f"{served.name} sees quality and cost of the model that it calls, and of no other; {told}.",
+        f"Reward is quality - cost / lambda, at lambda = {served.willingness_to_pay:.4g} USD per unit of quality. "
+        "Regret is the reward lost to the best model of each prompt, in hindsight, summed over the stream.",
+        f"best_arm: always the model with the largest mean reward in hindsight ({served.best_arm}). random: the mean "
+        "over all models. full_information: the same regression, told all outcomes of all other prompts in advance.",
+        "To best_arm: regret minus that of best_arm; below 0 a policy earned more. In brackets: Student's 95 % "
+        "intervals over orders; of the AIQ, 95 % bootstrap intervals over test prompts and orders.",
+        "Frozen: the posterior means after the stream, swept over all lambda; each order is a seed. linear and the "
+        "references were told all train outcomes, zero_router and oracle read those of test.",
+        f"Serving took {served.seconds:.1f} s for all orders together, "
+        f"{served.seconds * 1e6 / (served.num_served * served.num_orders):,.0f} µs per prompt.",
+        scope(served.evaluation),
+    ]
