@@ -15,6 +15,7 @@ from routerbench.evaluation.records import Measured, macro
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle
 from routerbench.evaluation.resample import weights
 from routerbench.evaluation.results import Calibration, Evaluation, Scored, Targets
+from routerbench.evaluation.spend import realised
 from routerbench.routers.base import Prediction
 
 INFORMATION = {
@@ -93,6 +94,7 @@ def evaluate(
         return Scored(
             sweeps=() if name in plays else contest.sweeps.get(name, ()),
             played=tuple(plays.get(name, ())),
+            realised=realised(plays[name], num_resamples, rng) if name in plays else (),
             hull=contest.standings[name].hull,
             information=information,
             **{figure: whole.figure(name, figure) for figure in FIGURES},

@@ -82,6 +82,23 @@ class Deployed:
     gain: Figure
 
 
+@dataclass(frozen=True)
+class Realised:
+    """One setting of a policy in several steps, as it came out on test.
+
+    Attributes:
+        setting: its value, in the unit that `Played` names.
+        cost: mean USD per prompt.
+        quality: mean quality.
+        calls: mean number of models called.
+    """
+
+    setting: float
+    cost: Figure
+    quality: Figure
+    calls: float
+
+
 class Band(NamedTuple):
     """Pointwise 95 % interval of a hull's height.
 
@@ -119,6 +136,7 @@ class Scored:
         sweeps: its exact curve over lambda, one per seed; none where lambda chooses nothing: zero_router, best_single
             and random, and for a policy in several steps.
         played: what such a policy came to at each of its settings, one per draw.
+        realised: the same as means over the prompts, one per setting.
         hull: non-decreasing convex hull of its points and the cheapest single model's point, over several seeds their
             mean at equal cost; of a table without cost the one point it reaches by quality alone, at cost 0.
         information: what it was allowed to see, as "prompt only" or "measured outcomes".
@@ -144,6 +162,7 @@ class Scored:
 
     sweeps: tuple[Sweep, ...]
     played: tuple[Played, ...]
+    realised: tuple[Realised, ...]
     hull: Hull
     information: str
     aiq: Figure

@@ -17,6 +17,7 @@ from routerbench.report.panels import benchmark_panels
 from routerbench.report.tables import (
     DEPLOYED,
     DIFFERENCES,
+    SETTINGS,
     Table,
     benchmark_rows,
     definitions,
@@ -26,6 +27,7 @@ from routerbench.report.tables import (
     other_rows,
     result_rows,
     scope,
+    setting_rows,
     title,
 )
 from routerbench.report.verdict import verdict
@@ -72,6 +74,7 @@ def _page(evaluation: Evaluation) -> str:
 {_section("Deployed", _table(deployed_rows(evaluation), DEPLOYED))}
 {_section("Results", _table(result_rows(evaluation), scope(evaluation)))}
 {_section("Differences", _table(difference_rows(evaluation), DIFFERENCES))}
+{_section("Settings", _table(setting_rows(evaluation), SETTINGS))}
 {_benchmarks(evaluation)}
 {_shares(evaluation)}
 {_reliability(evaluation)}

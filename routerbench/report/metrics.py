@@ -5,8 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from routerbench.evaluation.played import Played
-from routerbench.evaluation.results import Deployed, Evaluation, Figure, Interval, Scored
+from routerbench.evaluation.results import Deployed, Evaluation, Figure, Interval, Realised, Scored
 from routerbench.files import atomic_path
 
 ROUTER_FIGURES = (
@@ -81,16 +80,24 @@ def _router(scored: Scored) -> dict[str, Any]:
             for other, found in scored.differences.items()
         },
         "deployed": {target: _deployed(point) for target, point in scored.deployed.items()},
-        "played": [_played(draw) for draw in scored.played],
+        "setting": scored.played[0].setting if scored.played else None,
+        "realised": [
+            {
+                "setting": _number(one.setting),
+                "cost": _figure(one.cost),
+                "quality": _figure(one.quality),
+                "calls": one.calls,
+            }
+            for one in scored.realised
+        ],
         "calibration": scored.calibration and {"ece": scored.calibration.ece, "brier": scored.calibration.brier},
         "per_benchmark": _per_benchmark(scored),
     }
 
 
-def _played(draw: Played) -> dict[str, Any]:
-    """Means over the prompts at each setting."""
-    means = {name: getattr(draw, name).mean(axis=0).tolist() for name in ("cost", "quality", "calls")}
-    return {"setting": draw.setting, "settings": [_number(value) for value in draw.settings], **means}
+def _realised(one: Realised) -> dict[str, Any]:
+    figures = {"cost": _figure(one.cost), "quality": _figure(one.quality)}
+    return {"setting": _number(one.setting), "calls": one.calls, **figures}
 
 
 def _bounds(interval: Interval | None) -> dict[str, float | None] | None:

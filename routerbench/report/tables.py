@@ -6,6 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from routerbench.evaluation.results import Difference, Evaluation, Figure, Interval, Scored
 from routerbench.files import atomic_path
 from routerbench.report.formatting import (
@@ -45,6 +47,9 @@ DEPLOYED = (
     "quality above that of zero_router at the same cost."
 )
 
+SETTINGS = "What policies in several steps spent and reached, at some of their settings; all are in metrics.json."
+_SHOWN_SETTINGS = 6
+
 
 @dataclass(frozen=True)
 class Table:
@@ -76,6 +81,7 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
         escape(scope(evaluation)),
         *_section("## Differences", DIFFERENCES, difference_rows(evaluation)),
         *_section("## Deployed", DEPLOYED, deployed_rows(evaluation)),
+        *_section("## Settings", SETTINGS, setting_rows(evaluation)),
         *_section("## Other figures", "", other_rows(evaluation)),
         "## Benchmarks",
         f"{'AIQ' if evaluation.cost_interval else 'Peak quality'} on the prompts of each benchmark alone.",
@@ -153,6 +159,20 @@ def deployed_rows(evaluation: Evaluation) -> Table | None:
         return None
     header = ("router", "asked for", "lambda", "USD/1k", "quality", "of best single's cost", "of its quality")
     return Table((*header, "to zero_router"), "llrrrrrr", (tuple(rows),))
+
+
+def setting_rows(evaluation: Evaluation) -> Table | None:
+    """Cost, quality and calls of every policy in several steps, at six of its settings."""
+    rows = []
+    for name, scored in ranked(evaluation):
+        number = len(scored.realised)
+        for place in np.unique(np.linspace(0, number - 1, min(number, _SHOWN_SETTINGS)).round().astype(int)):
+            one = scored.realised[place]
+            cost, quality = with_interval(one.cost, per_thousand), with_interval(one.quality, share)
+            rows.append((name, scored.played[0].setting, f"{one.setting:.3g}", cost, quality, f"{one.calls:.2f}"))
+    if not rows:
+        return None
+    return Table(("policy", "varied", "setting", "USD/1k", "quality", "calls"), "llrrrr", (tuple(rows),))
 
 
 def other_rows(evaluation: Evaluation) -> Table | None:

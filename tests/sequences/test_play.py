@@ -3,6 +3,7 @@ import pytest
 
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.played import Played
+from routerbench.evaluation.spend import realised
 from routerbench.routers.base import Prediction
 from routerbench.sequences.play import play_all
 from tests.conftest import make_table
@@ -60,4 +61,26 @@ def test_a_policy_that_routes_once_is_scored_as_its_router():
     assert again.differences["mine"].value == pytest.approx(0, abs=1e-9)
     assert "mine" not in mine.differences
     assert (again.sweeps, again.calibration, again.deployed) == ((), None, {})
+    assert len(again.realised) == len(lambdas)
+    assert mine.realised == ()
+    cost, quality = again.played[0].cost, again.played[0].quality
+    for number, one in enumerate(again.realised):
+        assert (one.cost.value, one.quality.value, one.calls) == pytest.approx(
+            (cost[:, number].mean(), quality[:, number].mean(), 1)
+        )
+    last = again.realised[-1].cost
+    error = 1.96 * cost[:, -1].std() / 150**0.5
+    assert (last.low, last.high) == pytest.approx((last.value - error, last.value + error), rel=0.05)
     assert (again.information, told.information) == ("prompt only", "all")
+
+
+def test_draws_with_other_settings_are_not_pooled():
+    cells = np.arange(6.0).reshape(3, 2)
+    ones = np.ones((3, 2), int)
+    first, alike, other = (
+        Played("x", np.array(settings), cells * scale, cells / 10, ones, "prompt only")
+        for settings, scale in (([1.0, 2.0], 1), ([1.0, 2.0], 3), ([5.0, 6.0], 100))
+    )
+    found = realised([first, alike, other], 0, np.random.default_rng(0))
+    assert [one.cost.value for one in found] == [4.0, 6.0]
+    assert found[0].cost.low is None
