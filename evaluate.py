@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.evaluation.deployment import Validation
-from routerbench.evaluation.evaluate import evaluate
+from routerbench.evaluation.evaluate import check_prediction, evaluate
 from routerbench.evaluation.results import Targets
 from routerbench.experiments.baselines import BASELINES
 from routerbench.report import write_report
@@ -28,7 +28,7 @@ from routerbench.report.abstention import write_abstention
 from routerbench.report.curves import write_predictions
 from routerbench.report.tables import results_table, scope
 from routerbench.report.verdict import verdict
-from routerbench.routers.base import Prediction, Router
+from routerbench.routers.base import Router
 from routerbench.sequences.base import Scene
 from routerbench.sequences.play import abstain_all, play_all
 
@@ -60,30 +60,21 @@ def main(cfg: DictConfig) -> None:
             raise InputError(f"{table.source} has no cost, and {', '.join(policies)} spends; leave it out")
         test, train, val = table.take(is_test), table.part("train"), table.part("val")
 
-        def predict(rows: NDArray[np.bool_]) -> dict[str, list[Prediction]]:
-            return {
-                name: [router.predict(embeddings[router.encoder.fingerprint][rows]) for router in seeds]
-                for name, seeds in routers.items()
-            }
-
-        def scenes(name: str) -> Iterator[tuple[Scene, Scene]]:
-            for router in routers[name]:
-                vectors = embeddings[router.encoder.fingerprint]
-                yield _scene(table, table.split == "val", router, vectors), _scene(table, is_test, router, vectors)
-
         first = next(iter(embeddings.values()))
-        predictions, predictions_on_val = predict(is_test), predict(table.split == "val")
+        on_val, on_test = (_scenes(routers, embeddings, table, rows) for rows in (table.split == "val", is_test))
+        predictions, predictions_on_val = ({name: [seed.prediction for seed in seeds] for name, seeds in part.items()}
+                                           for part in (on_test, on_val))  # fmt: skip
         evaluation = evaluate(
             predictions,
             test,
             train,
             baselines={name: router.predict(first[is_test]) for name, router in baselines.items()},
             validation=Validation(val, predictions_on_val, targets),
-            policies=play_all(policies, {name: scenes(name) for name in routers}, cfg.seed),
+            policies=play_all(policies, on_val, on_test, cfg.seed),
             num_resamples=cfg.resamples,
             seed=cfg.seed,
         )
-        declined = abstain_all(decliners, {name: scenes(name) for name in routers}, cfg.seed)
+        declined = abstain_all(decliners, on_val, on_test, cfg.seed)
         folder = Path(os.path.relpath(cfg.output_dir))
         write_report(evaluation, folder)
         for name, seeds in predictions.items():
@@ -113,10 +104,21 @@ def _chosen(cfg: DictConfig, *groups: str) -> dict[str, Any]:
     return {word: instantiate(part) for group in groups for word, part in (cfg[group] or {}).items()}
 
 
-def _scene(table: OutcomeTable, rows: NDArray[np.bool_], router: TrainedRouter, vectors: NDArray[np.float32]) -> Scene:
-    """What a policy gets to know of the complete ones among some prompts."""
-    rows = rows & table.is_complete
-    return Scene(table.take(rows), router.predict(vectors[rows]), vectors[rows])
+def _scenes(
+    routers: Mapping[str, Sequence[TrainedRouter]],
+    embeddings: Mapping[str, NDArray[np.float32]],
+    table: OutcomeTable,
+    rows: NDArray[np.bool_],
+) -> dict[str, list[Scene]]:
+    """What each router, one per seed, predicts of some prompts, and what was measured."""
+    part, found = table.take(rows), {}
+    for name, seeds in routers.items():
+        found[name] = []
+        for router in seeds:
+            vectors = embeddings[router.encoder.fingerprint][rows]
+            found[name].append(Scene(part, router.predict(vectors), vectors))
+            check_prediction(name, found[name][-1].prediction, part)
+    return found
 
 
 def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:

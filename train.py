@@ -15,7 +15,6 @@ from routerbench import artefact
 from routerbench.adjustment import Adjustment
 from routerbench.config import (
     check_seeds,
-    follows_the_seed,
     get_class,
     instantiate,
     make_folder,
@@ -150,7 +149,7 @@ def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder) -> float:
     """
     from routerbench.report.online import findings, served_table, write_served
 
-    for word in ("router", "training", "experiment", "finetune"):
+    for word in ("router", "training", "experiment", "finetune", "calibration", "policy"):
         if word in overrides() and cfg[word]:
             raise InputError(f"{overrides()[word][0]}: online=... learns by itself; leave {word}=... out")
     sizes = {"embedding_dim": encoder.dim, "num_models": table.num_models}
@@ -191,8 +190,10 @@ def run_leaderboard(
         chosen = [*others, f"router={router}"]
         is_closed = issubclass(get_class(recompose(chosen).router), ClosedFormRouter)
         composed = recompose([*chosen, *([] if is_closed else training), *options])
+        draws = not is_closed
         with suppress(InputError):  # in its turn it is told why; any other error is a bug, and is better met at once
-            build(composed, embeddings.shape[1], table.num_models)
+            _, _, made = build(composed, embeddings.shape[1], table.num_models)
+            draws = not isinstance(made, ClosedFormRouter) or made.draws
 
         def fit_with(train: Examples, val: Examples, seed: int, label: str) -> Router:
             if composed.finetune:
@@ -203,7 +204,7 @@ def run_leaderboard(
             composed.seed = seed
             return fit(composed, train, val, folder / "fits" / label)
 
-        return Recipe(fit_with, draws=not is_closed or follows_the_seed(composed.router))
+        return Recipe(fit_with, draws)
 
     standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
     write_leaderboard(standings, folder)

@@ -118,11 +118,6 @@ def recompose(overrides: Sequence[str]) -> DictConfig:
         raise InputError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
 
 
-def follows_the_seed(part: DictConfig) -> bool:
-    """Whether a part's seed is that of the run: one that is fixed, or that it does not have, makes no difference."""
-    return "seed" in part and OmegaConf.is_interpolation(part, "seed")
-
-
 def instantiate_data(config: dict[str, Any]) -> Any:
     """Read the table that an artefact's card describes; a card may name a reader of this package and nothing else."""
     target = str(config.get("_target_"))

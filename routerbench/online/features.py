@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_FLAT = 1e-6  # of the largest variance: along such directions no call teaches anything, and old ones are forgotten
+
 
 class Features(NamedTuple):
     """A projection learned from prompts alone, without any outcome.
@@ -24,14 +26,15 @@ class Features(NamedTuple):
 
         Args:
             embeddings: ``(N, D)`` of prompts.
-            dim: number of components to keep, all if D is smaller.
+            dim: number of components to keep, if there are as many along which prompts differ.
             spread: mean squared length of the features beside the constant.
         """
         mean = embeddings.mean(axis=0, dtype=np.float64)
         centred = embeddings - mean
         variance, vectors = np.linalg.eigh(centred.T @ centred / len(centred))  # ascending
-        total = variance[-dim:].sum()
-        return cls(mean, vectors[:, : -dim - 1 : -1] / np.sqrt((total if total > 0 else 1) / spread))
+        kept = np.flatnonzero(variance > _FLAT * variance[-1])[::-1][:dim]
+        total = variance[kept].sum()
+        return cls(mean, np.ascontiguousarray(vectors[:, kept]) / np.sqrt((total if total > 0 else 1) / spread))
 
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """``(N, d)`` features of ``(N, D)`` embeddings; the last one is 1."""

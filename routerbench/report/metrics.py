@@ -81,15 +81,7 @@ def _router(scored: Scored) -> dict[str, Any]:
         },
         "deployed": {target: _deployed(point) for target, point in scored.deployed.items()},
         "setting": scored.played[0].setting if scored.played else None,
-        "realised": [
-            {
-                "setting": _number(one.setting),
-                "cost": _figure(one.cost),
-                "quality": _figure(one.quality),
-                "calls": one.calls,
-            }
-            for one in scored.realised
-        ],
+        "realised": [_realised(one) for one in scored.realised],
         "calibration": scored.calibration and {"ece": scored.calibration.ece, "brier": scored.calibration.brier},
         "per_benchmark": _per_benchmark(scored),
     }
@@ -97,7 +89,8 @@ def _router(scored: Scored) -> dict[str, Any]:
 
 def _realised(one: Realised) -> dict[str, Any]:
     figures = {"cost": _figure(one.cost), "quality": _figure(one.quality)}
-    return {"setting": _number(one.setting), "calls": one.calls, **figures}
+    setting = "infinity" if math.isinf(one.setting) else _number(one.setting)
+    return {"setting": setting, "calls": one.calls, **figures}
 
 
 def _bounds(interval: Interval | None) -> dict[str, float | None] | None:

@@ -129,6 +129,11 @@ class Router(ABC):
 class ClosedFormRouter(Router):
     """A router that is computed from the train prompts rather than trained by gradient."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether chance has a part in the fit, so that another seed gives another router."""
+        return hasattr(self, "seed")
+
     @abstractmethod
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Learn from ``train``; whatever must be chosen, choose by the ``score`` of predictions on ``val``."""

@@ -57,6 +57,11 @@ class SVMRouter(ClosedFormRouter):
                 f"{self.penalty}, {epsilon}, {num_features}"
             )
 
+    @property
+    def draws(self) -> bool:
+        """Only random features are random."""
+        return self.kernel == "rbf"
+
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Fit one regressor per model for each C, and keep the C that is best on ``val``."""
         rng = np.random.default_rng(self.seed)

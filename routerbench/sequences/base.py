@@ -14,7 +14,7 @@ from routerbench.routers.base import Prediction
 
 
 class Scene(NamedTuple):
-    """N prompts of one split, none with a missing cell: what a router predicts of them, and what was measured.
+    """N prompts of one split: what a router predicts of them, and what was measured.
 
     Attributes:
         table: measured outcomes; a policy may look at those of the calls it has made.
@@ -26,6 +26,11 @@ class Scene(NamedTuple):
     prediction: Prediction
     embeddings: NDArray[np.float32]
 
+    def complete(self) -> Scene:
+        """The prompts without a missing cell: on these policies play."""
+        rows = self.table.is_complete
+        return Scene(self.table.take(rows), self.prediction.take(rows), self.embeddings[rows])
+
 
 class Policy(Protocol):
     """Decides in several steps. Whatever it chooses, thresholds or multipliers, it chooses on validation."""
@@ -34,8 +39,8 @@ class Policy(Protocol):
         """Learn from ``val``, then play on ``test``.
 
         Args:
-            val: to learn and choose from.
-            test: to play on; its outcomes are read only where a call has been made.
+            val: complete prompts to learn and choose from.
+            test: complete prompts to play on; its outcomes are read only where a call has been made.
             rng: draws whatever is random.
 
         Returns:

@@ -56,8 +56,9 @@ class CapacityBudget:
         limits = self.limits(test.table.models, len(test.table))
         quality = test.prediction.quality
         prompts = np.arange(len(quality))
-        best = plan(Prediction(quality, 1 - quality), limits, floor=0.0)
-        cheapest = plan(test.prediction, limits, floor=0.0)
+        none = float(quality.min())  # a guarded quality may be below 0
+        best = plan(Prediction(quality, quality.max() - quality), limits, none)
+        cheapest = plan(test.prediction, limits, none)
         low, high = quality[prompts, cheapest].mean(), quality[prompts, best].mean()
         floors = np.linspace(low, high - _SHORT * (high - low), self.num_settings)
         plans = [plan(test.prediction, limits, floor) if floor > low else cheapest for floor in floors]

@@ -15,6 +15,7 @@ from routerbench.policy import choose
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
+FEWEST = 10  # validation prompts to learn from
 TRANSFORMS = ("two_sided", "multiple_choice", "none")
 
 
@@ -60,7 +61,20 @@ class Decline:
             val: to learn and choose from.
             test: to be scored; the outcomes of the chosen models are read, to draw the whole curve.
             rng: draws the resamples.
+
+        Raises:
+            InputError: there are too few validation prompts, or no costs to weigh quality against.
         """
+        if len(val.table) < FEWEST:
+            raise InputError(
+                f"{val.table.source}: abstention=decline learns from at least {FEWEST} validation prompts without a "
+                f"missing cell, got {len(val.table)}"
+            )
+        if np.isfinite(self.willingness_to_pay) and np.isnan(test.prediction.cost).any():
+            raise InputError(
+                "abstention.decline.willingness_to_pay weighs quality against cost, and the router knows no costs; "
+                "leave it infinite"
+            )
         confidences = self.confidence(val, val.prediction), self.confidence(val, test.prediction)
         chosen = [choose(scene.prediction, self.willingness_to_pay) for scene in (val, test)]
         val_sure, sure = (cells[np.arange(len(cells)), c] for cells, c in zip(confidences, chosen, strict=True))

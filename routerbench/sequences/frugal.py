@@ -19,11 +19,11 @@ from routerbench.sequences.judge import Judge, cross_fitted, observe
 class FrugalCascade:
     """Calls the models of a chain until a judge thinks well enough of an answer (FrugalGPT, arXiv 2305.05176).
 
-    A judge estimates the quality of an answer, from what was predicted of it and what a table lets one see of it; the
-    paper's reads the answer itself. The answer of the j-th model is accepted if the estimate is at least the j-th
-    threshold, the last one always. Chains go from cheaper to dearer models by their mean cost. All chains with all
-    thresholds, each a quantile of the estimates as in the paper, are tried on validation, where the estimates are by
-    judges that have not seen the prompt; those on the hull of mean cost and quality are the settings.
+    The estimated quality of an answer is what was predicted of it, plus what a `Judge` says of what a table lets one
+    see of it; the paper's judge reads the answer itself. The answer of the j-th model is accepted if the estimate is at
+    least the j-th threshold, the last one always. Chains go from cheaper to dearer models by their mean cost. All
+    chains with all thresholds, each a quantile of the estimates as in the paper, are tried on validation, where the
+    judges have not seen the prompt; those on the hull of mean cost and quality are the settings.
 
     The best of many thousands is flattered by chance on validation, and pays for it on test. The paper spends a search
     per budget; all budgets are searched here at once.
@@ -51,7 +51,7 @@ class FrugalCascade:
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
         """Choose chains and thresholds on ``val``, then play them on ``test``; see `Policy.play`."""
         seen = observe(val.table, val.prediction)
-        estimates = cross_fitted(seen, val.table.quality, rng)
+        estimates = val.prediction.quality + cross_fitted(seen, val.table, rng)
         strategies, means = [], []
         for chain in self._chains(val.table):
             for thresholds in self._thresholds(estimates[:, chain[:-1]]):
@@ -64,7 +64,8 @@ class FrugalCascade:
             int(np.flatnonzero((mean_cost == cost) & (mean_quality == quality))[0])
             for cost, quality in zip(hull.cost, hull.quality, strict=True)
         ]
-        estimates = Judge.fit(seen, val.table.quality)(observe(test.table, test.prediction))
+        news = Judge.fit(seen, val.table.quality)(observe(test.table, test.prediction))
+        estimates = test.prediction.quality + news
         outcomes = [run(*strategies[number], estimates, test.table) for number in chosen]
         cost, quality, calls = (np.stack(cells, axis=1) for cells in zip(*outcomes, strict=True))
         return {

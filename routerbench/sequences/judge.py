@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.loss_prediction import draw_folds
 from routerbench.routers.base import Prediction
 
-_NUM_FOLDS = 5
 _LEAST_COST = 1e-9  # USD, stands for no cost where its logarithm is taken
 _EXTREME = 1e-3  # predicted quality is kept this far from 0 and 1 before its logit is taken
 _DOUBT = 1e-3  # of a success and of a failure that every outcome holds, so that no model is certain
@@ -75,19 +75,17 @@ class Judge:
         return seen - expected
 
 
-def cross_fitted(
-    features: NDArray[np.float64], quality: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def cross_fitted(features: NDArray[np.float64], table: OutcomeTable, rng: np.random.Generator) -> NDArray[np.float64]:
     """``(N, M)`` changes told by judges that had not seen the prompt, so that what they know is not flattered.
 
     Args:
         features: ``(N, M, F)`` of `observe`.
-        quality: ``(N, M)`` in [0, 1].
+        table: the N prompts with their measured quality.
         rng: draws the folds.
     """
-    fold = rng.permutation(len(quality)) % _NUM_FOLDS
+    quality, fold = table.quality, draw_folds(table.prompts, rng)
     changes = np.empty_like(quality)
-    for part in range(_NUM_FOLDS):
+    for part in np.unique(fold):
         held_out = fold == part
         changes[held_out] = Judge.fit(features[~held_out], quality[~held_out])(features[held_out])
     return changes

@@ -1,56 +1,84 @@
 """Plays every policy on every router, and lets every router decline."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from routerbench.errors import InputError
 from routerbench.evaluation.metrics import Abstention
 from routerbench.evaluation.played import Played
 from routerbench.sequences.base import Policy, Scene
 from routerbench.sequences.decline import Decline
 
+FEWEST = 10  # validation prompts to learn from
+
 log = logging.getLogger(__name__)
 
 
-def play_all(
-    policies: Mapping[str, Policy], scenes: Mapping[str, Iterable[tuple[Scene, Scene]]], seed: int
-) -> dict[str, list[Played]]:
+Scenes = Mapping[str, Sequence[Scene]]
+"""Of each router by name, one per seed."""
+
+
+def play_all(policies: Mapping[str, Policy], val: Scenes, test: Scenes, seed: int) -> dict[str, list[Played]]:
     """What each policy comes to on each router; the seeds of a router and the draws of a policy are pooled.
 
     Args:
         policies: by word.
-        scenes: of each router by name, validation and test, one pair per seed.
+        val: to learn and choose from.
+        test: to play on, where no cell is missing.
         seed: of whatever is random.
 
     Returns:
         By "router+policy", or "router+policy variant" where a policy has several.
+
+    Raises:
+        InputError: a router chooses itself, validation is too small, or nothing costs anything.
     """
     played: dict[str, list[Played]] = {}
-    for router, seeds in scenes.items() if policies else ():
-        for number, (val, test) in enumerate(seeds):
+    words = ", ".join(policies)
+    for router in test if policies else ():
+        for number, scenes in enumerate(zip(val[router], test[router], strict=True)):
+            on_val, on_test = (scene.complete() for scene in scenes)
+            _check(router, words, on_val)
             for word, policy in policies.items():
                 log.info("playing %s on %s", word, router)
-                variants = policy.play(val, test, np.random.default_rng([seed, number]))
+                variants = policy.play(on_val, on_test, np.random.default_rng([seed, number]))
                 for variant, draws in variants.items():
                     played.setdefault(f"{router}+{word} {variant}".rstrip(), []).extend(draws)
     return played
 
 
-def abstain_all(
-    decliners: Mapping[str, Decline], scenes: Mapping[str, Iterable[tuple[Scene, Scene]]], seed: int
-) -> dict[str, Abstention]:
+def abstain_all(decliners: Mapping[str, Decline], val: Scenes, test: Scenes, seed: int) -> dict[str, Abstention]:
     """What each router gains by declining, by its name, with a number where it has several seeds.
 
     Args:
         decliners: by word; of several, each but the first is named beside the router.
-        scenes: of each router by name, validation and test, one pair per seed.
+        val: to calibrate and choose on.
+        test: to decline on, where no cell is missing.
         seed: of the resamples.
     """
     found = {}
-    for router, seeds in scenes.items() if decliners else ():
-        for number, (val, test) in enumerate(seeds):
+    for router in test if decliners else ():
+        for number, scenes in enumerate(zip(val[router], test[router], strict=True)):
+            on_val, on_test = (scene.complete() for scene in scenes)
             for place, (word, decline) in enumerate(decliners.items()):
                 name = router + (f"-{number}" if number else "") + (f" {word}" if place else "")
-                found[name] = decline.abstain(val, test, np.random.default_rng(seed))
+                found[name] = decline.abstain(on_val, on_test, np.random.default_rng(seed))
     return found
+
+
+def _check(router: str, words: str, val: Scene) -> None:
+    """Refuse what no policy can play on."""
+    source = val.table.source
+    if val.prediction.choices is not None:
+        raise InputError(
+            f"{router} sees lambda and chooses itself, so {words} would be of another router; leave it out"
+        )
+    if len(val.table) < FEWEST:
+        raise InputError(
+            f"{source}: {words} learn from at least {FEWEST} validation prompts without a missing cell, "
+            f"got {len(val.table)}"
+        )
+    if not val.table.cost.any():
+        raise InputError(f"{source}: every call is free, so there is nothing for {words} to save; leave them out")

@@ -26,17 +26,17 @@ _FREE = 1000  # the lowest budget, if a model is free, is the highest one divide
 class PortBudget:
     """Serves a stream within a total budget: each model has a part of it, and a price that keeps it there.
 
-    The first prompts are sent to random models, as if to observe. They, or validation, give the prices; from then on a
-    prompt goes to the model with the largest predicted quality minus price times predicted cost. A model whose part is
-    spent is not called any more, and nothing is once the total is spent: what a call costs is known after it, so the
-    total is exceeded by less than one call. The length of the stream is known beforehand, as in the paper.
+    Validation gives the prices or, as in the paper, the first prompts of the stream, which are then sent to random
+    models; a prompt goes to the model with the largest predicted quality minus price times predicted cost. A model
+    whose part is spent is not called any more, and nothing is once the total is spent: what a call costs is known after
+    it, so the total is exceeded by less than one call. The length of the stream is known beforehand, as in the paper.
 
     Three things differ from the paper's code: it leaves a share of the random prompts without an answer; it
     lets a price be at most 1 in units that depend on the currency; its optimiser stops at the corners of the objective.
 
     Args:
         learn: "validation": prices come from there; "stream": as in the paper, from the first prompts of the stream,
-            which go to random models to be learned from; on our tables that cost .008 of AIQ.
+            which go to random models to be learned from.
         epsilon: share of the stream that is sent to random models, in (0, 1); of no account with "validation".
         split: "routed": a model gets the share of the budget that it gets of lambda-routing of validation with that
             budget; "uniform": all models get the same.

@@ -37,8 +37,12 @@ class ThresholdCascade:
 
     def __post_init__(self) -> None:
         """Refuse wrong options before any work starts."""
-        if not self.error_rates or not all(0 <= rate <= 0.5 for rate in self.error_rates):
-            raise InputError(f"cascade.threshold.error_rates must be in [0, 0.5], got {list(self.error_rates)}")
+        if (
+            isinstance(self.error_rates, int | float)
+            or not self.error_rates
+            or not all(0 <= rate <= 0.5 for rate in self.error_rates)
+        ):
+            raise InputError(f"cascade.threshold.error_rates must list numbers in [0, 0.5], got {self.error_rates}")
         if not 0 < self.success <= 1:
             raise InputError(f"cascade.threshold.success must be in (0, 1], got {self.success}")
         if self.num_settings < 2 or self.num_draws < 1:

@@ -21,7 +21,6 @@ from routerbench.sequences.judge import Judge, cross_fitted, observe
 from routerbench.sequences.supermodels import Estimates, normal_draws, play_cascade
 
 VARIANTS = ("routing", "cascade", "cascade_routing")
-FEWEST = 10  # validation prompts that a judge learns from
 _INNER = (0.01, 0.99)  # quantiles of routing's breakpoints between which lambdas are spread
 
 
@@ -64,27 +63,15 @@ class UnifiedCascade:
                 raise InputError(f"cascade.unified.{name} must be a whole number from {least} to {most}, got {value!r}")
         if not self.trust or not all(0 <= trust <= 1 for trust in self.trust):
             raise InputError(f"cascade.unified.trust must list numbers from 0 to 1, got {self.trust}")
-        if not self.variants or not set(self.variants) <= set(VARIANTS):
+        if isinstance(self.variants, str) or not self.variants or not set(self.variants) <= set(VARIANTS):
             raise InputError(f"cascade.unified.variants must list some of {', '.join(VARIANTS)}, got {self.variants}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
-        """Teach the judges on ``val``, then run models on ``test``; see `Policy.play`.
-
-        Raises:
-            InputError: costs are not known, or there are fewer than 10 validation prompts.
-        """
-        source = val.table.source
-        if not val.table.has_cost or np.isnan(val.prediction.cost).any():
-            raise InputError(f"{source}: cascade=unified weighs quality against cost; it needs a table with costs")
-        if len(val.table) < FEWEST:
-            raise InputError(
-                f"{source}: cascade=unified learns from at least {FEWEST} validation prompts without a missing cell, "
-                f"got {len(val.table)}"
-            )
+        """Teach the judges on ``val``, then run models on ``test``; see `Policy.play`."""
         kept = most_useful(val.prediction, val.table, self.max_models)
         val, test = _of(val, kept), _of(test, kept)
         seen, quality = observe(val.table, val.prediction), val.table.quality
-        news = cross_fitted(seen, quality, rng)
+        news = cross_fitted(seen, val.table, rng)
         game = _Game(
             covariance=np.cov(news, rowvar=False),
             lambdas=lambda_grid(val.prediction, self.num_settings),

@@ -79,6 +79,18 @@ def test_what_an_answer_reveals_is_worth_more_than_the_prompt():
     assert played.calls.max() == 3
 
 
+def test_what_the_router_predicts_counts():
+    """A router that knows which prompts the cheap model gets right: only the others go on."""
+    rng = np.random.default_rng(0)
+    right = rng.random(400) < 0.5
+    quality = np.stack([right, np.ones(400)], axis=1).astype(float)
+    world = scene(quality, np.tile([1.0, 10.0], (400, 1)))
+    knowing = world._replace(prediction=world.prediction._replace(quality=quality.clip(0.05, 0.95)))
+    ((played,),) = play(frugal(), knowing).values()
+    assert played.quality.mean(axis=0)[-1] == 1
+    assert played.cost.mean(axis=0)[-1] == pytest.approx(1 + 10 * (1 - right.mean()))
+
+
 def test_only_the_outcomes_of_calls_are_read():
     val, test = telling_world(4), telling_world(5)
     ((before,),) = play(frugal(max_length=2), val, test).values()
@@ -88,6 +100,9 @@ def test_only_the_outcomes_of_calls_are_read():
     ((after,),) = play(frugal(max_length=2), val, test).values()
     np.testing.assert_array_equal(before.cost, after.cost)
     np.testing.assert_array_equal(before.quality[:, 0], after.quality[:, 0])
+    test.table.cost[:, 2] *= 100  # that of the last model of a chain is no reason to call it or not
+    ((dearer,),) = play(frugal(max_length=2), val, test).values()
+    np.testing.assert_array_equal(dearer.calls, before.calls)
 
 
 def test_dominated_models_are_left_out_first():

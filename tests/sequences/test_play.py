@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.played import Played
 from routerbench.evaluation.spend import realised
-from routerbench.routers.base import Prediction
-from routerbench.sequences.play import play_all
+from routerbench.routers.base import Choices, Prediction
+from routerbench.sequences.decline import Decline
+from routerbench.sequences.play import abstain_all, play_all
 from tests.conftest import make_table
 from tests.sequences.test_threshold import cascade, random_scene
 
@@ -21,14 +23,44 @@ def one_shot(prediction, table, lambdas, information="prompt only"):
 
 def test_names_and_pools():
     world = random_scene(0, 30)
-    scenes = {"mlp": [(world, world), (world, world)], "knn": [(world, world)]}
-    played = play_all({"threshold": cascade(error_rates=[0.0, 0.1])}, scenes, seed=0)
+    scenes = {"mlp": [world, world], "knn": [world]}
+    played = play_all({"threshold": cascade(error_rates=[0.0, 0.1])}, scenes, scenes, seed=0)
     counts = {name: len(group) for name, group in played.items()}
     assert counts == {
         "mlp+threshold 0": 2, "mlp+threshold 0.1": 6, "knn+threshold 0": 1, "knn+threshold 0.1": 3,
     }  # fmt: skip
     first, _, _, fourth, *_ = played["mlp+threshold 0.1"]
     assert (first.quality != fourth.quality).any(), "each seed has its own draws"
+
+
+def test_missing_cells_are_left_out():
+    world = random_scene(0, 30)
+    world.table.quality[:5, 0] = np.nan
+    (played,) = play_all({"t": cascade()}, {"knn": [world]}, {"knn": [world]}, seed=0)["knn+t 0"]
+    assert len(played.cost) == 25
+
+
+def test_what_no_policy_can_play_on_is_refused():
+    def fails(world, message):
+        with pytest.raises(InputError, match=message):
+            play_all({"t": cascade()}, {"knn": [world]}, {"knn": [world]}, seed=0)
+
+    fails(random_scene(0, 9), "at least 10 validation prompts without a missing cell, got 9")
+    free = random_scene(0, 30)
+    free.table.cost[:] = 0
+    fails(free, "every call is free")
+    world = random_scene(0, 30)
+    choices = Choices(np.array([np.inf]), np.zeros((30, 1), int))
+    fails(world._replace(prediction=world.prediction._replace(choices=choices)), "knn sees lambda and chooses itself")
+
+
+def test_declining_without_costs_needs_no_lambda():
+    world = random_scene(0, 30)
+    blind = world._replace(prediction=world.prediction._replace(cost=np.full((30, 4), np.nan)))
+    scenes = {"knn": [blind]}
+    assert set(abstain_all({"decline": Decline(num_resamples=0)}, scenes, scenes, 0)) == {"knn"}
+    with pytest.raises(InputError, match="the router knows no costs"):
+        abstain_all({"decline": Decline(willingness_to_pay=0.02)}, scenes, scenes, 0)
 
 
 def test_what_is_no_curve_is_refused():

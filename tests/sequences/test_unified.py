@@ -160,7 +160,7 @@ def test_the_length_of_a_response_is_news():
     responses = np.array([["x" * (3 if right else 40) for right in row] for row in quality], dtype=object)
     table = make_table(quality, np.ones((400, 2)), responses=responses)
     seen = observe(table, Prediction(np.full((400, 2), 0.5), np.ones((400, 2))))
-    news = cross_fitted(seen, quality, rng)
+    news = cross_fitted(seen, table, rng)
     assert news[quality == 1].min() > 0.3
     assert news[quality == 0].max() < -0.3
 
@@ -195,16 +195,6 @@ def test_a_judge_of_a_model_that_is_always_right_is_finite():
 def test_options_that_make_no_sense_are_refused_by_name(options):
     with pytest.raises(InputError, match=rf"cascade.unified.{next(iter(options))} must"):
         UnifiedCascade(**options)
-
-
-def test_tables_it_cannot_play_on_are_refused(scenes):
-    val, test = scenes
-    short = val._replace(table=val.table.take(np.arange(9)), prediction=val.prediction.take(np.arange(9)))
-    with pytest.raises(InputError, match="at least 10 validation prompts"):
-        UnifiedCascade().play(short, test, np.random.default_rng(0))
-    free = val._replace(table=make_table(val.table.quality, np.full_like(val.table.cost, np.nan)))
-    with pytest.raises(InputError, match="needs a table with costs"):
-        UnifiedCascade().play(free, test, np.random.default_rng(0))
 
 
 def test_the_yaml_has_the_defaults_of_the_class():
