@@ -88,6 +88,8 @@ def _encoder(part: Mapping[str, Any], device: str) -> Encoder:
     name = part.get("encoder")
     if name == "combined":
         raise InputError("encoder.parts: combined cannot be a part of itself")
+    if name == "static" and options.get("name") is None:
+        raise InputError("encoder.parts: static needs a folder or a model here; one made from MiniLM would not travel")
     try:
         module = importlib.import_module(f"routerbench.encoders.{name}")
     except ImportError as error:

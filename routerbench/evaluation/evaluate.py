@@ -75,6 +75,10 @@ def evaluate(
     _check({**routers, **helpers}, test, train)
     is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
+    for name, group in plays.items():
+        for played in group:
+            if len(played.quality) != len(table):
+                raise InputError(f"policy {name!r} played on {len(played.quality)} prompts, {len(table)} are complete")
     predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
     entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}

@@ -60,7 +60,7 @@ class SelfKnowledge:
         guess_accuracy: share of the validation prompts whose benchmark is guessed from the prompt; None if there is
             only one benchmark.
         mean_loss: mean squared error on validation.
-        mean_expected: what the router expects it to be.
+        mean_expected: what the router expects it to be; both where outcomes are 0 or 1, NaN if none are.
         advantages: of loss predictors, on validation, out of fold.
         rounds: of multicalibration.
         benchmarks: ``G`` names, the one with most validation prompts first.
@@ -140,7 +140,7 @@ def self_knowledge(
     best, features = best_single(train.table), guard_features(found)
     guarded, chosen = guards(on_val, on_test, features, fold, best)
     buys = routed(entrants, guarded, seen, on_test.table, train.table, best, num_resamples, rng)
-    known = np.isfinite(measured)
+    is_binary = np.isfinite(measured) & ~on_val.is_graded[:, None]
     benchmarks, errors = _errors(on_val)
     return SelfKnowledge(
         source=val.table.source,
@@ -151,8 +151,8 @@ def self_knowledge(
         num_resamples=num_resamples,
         graded=tuple(sorted(set(val.table.benchmark[on_val.is_graded].astype(str)))),
         guess_accuracy=_accuracy(on_val),
-        mean_loss=float(((measured - on_val.quality)[known] ** 2).mean()),
-        mean_expected=float((on_val.quality * (1 - on_val.quality))[known].mean()),
+        mean_loss=float(((measured - on_val.quality)[is_binary] ** 2).mean()) if is_binary.any() else np.nan,
+        mean_expected=float((on_val.quality * (1 - on_val.quality))[is_binary].mean()) if is_binary.any() else np.nan,
         advantages=found,
         rounds=tuple(rounds),
         benchmarks=benchmarks,

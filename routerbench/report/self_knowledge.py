@@ -63,10 +63,9 @@ def self_knowledge_text(found: SelfKnowledge) -> str:
 def findings(found: SelfKnowledge) -> list[str]:
     """The verdict in a few sentences."""
     size = f"{found.num_val:,} validation and {found.num_test:,} test prompts, {len(found.models)} models"
-    lines = [
-        f"{size}; squared error on validation {_fine(found.mean_loss)}, expected by the router "
-        f"{_fine(found.mean_expected)}."
-    ]
+    loss, expected = _fine(found.mean_loss), _fine(found.mean_expected)
+    errors = f"squared error on validation {loss}, expected by the router {expected}"
+    lines = [f"{size}; {'all outcomes are graded' if np.isnan(found.mean_loss) else errors}."]
     known = [advantage for advantage in found.advantages if advantage.is_significant]
     if not found.num_resamples:
         lines.append("Without resamples nothing is said about chance.")

@@ -61,6 +61,7 @@ def test_an_artefact_remembers_the_parts(tmp_path):
         ([{"encoder": "store"}], "no encoder 'store'"),
         ([{"weight": 2}], "no encoder None"),
         ([{"encoder": "combined"}], "cannot be a part of itself"),
+        ([{"encoder": "static"}], "static needs a folder or a model"),
         ([{"encoder": "hashing", "dimension": 3}], "encoder.parts: hashing: .*dimension"),
         ([{"encoder": "hashing", "dim": 3}], "must be even"),
     ],
