@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -39,12 +39,14 @@ class Run(NamedTuple):
     """One training of a router, and what it came to.
 
     Attributes:
+        setting: its options, if several were tried, and its seed, for the log.
         prediction: for the test prompts.
         val_aiq: its score on validation.
         fit_seconds: the training took.
         predict_seconds: the prediction of all test prompts took.
     """
 
+    setting: str
     prediction: Prediction
     val_aiq: float
     fit_seconds: float
@@ -64,12 +66,15 @@ class Leaderboard:
         seeds: a router is trained with each of them, or with the first alone if it draws nothing.
         resamples: of the bootstrap; 0 for no intervals.
         grids: by router and option, the values to try in all combinations; None for none.
+        jobs: routers that are trained at a time, each in a process with its share of the cores; small networks keep
+            no more than one core busy.
     """
 
     routers: Sequence[str] | None
     seeds: Sequence[int]
     resamples: int
     grids: Mapping[str, Mapping[str, Sequence[Any]]] | None
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         """Refuse wrong options before any work starts."""
@@ -77,6 +82,8 @@ class Leaderboard:
             raise InputError(f"experiment.seeds must list different numbers from 0 on, got {list(self.seeds)}")
         if self.resamples < 0:
             raise InputError(f"experiment.resamples must be at least 0, got {self.resamples}")
+        if self.jobs < 1:
+            raise InputError(f"experiment.jobs must be at least 1, got {self.jobs}")
         for router, grid in (self.grids or {}).items():
             if not all(isinstance(values, Sequence) and values for values in grid.values()):
                 raise InputError(f"experiment.grids.{router} must list values of each option, got {dict(grid)}")
@@ -103,14 +110,13 @@ class Leaderboard:
             name: {", ".join(options): recipe(name, options) for options in self._combinations(name)}
             for name in self._names(words)
         }
-        progress = _Progress({name: len(tried) - 1 + len(self._seeds(tried)) for name, tried in recipes.items()})
-        predictions, entries, absent = {}, {}, {}
-        for name, tried in recipes.items():
-            try:
-                entries[name], predictions[name] = self._enter(name, tried, parts, progress)
-            except InputError as error:
-                absent[name] = str(error)
-                progress.leave_out(name, absent[name])
+        progress = _Progress(
+            {name: len(tried) - 1 + len(self._seeds(tried)) for name, tried in recipes.items()}, self.jobs
+        )
+        entered = dict(self._enter_all(recipes, parts, progress))
+        absent = {name: entered[name] for name in recipes if isinstance(entered[name], str)}
+        entries = {name: entered[name][0] for name in recipes if name not in absent}
+        predictions = {name: [run.prediction for run in entered[name][1]] for name in entries}
         if not entries:
             raise InputError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
         _, _, test = parts
@@ -147,14 +153,53 @@ class Leaderboard:
     def _seeds(self, tried: Mapping[str, Recipe]) -> Sequence[int]:
         return self.seeds if any(recipe.draws for recipe in tried.values()) else self.seeds[:1]
 
+    def _enter_all(
+        self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _Progress
+    ) -> Iterator[tuple[str, Any]]:
+        """Train every router; each with its `Entry` and runs, or with why it was left out."""
+        if self.jobs == 1:
+            for name, tried in recipes.items():
+                found = self._enter(name, tried, parts, progress.tell)
+                if isinstance(found, str):
+                    progress.leave_out(name, found)
+                yield name, found
+            return
+        from joblib import Parallel, delayed
+
+        # The slowest first, so that none is left alone at the end: those with most fits to make.
+        order = sorted(recipes, key=lambda name: -progress.planned[name])
+        tasks = (delayed(self._enter_quietly)(name, recipes[name], parts) for name in order)
+        for name, found in Parallel(self.jobs, return_as="generator_unordered", max_nbytes=None)(tasks):
+            if isinstance(found, str):
+                progress.leave_out(name, found)
+            else:
+                for run in found[1]:
+                    progress.tell(name, run)
+            yield name, found
+
+    def _enter_quietly(self, name: str, tried: Mapping[str, Recipe], parts: Parts) -> tuple[str, Any]:
+        """The same in a process of its own, whose bars would run into those of others."""
+        import os
+
+        os.environ["TQDM_DISABLE"] = "1"
+        return name, self._enter(name, tried, parts, lambda *_: None)
+
     def _enter(
-        self, name: str, tried: Mapping[str, Recipe], parts: Parts, progress: _Progress
-    ) -> tuple[Entry, list[Prediction]]:
+        self, name: str, tried: Mapping[str, Recipe], parts: Parts, tell: Callable[[str, Run], None]
+    ) -> tuple[Entry, list[Run]] | str:
         """Train one router: all configurations with the first seed, the best of them with the others."""
         first, *others = self._seeds(tried)
-        firsts = {options: _run(name, options, recipe, parts, first, progress) for options, recipe in tried.items()}
-        options = max(firsts, key=lambda each: firsts[each].val_aiq)
-        runs = [firsts[options], *(_run(name, options, tried[options], parts, seed, progress) for seed in others)]
+        try:
+            firsts = {
+                options: _run(name, options, place, recipe, parts, first, tell)
+                for place, (options, recipe) in enumerate(tried.items())
+            }
+            options = max(firsts, key=lambda each: firsts[each].val_aiq)
+            place = list(tried).index(options)
+            rest = [_run(name, options, place, tried[options], parts, seed, tell) for seed in others]
+        except InputError as error:
+            return str(error)
+        runs = [firsts[options], *rest]
         entry = Entry(
             seeds=(first, *others),
             fit_seconds=float(np.median([run.fit_seconds for run in runs])),
@@ -162,21 +207,25 @@ class Leaderboard:
             options=options,
             num_tried=len(tried),
         )
-        return entry, [run.prediction for run in runs]
+        return entry, runs
 
 
-def _run(name: str, options: str, recipe: Recipe, parts: Parts, seed: int, progress: _Progress) -> Run:
+def _run(
+    name: str, options: str, place: int, recipe: Recipe, parts: Parts, seed: int, tell: Callable[[str, Run], None]
+) -> Run:
     """Train a router with one seed and predict the test prompts."""
     train, val, test = parts
     started = time.perf_counter()
-    router = recipe.fit(train, val, seed, f"{progress.number:03d}-{name}-{seed}")
+    router = recipe.fit(train, val, seed, f"{name}-{seed}" if not place else f"{name}-{place}-{seed}")
     fitted = time.perf_counter()
     prediction = router.predict(test.embeddings)
     predicted = time.perf_counter()
     check_prediction(name, prediction, test.table)
     val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-    progress.tell(name, f"{options}, seed {seed}" if options else f"seed {seed}", fitted - started, val_aiq)
-    return Run(prediction, val_aiq, fitted - started, predicted - fitted)
+    setting = f"{options}, seed {seed}" if options else f"seed {seed}"
+    run = Run(setting, prediction, val_aiq, fitted - started, predicted - fitted)
+    tell(name, run)
+    return run
 
 
 def _linear(parts: Parts) -> dict[str, Prediction]:
@@ -190,29 +239,26 @@ class _Progress:
 
     Attributes:
         planned: number of trainings still to come, by router.
+        jobs: how many go on at a time.
         seconds: of each training so far.
     """
 
     planned: dict[str, int]
+    jobs: int
     seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.total = sum(self.planned.values())
 
-    @property
-    def number(self) -> int:
-        """Of the next training, from 1."""
-        return self.total - sum(self.planned.values()) + 1
-
-    def tell(self, name: str, setting: str, seconds: float, val_aiq: float) -> None:
+    def tell(self, name: str, run: Run) -> None:
         """Log one training."""
-        number = self.number
         self.planned[name] -= 1
-        self.seconds.append(seconds)
-        remaining = float(np.mean(self.seconds)) * sum(self.planned.values())
+        self.seconds.append(run.fit_seconds)
+        left = sum(self.planned.values())
+        remaining = float(np.mean(self.seconds)) * left / self.jobs
         log.info(
             "fit %d of %d: %s, %s, in %.1f s, val/aiq %.4f; about %.0f s remain",
-            *(number, self.total, name, setting, seconds, val_aiq, remaining),
+            *(self.total - left, self.total, name, run.setting, run.fit_seconds, run.val_aiq, remaining),
         )
 
     def leave_out(self, name: str, reason: str) -> None:

@@ -1,3 +1,4 @@
+import csv
 import itertools
 import re
 
@@ -207,10 +208,24 @@ def test_each_router_is_trained_as_the_command_line_alone_would(tmp_path, caplog
         alone = run(train, "train", tmp_path / f"{name}{seed}", *QUICK, *typed)
         assert val_aiq == f"{alone:.4f}"
     assert told[1][2] != told[2][2]
-    losses = [tmp_path / "all" / "fits" / fit / "csv" / "metrics.csv" for fit in ("002-mlp-1", "003-mlp-2")]
+    losses = [tmp_path / "all" / "fits" / fit / "csv" / "metrics.csv" for fit in ("mlp-1", "mlp-2")]
     first, second = (path.read_text() for path in losses)
     assert first != second
     assert not (tmp_path / "all" / "csv").exists()
+
+
+def test_processes_find_the_same(tmp_path, caplog):
+    caplog.set_level("INFO")
+    tables = []
+    for jobs in (1, 2):
+        options = ["experiment.routers=[constant,encoder,knn]", "experiment.seeds=[1]", f"experiment.jobs={jobs}"]
+        run(train, "train", tmp_path / str(jobs), *COMMAND, *options)
+        with (tmp_path / str(jobs) / "leaderboard.csv").open(newline="") as file:
+            tables.append([{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)])
+    assert {"constant", "knn"} <= {row["router"] for row in tables[0]}
+    assert tables[0] == tables[1]
+    assert caplog.text.count("encoder is left out: it trains the encoder") == 2
+    assert "fit 3 of 3" in caplog.text
 
 
 def test_a_grid_reaches_the_router_and_is_reported(tmp_path):
