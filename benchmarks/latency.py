@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +89,7 @@ def main() -> None:
     from routerbench.export import export
 
     torch.set_num_threads(options.threads)
-    words = ["hashing", "minilm"] + ["static"] * (find_spec("routerbench.encoders.static") is not None)
+    words = ["hashing", "static", "minilm"]
     test = load(num_prompts=max(2000, 4 * options.prompts), seed=0).part("test")
     prompts = list(test.prompts[: options.prompts])
     print(f"{len(prompts)} prompts of the demo, mean length {np.mean([len(p) for p in prompts]):.0f} characters; one")
