@@ -25,7 +25,8 @@ from tests.conftest import write_bert
 ROOT = Path(__file__).parent.parent
 FILES = sorted((path.parent.name, path.stem) for path in (ROOT / "conf").glob("*/*.yaml"))
 POLICIES = [(group, option) for group, option in FILES if group in evaluate.SEQUENCES]
-OPTIONS = [choice for choice in FILES if choice not in POLICIES]
+ABSTENTIONS = [option for group, option in FILES if group == "abstention"]
+OPTIONS = [choice for choice in FILES if choice not in POLICIES and choice[0] != "abstention"]
 
 
 def write_wide(table: OutcomeTable, path: Path, **columns) -> Path:
@@ -151,6 +152,14 @@ def test_every_policy_plays(group, option, trained, tmp_path):
         spent = [one["cost"]["value"] for one in figures["realised"]]
         assert (len(spent) > 1) == ("+" in name)
         assert not spent or spent[0] < spent[-1], "from the thriftiest on"
+
+
+@pytest.mark.parametrize("option", ABSTENTIONS)
+def test_every_abstention_is_reported(option, trained, tmp_path):
+    overrides = [f"routers=[{trained / 'knn' / 'router'}]", f"abstention={option}", "resamples=0", "baselines=[]"]
+    run(evaluate, "evaluate", tmp_path, *overrides)
+    assert "| knn " in (tmp_path / "abstention.md").read_text()
+    assert (tmp_path / "abstention.png").stat().st_size > 1000
 
 
 def serve_routerbench(files, monkeypatch):

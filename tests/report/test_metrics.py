@@ -27,7 +27,7 @@ def test_keys(evaluation, tmp_path):
     assert set(found["references"]) == {"zero_router", "best_single", "benchmark_oracle", "oracle", "random"}
     assert set(found["references"]["oracle"]) == {"aiq", "quality", "cost", "per_benchmark"}
     assert set(found["routers"]["mlp"]) == {
-        *ROUTER_FIGURES, "seed_aiq", "differences", "deployed", "calibration", "per_benchmark"
+        *ROUTER_FIGURES, "seed_aiq", "differences", "deployed", "setting", "realised", "calibration", "per_benchmark"
     }  # fmt: skip
     assert set(found["models"]["vendor/middle"]) == {"quality", "cost"}
     assert set(found["information"]) == {*found["routers"], *found["references"]}
