@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.table import read
-from routerbench.evaluation.frontier import non_decreasing_hull
-from routerbench.evaluation.metrics import aiq
 from routerbench.routers.base import Prediction
 from routerbench.sequences.supermodels import Calls, Estimates, normal_draws, play_cascade
-from routerbench.sequences.unified import lambda_grid
+from routerbench.sequences.unified import area_of_points, lambda_grid
 
 # Standard deviations of the noise in quality before and after a call, and in cost in USD before it.
 LEVELS = {"low": (0.6, 0.3, 2e-4), "medium": (1.6, 0.8, 4e-4), "high": (2.4, 1.2, 100.0)}
@@ -61,10 +59,7 @@ def area(calls: Calls, table: OutcomeTable) -> float:
     """AIQ on the interval of the single models' mean costs."""
     cost = np.einsum("nsm,nm->s", calls.ran, table.cost) / len(table)
     quality = np.take_along_axis(table.quality, calls.answer, axis=1).mean(axis=0)
-    single = table.cost.mean(axis=0)
-    cheapest = int(single.argmin())
-    hull = non_decreasing_hull(np.append(cost, single[cheapest]), np.append(quality, table.quality[:, cheapest].mean()))
-    return aiq(hull, single.min(), single.max())
+    return area_of_points(cost, quality, table)
 
 
 def areas(table: OutcomeTable, level: str, seed: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +114,11 @@ class Leaderboard:
         progress = _Progress(
             {name: len(tried) - 1 + len(self._seeds(tried)) for name, tried in recipes.items()}, self.jobs
         )
-        entered = dict(self._enter_all(recipes, parts, progress))
+        entered = {}
+        for name, found in self._enter_all(recipes, parts, progress):
+            entered[name] = found
+            if isinstance(found, str):
+                progress.leave_out(name, found)
         absent = {name: entered[name] for name in recipes if isinstance(entered[name], str)}
         entries = {name: entered[name][0] for name in recipes if name not in absent}
         predictions = {name: [run.prediction for run in entered[name][1]] for name in entries}
@@ -159,28 +164,20 @@ class Leaderboard:
         """Train every router; each with its `Entry` and runs, or with why it was left out."""
         if self.jobs == 1:
             for name, tried in recipes.items():
-                found = self._enter(name, tried, parts, progress.tell)
-                if isinstance(found, str):
-                    progress.leave_out(name, found)
-                yield name, found
+                yield name, self._enter(name, tried, parts, progress.tell)
             return
         from joblib import Parallel, delayed
 
-        # The slowest first, so that none is left alone at the end: those with most fits to make.
+        # Those with most fits to make first, so that none of them is left alone at the end.
         order = sorted(recipes, key=lambda name: -progress.planned[name])
         tasks = (delayed(self._enter_quietly)(name, recipes[name], parts) for name in order)
         for name, found in Parallel(self.jobs, return_as="generator_unordered", max_nbytes=None)(tasks):
-            if isinstance(found, str):
-                progress.leave_out(name, found)
-            else:
-                for run in found[1]:
-                    progress.tell(name, run)
+            for run in [] if isinstance(found, str) else found[1]:
+                progress.tell(name, run)
             yield name, found
 
     def _enter_quietly(self, name: str, tried: Mapping[str, Recipe], parts: Parts) -> tuple[str, Any]:
         """The same in a process of its own, whose bars would run into those of others."""
-        import os
-
         os.environ["TQDM_DISABLE"] = "1"
         return name, self._enter(name, tried, parts, lambda *_: None)
 

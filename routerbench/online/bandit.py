@@ -89,6 +89,12 @@ def ridge_weights(inputs: NDArray[np.float64], targets: NDArray[np.float64], pen
     return np.swapaxes(weights.reshape(*weights.shape[:-1], *targets.shape[-2:]), -2, -3)
 
 
+def to_prediction(means: NDArray[np.float64]) -> Prediction:
+    """``(N, M, 2)`` means of quality and cost, within their ranges."""
+    quality, cost = np.moveaxis(means, -1, 0)
+    return Prediction(quality.clip(0, 1), cost.clip(0))
+
+
 class LinearBandit(Router):
     """A contextual bandit that is a router: it serves, learns from what it served, and can be frozen at any time.
 
@@ -211,8 +217,7 @@ class LinearBandit(Router):
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """The posterior means for ``(N, D)`` embeddings: what the frozen router thinks, without any bonus."""
-        quality, cost = np.moveaxis(self.posterior.mean(self.features(embeddings)), -1, 0)
-        return Prediction(quality.clip(0, 1), cost.clip(0))
+        return to_prediction(self.posterior.mean(self.features(embeddings)))
 
     def stream(self, number: int) -> LinearBandit:
         """A copy that goes on with one of the streams alone."""

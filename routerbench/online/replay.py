@@ -13,10 +13,9 @@ from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import BASELINES
-from routerbench.online.bandit import LinearBandit, ridge_weights
+from routerbench.online.bandit import LinearBandit, ridge_weights, to_prediction
 from routerbench.online.served import Served, Service
 from routerbench.policy import select
-from routerbench.routers.base import Prediction
 
 NUM_RESAMPLES = 1000
 DEAREST_WORTH = 0.5  # of a unit of quality, if lambda is not given
@@ -106,7 +105,9 @@ class Replay:
         evaluation = evaluate(
             {
                 name: [bandit.predict(test.embeddings) for bandit in frozen],
-                "full_information": _predict(self.bandit.features(test.embeddings), weights),
+                "full_information": to_prediction(
+                    np.einsum("nd,mdt->nmt", self.bandit.features(test.embeddings), weights)
+                ),
             },
             test.table,
             train.table,
@@ -159,9 +160,3 @@ def _leave_one_out(
     fitted = np.einsum("nd,mdt->nmt", inputs, weights)
     quality, cost = np.moveaxis((fitted - leverage * targets) / (1 - leverage), -1, 0)
     return quality, cost
-
-
-def _predict(inputs: NDArray[np.float64], weights: NDArray[np.float64]) -> Prediction:
-    """Quality and cost of ``(N, d)`` features by ``(M, d, 2)`` weights, within their ranges."""
-    quality, cost = np.moveaxis(np.einsum("nd,mdt->nmt", inputs, weights), -1, 0)
-    return Prediction(quality.clip(0, 1), cost.clip(0))

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.errors import InputError
 from routerbench.evaluation.played import Played
 from routerbench.routers.base import Prediction
+
+FEWEST = 10  # validation prompts to learn from
 
 
 class Scene(NamedTuple):
@@ -25,6 +28,18 @@ class Scene(NamedTuple):
     table: OutcomeTable
     prediction: Prediction
     embeddings: NDArray[np.float32]
+
+    def check_size(self, who: str) -> None:
+        """Refuse a validation split that is too small to learn from.
+
+        Raises:
+            InputError: it has fewer than 10 prompts; the message says ``who`` needs them.
+        """
+        if len(self.table) < FEWEST:
+            raise InputError(
+                f"{self.table.source}: {who} needs at least {FEWEST} validation prompts without a missing cell, "
+                f"got {len(self.table)}"
+            )
 
     def complete(self) -> Scene:
         """The prompts without a missing cell: on these policies play."""

@@ -15,7 +15,6 @@ from routerbench.policy import choose
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
-FEWEST = 10  # validation prompts to learn from
 TRANSFORMS = ("two_sided", "multiple_choice", "none")
 
 
@@ -65,11 +64,7 @@ class Decline:
         Raises:
             InputError: there are too few validation prompts, or no costs to weigh quality against.
         """
-        if len(val.table) < FEWEST:
-            raise InputError(
-                f"{val.table.source}: abstention=decline learns from at least {FEWEST} validation prompts without a "
-                f"missing cell, got {len(val.table)}"
-            )
+        val.check_size("abstention=decline")
         if np.isfinite(self.willingness_to_pay) and np.isnan(test.prediction.cost).any():
             raise InputError(
                 "abstention.decline.willingness_to_pay weighs quality against cost, and the router knows no costs; "

@@ -1,7 +1,7 @@
 """Plays every policy on every router, and lets every router decline."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,10 +11,7 @@ from routerbench.evaluation.played import Played
 from routerbench.sequences.base import Policy, Scene
 from routerbench.sequences.decline import Decline
 
-FEWEST = 10  # validation prompts to learn from
-
 log = logging.getLogger(__name__)
-
 
 Scenes = Mapping[str, Sequence[Scene]]
 """Of each router by name, one per seed."""
@@ -37,15 +34,13 @@ def play_all(policies: Mapping[str, Policy], val: Scenes, test: Scenes, seed: in
     """
     played: dict[str, list[Played]] = {}
     words = ", ".join(policies)
-    for router in test if policies else ():
-        for number, scenes in enumerate(zip(val[router], test[router], strict=True)):
-            on_val, on_test = (scene.complete() for scene in scenes)
-            _check(router, words, on_val)
-            for word, policy in policies.items():
-                log.info("playing %s on %s", word, router)
-                variants = policy.play(on_val, on_test, np.random.default_rng([seed, number]))
-                for variant, draws in variants.items():
-                    played.setdefault(f"{router}+{word} {variant}".rstrip(), []).extend(draws)
+    for router, number, on_val, on_test in _complete(val, test) if policies else ():
+        _check(router, words, on_val)
+        for word, policy in policies.items():
+            log.info("playing %s on %s", word, router)
+            variants = policy.play(on_val, on_test, np.random.default_rng([seed, number]))
+            for variant, draws in variants.items():
+                played.setdefault(f"{router}+{word} {variant}".rstrip(), []).extend(draws)
     return played
 
 
@@ -59,26 +54,29 @@ def abstain_all(decliners: Mapping[str, Decline], val: Scenes, test: Scenes, see
         seed: of the resamples.
     """
     found = {}
-    for router in test if decliners else ():
+    for router, number, on_val, on_test in _complete(val, test) if decliners else ():
+        for place, (word, decline) in enumerate(decliners.items()):
+            name = router + (f"-{number}" if number else "") + (f" {word}" if place else "")
+            found[name] = decline.abstain(on_val, on_test, np.random.default_rng(seed))
+    return found
+
+
+def _complete(val: Scenes, test: Scenes) -> Iterator[tuple[str, int, Scene, Scene]]:
+    """Every router by name and number of its seed, with the complete prompts of validation and test."""
+    for router in test:
         for number, scenes in enumerate(zip(val[router], test[router], strict=True)):
             on_val, on_test = (scene.complete() for scene in scenes)
-            for place, (word, decline) in enumerate(decliners.items()):
-                name = router + (f"-{number}" if number else "") + (f" {word}" if place else "")
-                found[name] = decline.abstain(on_val, on_test, np.random.default_rng(seed))
-    return found
+            yield router, number, on_val, on_test
 
 
 def _check(router: str, words: str, val: Scene) -> None:
     """Refuse what no policy can play on."""
-    source = val.table.source
     if val.prediction.choices is not None:
         raise InputError(
             f"{router} sees lambda and chooses itself, so {words} would be of another router; leave it out"
         )
-    if len(val.table) < FEWEST:
-        raise InputError(
-            f"{source}: {words} learn from at least {FEWEST} validation prompts without a missing cell, "
-            f"got {len(val.table)}"
-        )
+    val.check_size(words)
     if not val.table.cost.any():
-        raise InputError(f"{source}: every call is free, so there is nothing for {words} to save; leave them out")
+        raise InputError(
+            f"{val.table.source}: every call is free, so there is nothing for {words} to save; leave them out"
+        )

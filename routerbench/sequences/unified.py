@@ -93,7 +93,7 @@ class UnifiedCascade:
 
         def area(trust: float) -> float:
             played = game.play(variant, val, news, trust)
-            return _area(played.cost.mean(axis=0), played.quality.mean(axis=0), val.table)
+            return area_of_points(played.cost.mean(axis=0), played.quality.mean(axis=0), val.table)
 
         return max(trusts, key=area)
 
@@ -165,7 +165,7 @@ def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDA
 
     def area(models: list[int]) -> float:
         curve = sweep(*(cells[:, models] for cells in (prediction.quality, prediction.cost, table.quality, table.cost)))
-        return _area(curve.cost, curve.quality, table)
+        return area_of_points(curve.cost, curve.quality, table)
 
     kept: list[int] = []
     while len(kept) < number:
@@ -174,7 +174,7 @@ def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDA
     return by_cost[np.isin(by_cost, kept)]
 
 
-def _area(cost: NDArray[np.float64], quality: NDArray[np.float64], table: OutcomeTable) -> float:
+def area_of_points(cost: NDArray[np.float64], quality: NDArray[np.float64], table: OutcomeTable) -> float:
     """AIQ of ``(P,)`` points on the interval of a table's single models; the best quality if it has no width."""
     single = table.cost.mean(axis=0)
     cheapest = int(single.argmin())

@@ -9,7 +9,7 @@ from routerbench.policy import select
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 from routerbench.sequences.judge import Judge, cross_fitted, observe
-from routerbench.sequences.unified import UnifiedCascade, _area, lambda_grid, most_useful
+from routerbench.sequences.unified import UnifiedCascade, area_of_points, lambda_grid, most_useful
 from tests.conftest import make_table
 
 CONF = Path(__file__).parents[2] / "conf" / "cascade" / "unified.yaml"
@@ -40,7 +40,7 @@ def played(scenes):
 
 def test_looking_at_answers_pays_where_they_are_telling(scenes, played):
     table = scenes[1].table
-    routing, cascade, both = (_area(p.cost.mean(0), p.quality.mean(0), table) for p in played.values())
+    routing, cascade, both = (area_of_points(p.cost.mean(0), p.quality.mean(0), table) for p in played.values())
     assert both > routing + 0.05
     assert cascade > routing + 0.05
     # A telling answer is as good as a known one: two of three models right at least suffice.
@@ -77,7 +77,7 @@ def test_answers_that_tell_nothing_hardly_cost_anything():
     val, test = make_scene(300, 0, telling=False), make_scene(200, 1, telling=False)
     variants = UnifiedCascade(num_settings=12, variants=["routing", "cascade_routing"])
     routing, both = (
-        _area(curve[0].cost.mean(0), curve[0].quality.mean(0), test.table)
+        area_of_points(curve[0].cost.mean(0), curve[0].quality.mean(0), test.table)
         for curve in variants.play(val, test, np.random.default_rng(0)).values()
     )
     assert abs(both - routing) < 0.02
