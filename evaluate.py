@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.artefact import TrainedRouter
 from routerbench.config import check_seeds, instantiate, instantiate_data, one_line_errors
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
@@ -31,6 +30,7 @@ from routerbench.report.verdict import verdict
 from routerbench.routers.base import Router
 from routerbench.sequences.base import Scene
 from routerbench.sequences.play import abstain_all, play_all
+from routerbench.trained import TrainedRouter
 
 log = logging.getLogger("routerbench.evaluate")
 SEQUENCES = ("cascade", "budget")  # groups of conf/ with policies in several steps

@@ -30,11 +30,12 @@ from routerbench.encoders.base import Encoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import with_baselines
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
-from routerbench.routers.base import ClosedFormRouter, Router
+from routerbench.routers.base import ClosedFormRouter, Prediction, Router
 from routerbench.training.closed_form import ClosedForm
 from routerbench.training.gradient import Gradient
 
@@ -68,9 +69,7 @@ def main(cfg: DictConfig) -> float | None:
         else:
             router = fit(cfg, train, val, cfg.output_dir)
 
-        val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-        _save(cfg, folder, router, encoder, table, val_aiq, _recipe(cfg))
-        return val_aiq
+        return _save(cfg, folder, router, encoder, table, router.predict(val.embeddings), _recipe(cfg))
 
 
 def fit(cfg: DictConfig, train: Examples, val: Examples, output_dir: Path | str) -> Router:
@@ -160,9 +159,9 @@ def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder) -> float:
     log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
     served, bandit = replay.run(name, parts, np.random.default_rng(cfg.seed))
     write_served(served, folder)
-    val_aiq = validation_aiq(bandit.predict(parts.val.embeddings), parts.val.table)
     recipe = {"online": {"willingness_to_pay": served.willingness_to_pay}}
-    _save(cfg, folder / "router", bandit, encoder, table, val_aiq, recipe)
+    on_val = bandit.predict(parts.val.embeddings)
+    val_aiq = _save(cfg, folder / "router", bandit, encoder, table, on_val, recipe)
     log.info("%s\n\n%s\n\nreport: %s", findings(served), served_table(served), folder / "online.md")
     return val_aiq
 
@@ -217,16 +216,18 @@ def _save(
     router: Router,
     encoder: Encoder,
     table: OutcomeTable,
-    val_aiq: float,
+    on_val: Prediction,
     recipe: dict[str, Any],
-) -> None:
-    """Save a router that was fitted on the train part of a table and judged on validation, and say what comes next."""
-    train = table.part("train")
+) -> float:
+    """Save a router that was fitted on the train part of a table, say what comes next, and return its ``val/aiq``."""
+    train, val = table.part("train"), table.part("val")
+    val_aiq, operating = validation_aiq(on_val, val), OperatingPoints.of(on_val, val, best_single(train))
     data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
-    seen = np.concatenate([prompt_keys(train.prompts), prompt_keys(table.part("val").prompts)])
-    artefact.save(folder, router, encoder, train, data, {"val/aiq": val_aiq}, seen, recipe)
+    seen = np.concatenate([prompt_keys(train.prompts), prompt_keys(val.prompts)])
+    artefact.save(folder, router, encoder, train, data, {"val/aiq": val_aiq}, seen, recipe, operating)
     log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
     log.info("next: python evaluate.py 'routers=[%s]'", folder)
+    return val_aiq
 
 
 def _word(cfg: DictConfig) -> str:

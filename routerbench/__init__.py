@@ -3,10 +3,11 @@
 Dimensions in every docstring: N prompts, M models, D embedding size, K neighbours, L lambdas, B batch, T tokens.
 """
 
-from routerbench.artefact import Decision, TrainedRouter, load
+from routerbench.artefact import load
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.policy import select
 from routerbench.routers.base import Prediction
+from routerbench.trained import Decision, TrainedRouter
 
 __all__ = ["Decision", "InputError", "OutcomeTable", "Prediction", "TrainedRouter", "load", "select"]

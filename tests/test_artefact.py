@@ -15,6 +15,8 @@ from routerbench.encoders.hashing import HashingEncoder
 from routerbench.encoders.precomputed import PrecomputedEncoder
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.evaluation.operating import OperatingPoints
+from routerbench.evaluation.references import best_single
 from routerbench.policy import select
 from routerbench.routers.constant import ConstantRouter
 from routerbench.routers.knn import KNNRouter
@@ -150,7 +152,7 @@ def test_an_encoder_that_changed_since_training_is_refused(saved):
     [
         "os.system",
         "routerbench.files.atomic_path",
-        "routerbench.artefact.TrainedRouter",
+        "routerbench.trained.TrainedRouter",
         "routerbench.nowhere.Router",
         "routerbench_evil.Router",
         "Router",
@@ -245,3 +247,70 @@ def test_what_cannot_be_added_is_told_in_one_sentence(neighbors, saved):
         neighbors.add_model("new", PROMPTS, [2.0] * 4, [1e-3] * 4)
     with pytest.raises(InputError, match="router=mlp cannot take in a model"):
         routerbench.load(saved[0]).add_model("new", PROMPTS, [1] * 4, [1e-3] * 4)
+
+
+@pytest.fixture
+def deployed(tmp_path, train, val):
+    """A linear router with what it came to on validation, saved and loaded."""
+    router = LinearRouter(8, 3, [10.0])
+    router.fit(train, val, validation_aiq)
+    points = OperatingPoints.of(router.predict(val.embeddings), val.table, best_single(train.table))
+    artefact.save(tmp_path, router, HashingEncoder(dim=8), train.table, {}, {}, NONE_SEEN, operating=points)
+    return routerbench.load(tmp_path)
+
+
+def means(table, models, decisions):
+    columns = [models.index(decision.model) for decision in decisions]
+    rows = np.arange(len(columns))
+    return table.cost[rows, columns].mean(), table.quality[rows, columns].mean()
+
+
+def test_a_budget_and_a_quality_to_keep_hold_on_validation(deployed, train, val):
+    cheapest = means(val.table, deployed.models, deployed.route(val.embeddings, 0))[0]
+    dearest = means(val.table, deployed.models, deployed.route(val.embeddings, np.inf))[0]
+    for budget in np.linspace(cheapest, dearest, 7):
+        decisions = deployed.route(val.embeddings, budget_usd_per_1k=budget * 1000 * (1 + 1e-9))
+        assert means(val.table, deployed.models, decisions)[0] <= budget * (1 + 1e-6)
+    best = val.table.quality[:, best_single(train.table)].mean()
+    for keep in (0.5, 0.8, 0.9):
+        lambda_ = deployed.lambda_for(keep=keep)
+        assert means(val.table, deployed.models, deployed.route(val.embeddings, lambda_))[1] >= keep * best
+        lower = deployed.operating.willingness_to_pay < lambda_
+        assert (deployed.operating.quality[lower] < keep * best).all()
+
+
+def test_a_wish_that_cannot_be_met_is_told(deployed, saved):
+    for wish, message in (
+        ({}, "say one of"),
+        ({"willingness_to_pay": 1, "keep": 0.9}, "say one of"),
+        ({"budget_usd_per_1k": 1e-9}, "below what the cheapest choice cost"),
+        ({"budget_usd_per_1k": -1}, "must be above 0"),
+        ({"keep": 1.5}, "at most 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            deployed.lambda_for(**wish)
+    with pytest.raises(InputError, match="train it again"):
+        routerbench.load(saved[0]).lambda_for(keep=0.9)
+
+
+def test_models_may_be_left_out_and_prices_may_change(deployed, val):
+    free, *rest = (decision.model for decision in deployed.route(val.embeddings, np.inf))
+    allowed = [name for name in deployed.models if name != free]
+    for decision in deployed.route(val.embeddings, 0.01, models=allowed):
+        assert decision.model in allowed
+    prediction = deployed.predict(val.embeddings)
+    dear = deployed.decide(prediction, 0.01, price_factors={name: 1e6 for name in deployed.models[1:]})
+    assert {decision.model for decision in dear} == {deployed.models[0]}
+    half = deployed.decide(prediction, 0.01, price_factors=dict.fromkeys(deployed.models, 0.5))
+    plain = deployed.decide(prediction, 0.02)  # only the ratio of lambda and prices counts
+    assert [decision.model for decision in half] == [decision.model for decision in plain]
+    assert half[0].cost == pytest.approx(plain[0].cost / 2)
+    for options, message in (
+        ({"models": ["nobody"]}, "no model 'nobody'"),
+        ({"models": []}, "models is empty"),
+        ({"models": "model-0"}, "list of names"),
+        ({"price_factors": {"model-0": -1}}, "at least 0"),
+        ({"price_factors": {"nobody": 1}}, "no model 'nobody'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            deployed.route(val.embeddings, 0.1, **options)

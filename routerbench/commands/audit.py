@@ -1,0 +1,100 @@
+"""`python -m routerbench audit TABLE`: what a table of outcomes can and cannot teach a router."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    from routerbench.encoders.base import Encoder
+
+NO_SPLIT = "none"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = "Read a table of outcomes, print what it can and cannot teach a router, write audit.html."
+    parser.add_argument("table", metavar="TABLE", help="Parquet, CSV, JSON lines or pickle, wide or long")
+    parser.add_argument(
+        "--split",
+        metavar="COLUMN",
+        help=f"column of the published split; '{NO_SPLIT}' passes over the one called split",
+    )
+    parser.add_argument(
+        "--column", metavar="WORD=NAME", action="append", default=[],
+        help="the name that a column has in the file, as prompt=question; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--embeddings", metavar="FILE.npy", help="embeddings, a row per row of the table; hashed n-grams by default"
+    )
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="where to; outputs/audit/TABLE by default")
+    parser.add_argument("--seed", type=int, default=0, help="of the split, where the table has none, and of samples")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do it."""
+    # Imported here, so that --help does not wait for them.
+    from routerbench.data.table import read
+    from routerbench.encoders.store import EmbeddingStore
+    from routerbench.evaluation.audit import audit
+    from routerbench.report.audit import audit_text, write_audit
+
+    with _remarks(f"{options.table}: ") as remarks:
+        table = read(options.table, columns=_columns(options), drop_unpriced_models=True)
+    encoder, name = _encoder(options.embeddings, len(table))
+    store = EmbeddingStore(os.environ.get("ROUTERBENCH_CACHE", "~/.cache/routerbench"))
+    found = audit(table, lambda part: encoder.embed(part, store), name, options.seed)
+    folder = options.output or Path("outputs") / "audit" / Path(options.table).stem
+    write_audit(found, folder / "audit.html", remarks)
+    sys.stdout.write(f"{audit_text(found, remarks)}\n\npage: {folder / 'audit.html'}\n")
+
+
+def _columns(options: argparse.Namespace) -> dict[str, Any]:
+    """Our word for a column -> its name in the file, or None to pass over it."""
+    columns: dict[str, Any] = {}
+    for option in options.column:
+        word, equals, name = option.partition("=")
+        if not (word and equals and name):
+            raise InputError(f"--column {option!r} is not of the form WORD=NAME; write --column prompt=question")
+        columns[word] = name
+    if options.split is not None:
+        columns["split"] = None if options.split == NO_SPLIT else options.split
+    return columns
+
+
+def _encoder(path: str | None, num_rows: int) -> tuple[Encoder, str]:
+    """The encoder of the file, or the one that needs no weights, and what to call it."""
+    from routerbench.encoders.hashing import HashingEncoder
+    from routerbench.encoders.precomputed import PrecomputedEncoder
+
+    if path is None:
+        return HashingEncoder(), "hashed n-grams"
+    encoder = PrecomputedEncoder(path)
+    encoder.check_rows(num_rows)
+    return encoder, Path(path).name
+
+
+@contextmanager
+def _remarks(prefix: str) -> Iterator[list[str]]:
+    """Collect what the readers of ``routerbench.data`` log, without the prefix that names the file."""
+    found: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage().removeprefix(prefix))  # type: ignore[method-assign]
+    log = logging.getLogger("routerbench.data")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield found
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

@@ -1,0 +1,21 @@
+"""`python -m routerbench leaderboard BOARD…`: the leaderboards of several tables as one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = "Print what experiment=leaderboard found on several tables as one Markdown table."
+    parser.add_argument("boards", metavar="BOARD", type=Path, nargs="+", help="leaderboard.csv, or the folder it is in")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do it."""
+    from routerbench.report.leaderboard import merged_table
+
+    sys.stdout.write(f"{merged_table(options.boards)}\n")
