@@ -20,10 +20,10 @@ _MAX_POINTS = 1024
 class OperatingPoints:
     """Lambdas of which it is known what they come to, measured on the complete prompts of validation.
 
-    Each is the upper end of the lambdas that choose alike, so that a tie at it goes to the cheaper model, as always.
+    Each stands in the middle of the lambdas that choose alike, away from the ties at either end, which rounding breaks.
 
     Attributes:
-        willingness_to_pay: ``(L,)`` lambdas in USD per unit of quality, ascending, the last one infinite.
+        willingness_to_pay: ``(L,)`` lambdas in USD per unit of quality, ascending from 0, the last one infinite.
         cost: ``(L,)`` mean measured cost at each, in USD per prompt.
         quality: ``(L,)`` mean measured quality at each, in [0, 1].
         best_quality: mean quality there of the best single model, which train chose.
@@ -51,9 +51,10 @@ class OperatingPoints:
             return None
         table = table.take(rows)
         curve = sweep_prediction(prediction.take(rows), table.quality, table.cost)
-        ends = np.append(curve.lambdas[1:], np.inf)
-        kept = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), _MAX_POINTS)).round().astype(np.int64))
-        return cls(ends[kept], curve.cost[kept], curve.quality[kept], float(table.quality[:, best].mean()))
+        middles = np.append((curve.lambdas[:-1] + curve.lambdas[1:]) / 2, np.inf)
+        middles[0] = 0.0
+        kept = np.unique(np.linspace(0, len(middles) - 1, min(len(middles), _MAX_POINTS)).round().astype(np.int64))
+        return cls(middles[kept], curve.cost[kept], curve.quality[kept], float(table.quality[:, best].mean()))
 
     def within_budget(self, usd_per_prompt: float) -> float:
         """The largest lambda whose mean cost, on validation, is at most a budget in USD per prompt.
