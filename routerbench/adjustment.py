@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,14 +126,14 @@ class AdjustedRouter(Router):
         error = self.standard_error if std is None else np.hypot(std, std[:, [self.best_single]])
         return guard(prediction, self.best_single, z, error)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The router's arrays, and under prefixes of their own those of calibration and guard."""
         own = {"guard.standard_error": self.standard_error}
         if self.calibration != "none":
             own |= {f"calibration.{name}": array for name, array in self.curves.arrays().items()}
         return self.router.arrays() | own
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
         arrays = dict(arrays)
         self.standard_error = arrays.pop("guard.standard_error")

@@ -150,7 +150,7 @@ def load(
     return TrainedRouter(router, encoder, models, card, fingerprint, seen, operating)
 
 
-def _read_operating(arrays: dict[str, NDArray]) -> OperatingPoints | None:
+def _read_operating(arrays: dict[str, NDArray[Any]]) -> OperatingPoints | None:
     """Take the operating points out of the weights; None where an artefact has none."""
     found = {name: arrays.pop(name) for name in list(arrays) if name.startswith(f"{OPERATING}.")}
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,13 +70,13 @@ class Calibration:
         columns = [apply(scores, *curve) for scores, curve in zip(prediction.quality.T, self.curves, strict=True)]
         return prediction._replace(quality=np.stack(columns, axis=1), quality_std=None, scale="quality")
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All curves in a row, ``(2, K_1 + ... + K_M)``, and the ``(M,)`` numbers of knots K."""
         knots = np.array([curve.shape[1] for curve in self.curves])
         return {"curves": np.concatenate(self.curves, axis=1), "knots": knots}
 
     @classmethod
-    def from_arrays(cls, method: str, arrays: dict[str, NDArray]) -> Calibration:
+    def from_arrays(cls, method: str, arrays: dict[str, NDArray[Any]]) -> Calibration:
         """Take back what ``arrays`` returned."""
         return cls(method, tuple(np.split(arrays["curves"], arrays["knots"].cumsum()[:-1], axis=1)))
 

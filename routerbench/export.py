@@ -203,7 +203,7 @@ def _write_tokenizer(encoder: HuggingFaceEncoder, file: Path) -> None:
         part.write_text(tokenizer.to_str(), encoding="utf-8")
 
 
-def _check(ours: NDArray, theirs: NDArray, file: Path) -> float:
+def _check(ours: NDArray[Any], theirs: NDArray[Any], file: Path) -> float:
     """The largest difference between a graph and torch."""
     difference = float((np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1)).max())
     if not difference <= TOLERANCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -36,6 +37,6 @@ class Graph:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
 
-    def __call__(self, **inputs: NDArray) -> list[NDArray]:
+    def __call__(self, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs, in the order of the graph."""
         return self._session.run(None, inputs)

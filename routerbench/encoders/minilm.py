@@ -50,7 +50,7 @@ class MiniLMEncoder(HuggingFaceEncoder):
         )
 
     @property
-    def dim(self) -> int:  # type: ignore[override]
+    def dim(self) -> int:
         """D = 384."""
         return 384
 
@@ -81,5 +81,5 @@ class MiniLMEncoder(HuggingFaceEncoder):
         return folder
 
     @property
-    def _weights(self) -> str:  # type: ignore[override]
+    def _weights(self) -> str:
         return f"sha256:{CHECKSUM}"

@@ -82,7 +82,7 @@ class Segments:
         self.found.update({key: (file, row) for row, key in enumerate(keys) if key in self.wanted})
 
 
-def _load(file: Path, dtype: type, width: int) -> NDArray:
+def _load(file: Path, dtype: type, width: int) -> NDArray[Any]:
     """Memory-map one ``(n, width)`` array of a segment."""
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,14 +72,14 @@ class Tokens(NamedTuple):
         return tokens
 
 
-def _load(file: Path) -> NDArray:
+def _load(file: Path) -> NDArray[Any]:
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{file}: damaged tokens ({error}); delete it and run again") from error
 
 
-def _write(file: Path, array: NDArray) -> None:
+def _write(file: Path, array: NDArray[Any]) -> None:
     with atomic_path(file) as part, part.open("wb") as stream:
         np.save(stream, array)
 

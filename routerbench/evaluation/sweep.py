@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -174,7 +174,7 @@ def sweep(
     rows = max(1, _CHUNK_CELLS // num_models)
     chunks = [slice(first, first + rows) for first in range(0, num_prompts, rows)]
 
-    def trace(chunk: slice) -> tuple[NDArray, ...]:
+    def trace(chunk: slice) -> tuple[NDArray[Any], ...]:
         return _trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
@@ -201,7 +201,9 @@ def _sweep_choices(choices: Choices, quality: NDArray[np.float64], cost: NDArray
     return _joined(num_models, start, quality[prompts, start], cost[prompts, start], *events)
 
 
-def _joined(num_models: int, start: NDArray, start_quality: NDArray, start_cost: NDArray, *events: NDArray) -> Sweep:
+def _joined(
+    num_models: int, start: NDArray[Any], start_quality: NDArray[Any], start_cost: NDArray[Any], *events: NDArray[Any]
+) -> Sweep:
     """The curve of what ``_trace_chunk`` returns, for all prompts together."""
     order = np.argsort(events[0], kind="stable")
     lambdas, prompt, source, target, gain, price = (values[order] for values in events)
@@ -225,8 +227,8 @@ def _running_mean(start: NDArray[np.float64], changes: NDArray[np.float64]) -> N
 
 
 def _trace_chunk(
-    first: int, predicted_quality: NDArray, predicted_cost: NDArray, quality: NDArray, cost: NDArray
-) -> tuple[NDArray, ...]:
+    first: int, predicted_quality: NDArray[Any], predicted_cost: NDArray[Any], quality: NDArray[Any], cost: NDArray[Any]
+) -> tuple[NDArray[Any], ...]:
     """Start and switches of ``(n, M)`` prompts, the first of them number ``first``.
 
     Returns:
@@ -236,7 +238,7 @@ def _trace_chunk(
     index = np.min_scalar_type(quality.shape[1] - 1)
     start = predicted_cost.argmin(axis=1)
     prompts = np.arange(len(start))
-    events: list[tuple[NDArray, ...]] = []
+    events: list[tuple[NDArray[Any], ...]] = []
     for lambdas, rows, source, target in _switches(predicted_quality, predicted_cost, start):
         gain = quality[rows, target] - quality[rows, source]
         price = cost[rows, target] - cost[rows, source]
@@ -249,7 +251,9 @@ def _trace_chunk(
     return start.astype(index), quality[prompts, start], cost[prompts, start], *joined
 
 
-def _switches(quality: NDArray, cost: NDArray, start: NDArray) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
+def _switches(
+    quality: NDArray[Any], cost: NDArray[Any], start: NDArray[Any]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]:
     """Walk all ``(n, M)`` prompts along their envelopes at once: per step lambda, row, source and target.
 
     A model better than the current one is never cheaper, as the current one is on the envelope. So the next model is
@@ -280,7 +284,7 @@ def _switches(quality: NDArray, cost: NDArray, start: NDArray) -> Iterator[tuple
             quality, cost = quality[active], cost[active]
 
 
-def _checked_shape(arrays: dict[str, NDArray]) -> tuple[int, int]:
+def _checked_shape(arrays: dict[str, NDArray[Any]]) -> tuple[int, int]:
     """The common shape (N, M) of all arrays, N at least 1."""
     shapes = {name: values.shape for name, values in arrays.items()}
     if len(set(shapes.values())) > 1 or len(shapes["quality"]) != 2:
@@ -291,7 +295,7 @@ def _checked_shape(arrays: dict[str, NDArray]) -> tuple[int, int]:
     return num_prompts, num_models
 
 
-def _finite(name: str, values: NDArray, chunk: slice) -> NDArray:
+def _finite(name: str, values: NDArray[Any], chunk: slice) -> NDArray[Any]:
     """The rows of one chunk, without a missing or infinite number."""
     part = values[chunk]
     if not np.isfinite(part).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,11 +226,11 @@ class LinearBandit(Router):
         single.posterior = Posterior(self.posterior.inverse[rows].copy(), self.posterior.theta[rows].copy())
         return single
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Features, and ``(1, M, d, d)`` inverses and ``(1, M, d, 2)`` weights: enough to go on learning."""
         return {**self.features._asdict(), "inverse": self.posterior.inverse, "theta": self.posterior.theta}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
         self.features = Features(arrays["mean"], arrays["projection"])
         self.posterior = Posterior(arrays["inverse"], arrays["theta"])

@@ -218,7 +218,7 @@ def write_picture(found: SelfKnowledge, path: Path) -> None:
         axes.set_title(title, size=8, loc="left")
         bar = figure.colorbar(image, cax=figure.add_axes((0.9, below / height, 0.015, rows / height)))
         bar.ax.tick_params(labelsize=6, length=0)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         heading = f"Does {shorten(found.router)} know where it errs? {shorten(PurePath(found.source).name, 40)}"
         figure.text(0.015, 1 - 0.08 / height, heading, size=9.5, weight="bold", va="top", parse_math=False)
         figure.savefig(part, dpi=_DPI, facecolor="white")

@@ -1,6 +1,7 @@
 """Which benchmark a prompt seems to come from, and what the models do there: most of what a prompt can tell."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class BenchmarkRouter(ClosedFormRouter):
         share /= share.sum(axis=1, keepdims=True)
         return Prediction(share @ self.quality, share @ self.cost)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """``(D, G)`` weights and ``(G,)`` bias of the guess, ``(G, M)`` means, power and names of benchmarks."""
         return {
             "weights": self.weights,
@@ -83,7 +84,7 @@ class BenchmarkRouter(ClosedFormRouter):
             "names": np.frombuffer("\0".join(self.names).encode(), np.uint8),  # safetensors has no texts
         }
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the guess and the means."""
         self.weights, self.bias, self.quality, self.cost = (
             arrays[name] for name in ("weights", "bias", "quality", "cost")

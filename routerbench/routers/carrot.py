@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,14 +88,14 @@ class CarrotRouter(ClosedFormRouter):
             return amounts[0]
         return sum(amount * price / 1e6 for amount, price in zip(amounts, np.transpose(self.prices), strict=True))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The neighbours and the regressions, each under its own prefix."""
         parts = {"quality": self.quality.arrays()} | {kind: cost.arrays() for kind, cost in self.amounts.items()}
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
-        parts: dict[str, dict[str, NDArray]] = {}
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
         for path, array in arrays.items():
             part, name = path.split("/")
             parts.setdefault(part, {})[name] = array

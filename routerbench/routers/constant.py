@@ -1,5 +1,7 @@
 """The router that ignores the prompt: what a learned router must beat to be worth anything."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,10 +33,10 @@ class ConstantRouter(ClosedFormRouter, Onboarding):
         """The same row for each of the N embeddings."""
         return Prediction(np.tile(self.quality, (len(embeddings), 1)), np.tile(self.cost, (len(embeddings), 1)))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The two ``(M,)`` means."""
         return {"quality": self.quality, "cost": self.cost}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the means."""
         self.quality, self.cost = arrays["quality"], arrays["cost"]

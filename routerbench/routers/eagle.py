@@ -1,6 +1,7 @@
 """Eagle (arXiv 2409.15518): Elo ratings of the models, overall and on the train prompts most like the query."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ class EagleRouter(ClosedFormRouter):
     def _mixed(self, local: NDArray[np.float64], level: NDArray[np.float64], share: float) -> NDArray[np.float64]:
         return share * self.rating + (1 - share) * local + POINTS * logit(level)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The train prompts, the ratings, the order of the battles, what was chosen, and the arrays of cost."""
         return {
             "embeddings": self.memory.vectors,
@@ -127,7 +128,7 @@ class EagleRouter(ClosedFormRouter):
             **self.cost.arrays(),
         }
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
         self.rounds, self.places = arrays["rounds"], arrays["places"]
         self._remember(arrays["embeddings"], arrays["quality"], arrays["rating"])

@@ -144,14 +144,14 @@ class EnsembleRouter(ClosedFormRouter):
                 quality = quality + weight * router.predict(views[_view(name)]).quality
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The ``(1 + K,)`` weights of guess and members, summary, cost, and each part's arrays under its name."""
         own = {"weights": self.weights, "center": self.center, "components": self.components} | self.cost.arrays()
         for name, router in {"guess": self.guesser, **self.routers}.items():
             own |= {f"{name}.{key}": array for key, array in router.arrays().items()}
         return own
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
         self.weights, self.center, self.components = (arrays[key] for key in ("weights", "center", "components"))
         self.cost = RidgeCost.from_arrays(arrays)
@@ -187,6 +187,6 @@ def _components(centered: NDArray[np.float32], number: int) -> NDArray[np.float3
     return (first / np.sqrt(max(values[::-1][:number].sum(), 1e-12))).astype(np.float32)
 
 
-def _under(prefix: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays of one part."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,5 +1,7 @@
 """Gradient boosting of all models at once; with readable features, the learner of LLMRank (arXiv 2510.01234)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,11 +98,11 @@ class GradientBoostingRouter(ClosedFormRouter):
         quality = self.mean + self.learning_rate * self.trees.sum(embeddings)
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The ``(M,)`` mean quality, the trees' arrays and those of the cost."""
         return {"mean": self.mean} | self.trees._asdict() | self.cost.arrays()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the trees."""
         self.mean = arrays["mean"]
         self.trees = Trees(*(arrays[name] for name in Trees._fields))

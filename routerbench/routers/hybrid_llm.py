@@ -1,5 +1,7 @@
 """HybridLLM's question: is the small model's answer good enough, compared with the large one's?"""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,11 +74,11 @@ class HybridLLMRouter(ClosedFormRouter):
         probability = (1 + np.tanh((embeddings @ self.weights + self.bias) / 2)) / 2
         return Prediction(probability, self.cost.predict(embeddings), scale="ranking")
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """``(D, M)`` weights, ``(M,)`` bias and margins, and those of the cost."""
         return {"weights": self.weights, "bias": self.bias, "margin": self.margin} | self.cost.arrays()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the weights."""
         self.weights, self.bias, self.margin = (arrays[name] for name in ("weights", "bias", "margin"))
         self.cost = RidgeCost.from_arrays(arrays)

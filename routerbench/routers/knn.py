@@ -1,7 +1,7 @@
 """Nearest neighbours: the baseline that tuned well is hard to beat (arXiv 2505.12601)."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         )
         return map(Prediction, quality, cost)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The train prompts' vectors and outcomes, and what was chosen."""
         return {
             "embeddings": self.memory.vectors,
@@ -157,7 +157,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
             **{f"added_{name}": array for name, array in self.added._asdict().items()},
         }
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the train prompts."""
         self._remember(arrays["embeddings"], arrays["quality"], arrays["cost"])
         self.chosen_neighbors = int(arrays["chosen_neighbors"])

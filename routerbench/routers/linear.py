@@ -1,6 +1,7 @@
 """Ridge regression of quality and of the logarithm of cost: the strongest simple router, fitted in closed form."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +60,12 @@ class LinearRouter(ClosedFormRouter):
         quality = embeddings @ self.weights + self.bias
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """``(D, M)`` weights, ``(M,)`` bias and ``(1,)`` chosen penalty of quality, and those of cost."""
         own = {"weights": self.weights, "bias": self.bias, "chosen_alpha": self.chosen_alpha}
         return own | self.cost.arrays()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the weights."""
         self.weights, self.bias, self.chosen_alpha = arrays["weights"], arrays["bias"], arrays["chosen_alpha"]
         self.cost = RidgeCost.from_arrays(arrays)

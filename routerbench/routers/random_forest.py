@@ -1,6 +1,7 @@
 """A random forest that predicts all models at once, after Not Diamond's RoRF."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +77,11 @@ class RandomForestRouter(ClosedFormRouter):
         quality = self.trees.sum(embeddings) / len(self.trees.root)
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The trees' arrays and those of the cost."""
         return self.trees._asdict() | self.cost.arrays()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the trees."""
         self.trees = Trees(*(arrays[name] for name in Trees._fields))
         self.cost = RidgeCost.from_arrays(arrays)

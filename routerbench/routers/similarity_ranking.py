@@ -1,6 +1,7 @@
 """RouteLLM's similarity-weighted ranking (arXiv 2406.18665, section 4.2): for each prompt a ranking of its own."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
         strengths = bradley_terry(won + DRAWS / 2 * (self.num_models - 1), battles + battles.transpose(0, 2, 1))
         return logit(level / weight) + strengths
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The train prompts' vectors and quality, the chosen gamma, and the arrays of cost."""
         return {
             "embeddings": self.vectors,
@@ -108,7 +109,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
             **self.cost.arrays(),
         }
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the train prompts."""
         self._remember(arrays["embeddings"], arrays["quality"])
         self.chosen_gamma = float(arrays["chosen_gamma"])

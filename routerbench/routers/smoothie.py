@@ -1,5 +1,7 @@
 """Smoothie (arXiv 2412.04692): which models to trust is read off their answers alone, without a label."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,11 +73,11 @@ class SmoothieRouter(ClosedFormRouter):
         chunks = (neighbors[start : start + CHUNK] for start in range(0, max(len(neighbors), 1), CHUNK))
         return np.concatenate([_known_means(self.variances[chunk], self._overall) for chunk in chunks])
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The train prompts' vectors, the ``(N, M)`` variances on each, and the arrays of cost."""
         return {"embeddings": self.memory.vectors, "variances": self.variances, **self.cost.arrays()}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what ``arrays`` returned."""
         self._remember(arrays["embeddings"], arrays["variances"])
         self.cost = RidgeCost.from_arrays(arrays)

@@ -1,6 +1,7 @@
 """RouterBench's SVM router: a support vector regressor per model (arXiv 2403.12031)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,11 +107,11 @@ class SVMRouter(ClosedFormRouter):
         quality = self._features(embeddings) @ self.weights + self.bias
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """``(F, M)`` weights and ``(M,)`` bias, the standardisation, the kernel's features, and those of the cost."""
         return {name: getattr(self, name) for name in _ARRAYS} | self.cost.arrays()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the weights."""
         self.weights, self.bias, self.mean, self.std, self.frequency, self.phase = (arrays[name] for name in _ARRAYS)
         self.cost = RidgeCost.from_arrays(arrays)

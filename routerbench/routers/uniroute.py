@@ -1,6 +1,7 @@
 """UniRoute (arXiv 2502.08773): a model is what it scores on clusters of prompts, so that one can join at any time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +70,11 @@ class UniRouteRouter(ClusterRouter):
         shares = np.exp(activation - activation.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The clusters, and the ``(D, K)`` map from unit vectors: Theta, or the centroids."""
         return super().arrays() | {"map": self.map}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the clusters and the map."""
         super().load_arrays(arrays)
         self.map = arrays["map"]

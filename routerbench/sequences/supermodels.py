@@ -8,7 +8,7 @@ LLMs, arXiv 2410.10347).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +152,7 @@ class _Lookahead:
             first = np.where(self.members[chosen], price[:, None], np.inf).argmin(axis=2)
         return np.where(chosen < 0, -1, np.take_along_axis(left, first, 1))
 
-    def _maxima(self, floor: NDArray, values: NDArray) -> Iterator[NDArray]:
+    def _maxima(self, floor: NDArray[Any], values: NDArray[Any]) -> Iterator[NDArray[Any]]:
         if self.max_size is None:
             return prefix_maxima(floor, values)
         return subset_maxima(floor, values, self.max_size)
@@ -201,7 +201,7 @@ def normal_draws(num_models: int, rng: np.random.Generator, num_draws: int = NUM
     return (normal - normal.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
-def subset_maxima(floor: NDArray, values: NDArray, max_size: int) -> Iterator[NDArray]:
+def subset_maxima(floor: NDArray[Any], values: NDArray[Any], max_size: int) -> Iterator[NDArray[Any]]:
     """Elementwise maxima of ``floor`` and each subset of m arrays, every one made from that of a smaller subset.
 
     Depth first, so that only one array per level is alive. Of the rows of the identity matrix the maxima tell which
@@ -226,7 +226,7 @@ def subset_maxima(floor: NDArray, values: NDArray, max_size: int) -> Iterator[ND
             yield from subset_maxima(maxima[last], values[last + 1 :], max_size - 1)
 
 
-def prefix_maxima(floor: NDArray, values: NDArray) -> Iterator[NDArray]:
+def prefix_maxima(floor: NDArray[Any], values: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """The same of the first 1, 2, ..., m arrays only.
 
     Example:

@@ -81,14 +81,14 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
-def train_batches(dataset: ResidentExamples, batch_size: int, seed: int) -> DataLoader:
+def train_batches(dataset: ResidentExamples, batch_size: int, seed: int) -> DataLoader[Any]:
     """Shuffled batches of ``batch_size`` prompts, the last one smaller."""
     return DataLoader(
         dataset, batch_size, sampler=EpochShuffle(len(dataset), seed), collate_fn=_identity, generator=torch.Generator()
     )
 
 
-def val_batches(dataset: ResidentExamples) -> DataLoader:
+def val_batches(dataset: ResidentExamples) -> DataLoader[Any]:
     """The whole split in large batches, in order."""
     return DataLoader(dataset, batch_size=65_536, collate_fn=_identity, generator=torch.Generator())
 

@@ -1,7 +1,7 @@
 """What the cluster routers share: k-means on train prompts, and what every model does on each cluster."""
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +105,11 @@ class ClusterRouter(ClosedFormRouter, Onboarding):
         """Append the means of one more model."""
         self.clusters = self.clusters.with_model(embeddings, quality, cost)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The clusters' centroids and outcomes."""
         return self.clusters._asdict()
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the clusters, from among other arrays."""
         self.clusters = Clusters(*(arrays[name] for name in Clusters._fields))
 

@@ -1,6 +1,7 @@
 """A learned cost for every router that is about quality: linear in the embedding, on the scale of logarithms."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +46,12 @@ class RidgeCost:
         """``(N, M)`` expected cost in USD of ``(N, D)`` embeddings."""
         return np.exp(embeddings @ self.weights + self.bias)
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """``(D, M)`` weights, ``(M,)`` bias and the ``(1,)`` chosen penalty, under names that begin with "cost."."""
         return {"cost.weights": self.weights, "cost.bias": self.bias, "cost.alpha": self.chosen_alpha}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray]) -> "RidgeCost":
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "RidgeCost":
         """Take back what ``arrays`` returned, from among other arrays."""
         found = cls()
         found.weights, found.bias, found.chosen_alpha = (

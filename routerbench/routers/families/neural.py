@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -125,11 +125,11 @@ class NeuralRouter(Router, nn.Module):
         chunks = inputs.split(CHUNK)
         return Prediction.concatenate([self.to_prediction(self(chunk.to(self.mean.device))) for chunk in chunks])
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The state dict, on the CPU."""
         return {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back the state dict."""
         self.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 

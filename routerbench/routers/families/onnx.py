@@ -1,5 +1,7 @@
 """A network that was exported: predicts with ONNX Runtime alone."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ class OnnxRouter(Router):
         super().__init__(embedding_dim, num_models)
         self.graph = graph
         self.is_ranking = is_ranking
-        self._arrays: dict[str, NDArray] = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
         """Predict the outcomes of ``(N, D)`` embeddings on all M models."""
@@ -32,10 +34,10 @@ class OnnxRouter(Router):
         quality, cost = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Prediction(quality, cost, scale="ranking" if self.is_ranking else "quality")
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The weights that came with the artefact; the graph has its own copy."""
         return self._arrays
 
-    def load_arrays(self, arrays: dict[str, NDArray]) -> None:
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Keep the weights, for another ``save``."""
         self._arrays = arrays
