@@ -150,7 +150,8 @@ def _material(router: Router) -> NDArray[np.float32]:
         pairs = rng.integers(len(centroids), size=(TRIALS, 2))
         return normalized(centroids[pairs].mean(axis=1))
     arrays = router.arrays()
-    return normalized(rng.normal(arrays["mean"], arrays["std"], size=(TRIALS, router.embedding_dim)))
+    drawn = rng.normal(arrays["mean"], arrays["std"], size=(TRIALS, router.embedding_dim))
+    return normalized(drawn.astype(np.float32))
 
 
 def _described(router: Router) -> str:
