@@ -13,7 +13,7 @@ from routerbench.errors import InputError
 COMMANDS = {
     "audit": "what a table of outcomes can and cannot teach a router",
     "leaderboard": "the leaderboards of several tables as one",
-    "export": "a trained router as ONNX graphs, for services without torch",
+    "export": "a trained router as ONNX graphs, or for vLLM Semantic Router or RouterArena",
     "self-knowledge": "does a trained router know where it errs?",
 }
 

@@ -115,7 +115,7 @@ def test_minilm(tmp_path):
 
 def networks():
     """Recipes of the routers that are networks."""
-    for file in sorted(Path(__file__).parents[1].glob("conf/router/*.yaml")):
+    for file in sorted(Path(__file__).parents[2].glob("conf/router/*.yaml")):
         options = OmegaConf.load(file)
         recipe = OmegaConf.create({"seed": 0, "router": options.get("router", options)}).router
         if issubclass(get_class(recipe._target_), NeuralRouter):
@@ -197,7 +197,7 @@ def test_missing_packages_are_named(copy, monkeypatch):
         patch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(InputError, match=r"pip install 'routerbench\[onnx\]'"):
             routerbench.load(copy, backend="onnx")
-    monkeypatch.setattr("routerbench.export.find_spec", lambda name: None)
+    monkeypatch.setattr("routerbench.export.onnx.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"onnx, onnxscript, onnxruntime.*pip install 'routerbench\[onnx\]'"):
         export(copy)
 
