@@ -76,7 +76,9 @@ def main(cfg: DictConfig) -> None:
         )
         declined = abstain_all(decliners, on_val, on_test, cfg.seed)
         folder = Path(os.path.relpath(cfg.output_dir))
-        write_report(evaluation, folder)
+        artefacts = {name: [seed.digest for seed in seeds] for name, seeds in routers.items()}
+        origin = {"data_digest": table.digest(), "split_digest": table.split_digest(), "routers": artefacts}
+        write_report(evaluation, folder, origin)
         for name, seeds in predictions.items():
             for number, prediction in enumerate(seeds):
                 file = name if len(seeds) == 1 else f"{name}-{number}"

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from routerbench.errors import InputError
 
-# Word -> what it does; its module imports what it needs when it runs, so that --help does not wait.
+# Word -> what it does; only its own module is imported, which imports what it needs when it runs.
 COMMANDS = {
+    "route": "send prompts to models: JSON lines in, decisions out",
+    "inspect": "what a trained router is: its model card",
     "audit": "what a table of outcomes can and cannot teach a router",
     "leaderboard": "the leaderboards of several tables as one",
     "export": "a trained router as ONNX graphs, or for vLLM Semantic Router or RouterArena",
@@ -24,11 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after the program's name; None reads the command line.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="routerbench", description="Tools around the training of routers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for word, purpose in COMMANDS.items():
-        module = importlib.import_module(f"routerbench.commands.{word.replace('-', '_')}")
-        module.add(commands.add_parser(word, help=purpose))
+        command = commands.add_parser(word, help=purpose)
+        if word in arguments[:1]:
+            importlib.import_module(f"routerbench.commands.{word.replace('-', '_')}").add(command)
     options = parser.parse_args(arguments)
     try:
         options.run(options)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench import hub
 from routerbench.adjustment import AdjustedRouter
 from routerbench.calibration import METHODS
 from routerbench.data.outcomes import OutcomeTable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
 ENCODER = "encoder"  # folder of an encoder that was trained with the router
+GRAPHS = ("onnx.json", "encoder.onnx", "router.onnx", "tokenizer.json")  # what ``routerbench.export`` adds
 SEEN = "seen_prompts"  # name of the keys among the weights
 OPERATING = "operating_points"  # prefix of the names of the validation curve among the weights
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
@@ -113,23 +115,52 @@ def load(
     encoder: Encoder | None = None,
     device: str = "auto",
     backend: Literal["torch", "onnx"] = "torch",
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
 ) -> TrainedRouter:
     """Load an artefact.
 
     Args:
-        folder: the directory that training wrote, as a rule ``outputs/.../router``.
+        folder: the directory that training wrote, as a rule ``outputs/.../router``; or, unless there is such a
+            directory here, ``owner/name`` on the hub.
         encoder: use this one instead of the one in the card, as for a router trained on precomputed embeddings.
         device: where encoder and network run: "auto", "cpu", "cuda", "cuda:1", ...
         backend: "onnx" runs what ``python -m routerbench export`` wrote into the folder, and imports no torch.
+        revision: branch, tag or commit on the hub; None for "main".
+        token: of a private repository there; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
 
     Raises:
-        InputError: a file is missing or was changed, a package is missing, or the card names a foreign class.
+        InputError: a file is missing or was changed, a package is missing, or the card names a foreign class; there is
+            neither such a folder nor such a repository, or it cannot be reached.
     """
-    from safetensors.numpy import load_file
-
     if backend not in ("torch", "onnx"):
         raise InputError(f"backend must be torch or onnx, got {backend!r}")
-    folder = Path(folder)
+    if Path(folder).is_dir():
+        if revision is not None:
+            raise InputError(f"{folder}: a folder here has no revision {revision!r}; a name on the hub is owner/name")
+        return _load(Path(folder), encoder, device, backend)
+    name = str(folder)
+    if isinstance(folder, Path) or not hub.is_name(name):
+        raise InputError(f"{name}: no router there; give a folder that training wrote, or owner/name on the hub")
+    there = _download(name, revision, token, backend)
+    try:
+        return _load(there, encoder, device, backend)
+    except InputError as error:
+        raise InputError(f"router {name} on the hub: {error}") from error
+
+
+def _download(name: str, revision: str | None, token: str | bool | None, backend: str) -> Path:
+    """The folder of a router on the hub, with the files that a backend needs."""
+    parts = GRAPHS if backend == "onnx" else [f"{ENCODER}/{pattern}" for pattern in hub.TRANSFORMER]
+    option = "to routerbench.load"
+    return hub.snapshot("router", name, revision, [CARD, WEIGHTS, *parts], hub.UNWANTED, token=token, option=option)
+
+
+def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> TrainedRouter:
+    """Load the artefact of a folder."""
+    from safetensors.numpy import load_file
+
     card = _read_card(folder)
     models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], _read_adjustment(card)
     graphs = _read_graphs(folder, card, device) if backend == "onnx" else None
@@ -147,7 +178,7 @@ def load(
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}") from error
     _move(network, device)
-    return TrainedRouter(router, encoder, models, card, fingerprint, seen, operating)
+    return TrainedRouter(router, encoder, models, card, fingerprint, seen, operating, folder)
 
 
 def _read_operating(arrays: dict[str, NDArray[Any]]) -> OperatingPoints | None:

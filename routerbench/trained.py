@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +48,7 @@ class TrainedRouter:
         fingerprint: what the encoder must answer to, or None for an encoder given at load.
         seen: keys of the prompts it learned from, which no evaluation may score.
         operating: what it came to on validation, or None where that is not known.
+        folder: where it was loaded from; None if it was changed since.
     """
 
     router: Router
@@ -55,6 +58,14 @@ class TrainedRouter:
     fingerprint: str | None
     seen: NDArray[np.uint64]
     operating: OperatingPoints | None = None
+    folder: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal fingerprint of all that decides: weights, router, models, encoder, calibration and guard."""
+        parts = ("weights_sha256", "router", "models", "calibration", "policy")
+        known = {part: self.card.get(part) for part in parts} | {"encoder": self.card["encoder"]["fingerprint"]}
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -140,13 +151,52 @@ class TrainedRouter:
         }
         is_text = not isinstance(prompts, np.ndarray)
         seen = np.concatenate([self.seen, prompt_keys(np.array(prompts, object))]) if is_text else self.seen
-        return replace(self, router=grown, models=(*self.models, name), card=card, seen=seen, operating=None)
+        return replace(
+            self, router=grown, models=(*self.models, name), card=card, seen=seen, operating=None, folder=None
+        )
 
     def save(self, folder: Path | str) -> None:
         """Write the artefact, as after ``add_model``."""
         from routerbench.artefact import write
 
         write(Path(folder), self.router, self.card, self.encoder, self.seen, self.operating)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        evaluation: Path | str | None = None,
+        license: str | None = None,
+        commit_message: str = "A router",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Put the artefact on the Hugging Face hub, with a model card; ``routerbench.load(repo_id)`` brings it back.
+
+        Args:
+            repo_id: ``owner/name``; made if there is none.
+            evaluation: folder that ``evaluate.py`` wrote, of which the card takes verdict and picture.
+            license: of the router and the data it learned from, as the hub writes it: "apache-2.0", "cc-by-4.0", ...
+            commit_message: one line.
+            private: whether a new repository is; None leaves it to the owner's default.
+            token: with the right to write; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
+            branch: to commit to; None for "main".
+            create_pr: propose the commit instead of making it.
+
+        Returns:
+            The address of the commit, or of the pull request.
+
+        Raises:
+            InputError: the evaluation is none of this router, access is refused, or the hub cannot be reached.
+        """
+        from routerbench.publish import publish
+
+        return publish(
+            self, repo_id, evaluation, license,
+            commit_message=commit_message, private=private, token=token, branch=branch, create_pr=create_pr,
+        )  # fmt: skip
 
     def check_encoder(self) -> None:
         """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.

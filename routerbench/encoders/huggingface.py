@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench import hub
 from routerbench.encoders.base import Encoder, well_formed
 from routerbench.encoders.batching import longest_first
 from routerbench.encoders.tokens import Tokens, TokenTensors
@@ -34,9 +35,6 @@ AUTO_BATCH_TOKENS = {False: 4096, True: 65536}
 BLOCK = 16384  # prompts that are tokenised and sorted by length together
 BFLOAT16_CPUS = {"avx512_bf16", "amx_bf16"}  # instructions without which bfloat16 is slower than float32
 
-# Everything a transformers model needs except code and pickles; the other formats of a repository stay on the hub.
-WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "tokenizer*"]
-UNWANTED = ["*/*", "consolidated*", "*.py", "*.bin"]
 TOKENIZER_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
 
 
@@ -311,20 +309,4 @@ def _cpu_info() -> str:
 
 def download(name: str, revision: str) -> Path:
     """Folder of a hub model at the commit that ``revision`` stands for; the folder's name is the commit."""
-    from huggingface_hub import errors as hub
-    from huggingface_hub import snapshot_download
-
-    what = f"encoder {name} (revision {revision})"
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED))
-    except hub.GatedRepoError as error:
-        raise InputError(f"{what}: its owner grants access one by one; ask on its page, then set HF_TOKEN") from error
-    except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.HFValidationError) as error:
-        raise InputError(
-            f"{what}: neither a folder here nor a model on the hub (a private one needs HF_TOKEN)"
-        ) from error
-    except Exception as error:  # requests, httpx or the hub's own, by version: all mean that the files did not come
-        raise InputError(
-            f"{what}: the download failed and no complete copy is in the cache; check the network, or download it "
-            f"elsewhere (hf download {name}) and give the folder as encoder.name. The cause: {error}"
-        ) from error
+    return hub.snapshot("encoder", name, revision, hub.TRANSFORMER, ("*/*", *hub.UNWANTED), option="as encoder.name")

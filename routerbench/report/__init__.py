@@ -1,6 +1,8 @@
 """Reports: an evaluation as files for people and for programs."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from routerbench.evaluation.results import Evaluation
 from routerbench.report.curves import write_curves
@@ -10,14 +12,16 @@ from routerbench.report.metrics import write_metrics
 from routerbench.report.tables import write_table
 
 
-def write_report(evaluation: Evaluation, folder: Path) -> None:
+def write_report(evaluation: Evaluation, folder: Path, origin: Mapping[str, Any] | None = None) -> None:
     """Write metrics.json, curves.parquet, table.md, frontier.png and report.html into a folder.
 
     Args:
         evaluation: what was found.
         folder: where to; made if it is missing.
+        origin: ``data_digest`` and ``split_digest`` of the table, and in ``routers`` the digests of the artefacts
+            behind each name, one per seed; None where there are no artefacts.
     """
-    write_metrics(evaluation, folder / "metrics.json")
+    write_metrics(evaluation, folder / "metrics.json", origin)
     write_curves(evaluation, folder / "curves.parquet")
     write_table(evaluation, folder / "table.md")
     write_frontier(evaluation, folder / "frontier.png")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.evaluation.frontier import Hull, pareto_frontier
+from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.files import atomic_path
 from routerbench.report.formatting import LANDMARKS, merit, ranked, share, short_names, shorten
@@ -55,6 +56,31 @@ def write_frontier(evaluation: Evaluation, path: Path) -> None:
 
     with mpl.rc_context(_FONT), atomic_path(path) as part:
         figure = _bars(evaluation) if evaluation.cost_interval is None else _frontier(evaluation)
+        figure.savefig(part, dpi=_DPI, facecolor="white")
+
+
+def write_validation(points: OperatingPoints, path: Path) -> None:
+    """Draw what a router comes to on validation as lambda grows, above the quality of the best single model.
+
+    Args:
+        points: of the router.
+        path: the PNG to write.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    cost, quality = points.cost * 1000, points.quality
+    with mpl.rc_context(_FONT), atomic_path(path) as part:
+        figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
+        axes = figure.add_axes((0.08, 0.115, 0.88, 0.8))
+        room = max((cost.max() / cost.min()) ** 0.06, 1.05) if cost.min() > 0 else 0
+        _axis_of_cost(axes, cost.min() / room if room else -0.04, cost.max() * (room or 1.08))
+        axes.step(cost, quality, where="post", color=PALETTE[0], linewidth=1.8)
+        axes.axhline(points.best_quality, color="#808080", linestyle=(0, (5, 2)), linewidth=1.3)
+        axes.text(0.01, points.best_quality, "best single model", color="#808080", size=8, va="bottom",
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+        axes.set_ylabel("mean quality")
+        axes.set_title("on validation, on which it was chosen", size=8.5, color=_FAINT, loc="left")
         figure.savefig(part, dpi=_DPI, facecolor="white")
 
 

@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from routerbench.evaluation.results import Deployed, Evaluation, Figure, Interval, Realised, Scored
 from routerbench.files import atomic_path
+from routerbench.report.verdict import verdict
 
 ROUTER_FIGURES = (
     "aiq",
@@ -21,7 +23,7 @@ ROUTER_FIGURES = (
 )
 
 
-def write_metrics(evaluation: Evaluation, path: Path) -> None:
+def write_metrics(evaluation: Evaluation, path: Path, origin: Mapping[str, Any] | None = None) -> None:
     """Write an evaluation as strict JSON.
 
     A figure is an object ``{"value", "low", "high"}``; what does not exist is null, never NaN, and so is the upper
@@ -31,9 +33,12 @@ def write_metrics(evaluation: Evaluation, path: Path) -> None:
     Args:
         evaluation: what was found.
         path: the file to write.
+        origin: what was evaluated on what, as ``write_report`` takes it.
     """
     with atomic_path(path) as part:
-        part.write_text(json.dumps(_metrics(evaluation), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(_metrics(evaluation) | {"origin": origin}, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:
@@ -54,6 +59,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, Any]:
         "cost_interval": None if evaluation.cost_interval is None else [_number(c) for c in evaluation.cost_interval],
         "references": {name: _reference(scored) for name, scored in evaluation.references.items()},
         "routers": {name: _router(scored) for name, scored in evaluation.routers.items()},
+        "verdict": verdict(evaluation),
         "information": {name: scored.information for name, scored in everyone.items()},
     }
 

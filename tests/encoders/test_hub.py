@@ -24,13 +24,13 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
         for name, (folder, commit) in self.server.models.items():
-            files = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
+            files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
             for revision in ("main", commit):
                 if self.path.split("?")[0] == f"/api/models/{name}/revision/{revision}":
                     siblings = [{"rfilename": file} for file in [*files, "onnx/model.safetensors"]]
                     card = {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "private": False}
                     return self.answer(json.dumps(card).encode(), commit)
-            if self.path.startswith(f"/api/models/{name}/tree/{commit}"):
+            if self.path.startswith((f"/api/models/{name}/tree/{commit}", f"/api/models/{name}/tree/main")):
                 tree = [
                     {"type": "file", "path": file, "size": path.stat().st_size, "oid": file}
                     for file, path in files.items()

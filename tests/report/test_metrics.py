@@ -22,7 +22,7 @@ def test_keys(evaluation, tmp_path):
     found = read(evaluation, tmp_path)
     assert list(found) == [
         "source", "num_scored", "num_left_out", "num_resamples", "models", "best_single", "benchmark_counts",
-        "cost_interval", "references", "routers", "information",
+        "cost_interval", "references", "routers", "verdict", "information", "origin",
     ]  # fmt: skip
     assert set(found["references"]) == {"zero_router", "best_single", "benchmark_oracle", "oracle", "random"}
     assert set(found["references"]["oracle"]) == {"aiq", "quality", "cost", "per_benchmark"}

@@ -1,0 +1,69 @@
+"""A trained router, with its model card, on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench import hub
+from routerbench.artefact import CARD, ENCODER, GRAPHS, WEIGHTS
+from routerbench.errors import InputError
+from routerbench.files import sha256_of
+from routerbench.report.card import PICTURE, read_evaluation, repository_card
+from routerbench.report.figures import write_validation
+
+if TYPE_CHECKING:
+    from routerbench.trained import TrainedRouter
+
+REPLACED = (f"{ENCODER}/*", *GRAPHS, PICTURE)  # of an older version; others' files in a repository stay
+
+
+def publish(
+    trained: TrainedRouter, repo_id: str, evaluation: Path | str | None, license: str | None, **options: Any
+) -> str:
+    """Commit the files of an artefact, a card and a picture; arguments are those of ``TrainedRouter.push_to_hub``."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = trained.folder
+        if folder is None:
+            folder = Path(scratch) / "router"
+            trained.save(folder)
+        files: dict[str, Path | bytes] = {path: folder / path for path in artefact_files(folder)}
+        if trained.folder and sha256_of(folder / WEIGHTS) != trained.card["weights_sha256"]:
+            raise InputError(f"{folder}: another router was saved there since this one was loaded; load it again")
+        picture = None
+        if evaluation is not None:
+            read_evaluation(evaluation, trained)
+            picture = Path(evaluation) / PICTURE
+            if not picture.is_file():
+                raise InputError(f"{picture}: missing; run evaluate.py again")
+        elif trained.operating is not None:
+            picture = Path(scratch) / PICTURE
+            write_validation(trained.operating, picture)
+        if picture:
+            files[PICTURE] = picture
+        files["README.md"] = repository_card(trained, repo_id, evaluation, license).encode()
+        return hub.upload(repo_id, files, REPLACED, **options)
+
+
+def artefact_files(folder: Path) -> list[str]:
+    """The files of an artefact, relative to its folder: what was saved, an encoder that travels, and an ONNX export.
+
+    Raises:
+        InputError: the export is one of other weights.
+    """
+    card = json.loads((folder / CARD).read_text())
+    files = [CARD, WEIGHTS]
+    if card["encoder"].get("travels"):
+        paths = sorted(path for path in (folder / ENCODER).rglob("*") if path.is_file())
+        files += [path.relative_to(folder).as_posix() for path in paths]
+    if (folder / GRAPHS[0]).is_file():
+        exported = json.loads((folder / GRAPHS[0]).read_text())
+        if exported["weights_sha256"] != card["weights_sha256"]:
+            raise InputError(
+                f"{folder / GRAPHS[0]}: the export of another router than {folder} holds now; write it with: python -m "
+                f"routerbench export {folder}, or delete it"
+            )
+        files += [GRAPHS[0], *exported["files"]]
+    return files

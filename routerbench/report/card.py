@@ -1,0 +1,243 @@
+"""The model card of a trained router: what it is, how it was made, what it is worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.errors import InputError
+from routerbench.report.formatting import per_thousand, share
+
+if TYPE_CHECKING:
+    from routerbench.trained import TrainedRouter
+
+PICTURE = "frontier.png"
+_KEEPS = (0.9, 0.95, 1.0)  # shares of the best single model's quality that the card tells the price of
+_LIMITS = """\
+It chooses between the models above by what they did on the prompts it learned from. Other prompts, languages or tasks,
+a new version of a model, or another way to prompt it make its predictions wrong without a sign; measure it on your own
+prompts first (`python evaluate.py`). It knows quality as the data measured it and prices as they were; `price_factors`
+brings prices up to date. It does not judge whether a prompt, or an answer, is safe."""
+_TRACES = """\
+The files hold a 64-bit hash of every prompt it learned from, so that no evaluation scores them, and a router of
+neighbours or clusters their embeddings: who has a prompt can tell that it was among them."""
+
+
+def router_card(
+    trained: TrainedRouter,
+    evaluation: Path | str | None = None,
+    repo_id: str | None = None,
+    license: str | None = None,
+) -> str:
+    """The card as Markdown that reads well as plain text.
+
+    Args:
+        trained: the router.
+        evaluation: folder that ``evaluate.py`` wrote.
+        repo_id: its name on the hub, where a picture stands beside the card.
+        license: of the data, where it is known.
+
+    Raises:
+        InputError: the evaluation is none, or not of this router.
+    """
+    found = None if evaluation is None else read_evaluation(evaluation, trained)
+    sections = (
+        _what(trained, repo_id),
+        _use(trained, repo_id),
+        _models(trained),
+        _data(trained, license),
+        _validation(trained, with_picture=repo_id is not None and found is None),
+        _evaluation(found, trained, with_picture=repo_id is not None),
+        _limits(trained),
+        _versions(trained),
+    )
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def repository_card(trained: TrainedRouter, repo_id: str, evaluation: Path | str | None, license: str | None) -> str:
+    """README.md of a repository on the hub: metadata, which the hub searches by, and the card.
+
+    Args:
+        trained: the router.
+        repo_id: ``owner/name``.
+        evaluation: folder that ``evaluate.py`` wrote, or None.
+        license: as the hub writes it, or None.
+
+    Raises:
+        InputError: the evaluation is none, or not of this router.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    found = None if evaluation is None else read_evaluation(evaluation, trained)
+    split, figures = ("validation", _validated(trained)) if found is None else ("test", _tested(found, trained))
+    results = [
+        EvalResult("llm-routing", _source(trained), _source(trained), kind, value, task_name="LLM routing",
+                   dataset_split=split, metric_name=name)
+        for kind, name, value in figures
+    ]  # fmt: skip
+    metadata = ModelCardData(
+        library_name="routerbench",
+        license=license,
+        tags=["routerbench", "llm-routing", "model-routing", trained.card["name"]],
+        model_name=repo_id.rpartition("/")[2],
+        eval_results=results or None,
+    )
+    return f"---\n{metadata.to_yaml()}\n---\n\n{router_card(trained, evaluation, repo_id, license)}"
+
+
+def read_evaluation(folder: Path | str, trained: TrainedRouter) -> dict[str, Any]:
+    """What ``metrics.json`` of an evaluation says, with the ``name`` that the router has there.
+
+    Raises:
+        InputError: it is missing or damaged, or the evaluation does not contain this router.
+    """
+    path = Path(folder) / "metrics.json"
+    if not path.is_file():
+        raise InputError(f"{path}: missing; give the folder that evaluate.py wrote")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        routers = (found.get("origin") or {})["routers"]
+        _ = found["verdict"], found["source"], found["num_scored"], found["routers"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: does not say which routers it is of ({error!r}); run evaluate.py again") from error
+    for name, digests in routers.items():
+        if trained.digest in digests:
+            return found | {"name": name}
+    raise InputError(
+        f"{path}: does not contain this router ({trained.card['name']}, digest {trained.digest}), only "
+        f"{', '.join(f'{name} ({digest})' for name, digests in routers.items() for digest in digests)}; evaluate it"
+    )
+
+
+def _what(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
+    yield f"# {repo_id or 'Router ' + trained.card['name']}"
+    yield ""
+    yield f"A learned router of {len(trained.models)} language models. From the prompt alone it predicts"
+    yield "quality and cost of each model's answer and takes the one with the largest `lambda * quality - cost`."
+    yield f"It is `router={trained.card['name']}` of routerbench on `{_encoder(trained)}`; digest {trained.digest}."
+
+
+def _use(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
+    yield "## Use"
+    yield ""
+    yield "```python"
+    yield "import routerbench"
+    yield f'router = routerbench.load("{repo_id or trained.folder or "DIR"}")'
+    yield 'print(router.route(["What is 7 + 5?"], willingness_to_pay=0.02))'
+    yield "```"
+    yield ""
+    yield "`willingness_to_pay`, lambda, is in USD per unit of quality: 0 picks the cheapest model, infinity the best."
+    if trained.operating is not None:
+        yield "`budget_usd_per_1k=` or `keep=`, a share of the best single model's quality, may be given instead."
+
+
+def _models(trained: TrainedRouter) -> Iterator[str]:
+    yield "## Models"
+    yield ""
+    yield "| model | mean USD per 1,000 prompts in training |"
+    yield "| --- | ---: |"
+    for name, cost in trained.card["mean_cost_usd_per_prompt"].items():
+        yield f"| {name} | {per_thousand(cost)} |"
+
+
+def _data(trained: TrainedRouter, license: str | None) -> Iterator[str]:
+    data = trained.card["data"]
+    digests = f"digest {data.get('digest', '-')}, split digest {data.get('split_digest', '-')}"
+    yield "## Data"
+    yield ""
+    yield f"- source: {_source(trained)}, {digests}"
+    yield f"- different prompts it learned from, validation among them: {len(set(trained.seen.tolist())):,}"
+    yield f"- licence: {license or 'not stated'}"
+
+
+def _validation(trained: TrainedRouter, with_picture: bool) -> Iterator[str]:
+    yield "## Validation"
+    yield ""
+    for name, value in trained.card["validation"].items():
+        yield f"- {name}: {share(value)}"
+    points = trained.operating
+    if points is None:
+        return
+    yield f"- best single model: {share(points.best_quality)}"
+    yield ""
+    yield "| quality kept | lambda | USD per 1,000 prompts | quality |"
+    yield "| ---: | ---: | ---: | ---: |"
+    for keep in _KEEPS:
+        try:
+            point = int((points.willingness_to_pay == points.keeping(keep)).argmax())
+        except InputError:  # out of reach
+            continue
+        cost, quality = per_thousand(points.cost[point]), share(points.quality[point])
+        yield f"| {keep:.0%} | {points.willingness_to_pay[point]:.4g} | {cost} | {quality} |"
+    yield ""
+    yield "Training and lambda were chosen on these prompts: they flatter."
+    if with_picture:
+        yield ""
+        yield f"![Quality against cost on validation]({PICTURE})"
+
+
+def _evaluation(found: dict[str, Any] | None, trained: TrainedRouter, with_picture: bool) -> Iterator[str]:
+    yield "## Evaluation"
+    yield ""
+    if found is None:
+        yield "None is given here: nothing above was measured on prompts that took no part in training."
+        return
+    seeds = len(found["origin"]["routers"][found["name"]])
+    yield f"On {found['num_scored']:,} test prompts of {found['source']}, as `{found['name']}`" + (
+        f", the mean of {seeds} seeds of which this is one:" if seeds > 1 else ":"
+    )
+    if found["origin"]["data_digest"] != trained.card["data"].get("digest"):
+        yield "(another table than the one it was trained on)"
+    for line in found["verdict"].splitlines():
+        yield ""
+        yield line
+    if with_picture:
+        yield ""
+        yield f"![Quality against cost on test]({PICTURE})"
+
+
+def _limits(trained: TrainedRouter) -> Iterator[str]:
+    yield "## Intended use and limits"
+    yield ""
+    yield _LIMITS
+    yield ""
+    yield _TRACES
+    encoder = trained.card["encoder"]
+    if encoder["class"].endswith(".PrecomputedEncoder"):
+        yield ""
+        yield "It was trained on given embeddings: route those, or give `load` the `encoder=` that makes them of texts."
+    elif Path(str(encoder["arguments"].get("name", ""))).is_absolute():
+        yield ""
+        yield "Its encoder is a folder of the machine it was trained on, and not among the files."
+
+
+def _versions(trained: TrainedRouter) -> Iterator[str]:
+    yield "## Versions"
+    yield ""
+    yield ", ".join(f"{name} {version}" for name, version in trained.card["versions"].items() if version)
+
+
+def _encoder(trained: TrainedRouter) -> str:
+    encoder = trained.card["encoder"]
+    return encoder["arguments"].get("name") or encoder["class"].split(".")[-2]
+
+
+def _source(trained: TrainedRouter) -> str:
+    """What the data are called: a file's name, never its place, or the word of ``data=``."""
+    config = trained.card["data"].get("config", {})
+    return Path(config["path"]).name if config.get("path") else config.get("_target_", "data..").split(".")[-2]
+
+
+def _validated(trained: TrainedRouter) -> list[tuple[str, str, float]]:
+    """Metric type, name and value of what validation found."""
+    found = trained.card["validation"].items()
+    return [(name.rpartition("/")[2], name, round(value, 4)) for name, value in found if value is not None]
+
+
+def _tested(found: dict[str, Any], trained: TrainedRouter) -> list[tuple[str, str, float]]:
+    """The same of what test found."""
+    figures = found["routers"][found["name"]]
+    names = {"aiq": "AIQ", "qnc": "QNC", "peak_quality": "peak quality"}
+    return [(key, name, round(value, 4)) for key, name in names.items() if (value := figures[key]["value"]) is not None]
