@@ -12,6 +12,7 @@ from routerbench.errors import InputError
 # Word -> what it does; its module imports what it needs when it runs, so that --help does not wait.
 COMMANDS = {
     "audit": "what a table of outcomes can and cannot teach a router",
+    "convert": "a table, or another project's files, as a table of ours",
     "leaderboard": "the leaderboards of several tables as one",
     "export": "a trained router as ONNX graphs, for services without torch",
     "self-knowledge": "does a trained router know where it errs?",
