@@ -91,17 +91,19 @@ def test_what_the_table_lacks_is_said(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert "copies of an earlier prompt: 1" in printed
     assert "cells without cost: 2 of 6" in printed
-    assert "models without any cost: c; train with data.drop_unpriced_models=true" in printed
+    assert "models without any cost: c; they are left out of training" in printed
+    assert printed[-1] == "next: python train.py data=table data.path=t.parquet data.drop_unpriced_models=true"
     assert "models whose cost is always 0: b" in printed
 
 
-def test_battles_are_told_that_they_cannot_be_evaluated(tmp_path, capsys):
+def test_of_battles_the_most_compared_models_are_named(tmp_path, capsys):
     sources.write_battles(tmp_path / "b.jsonl")
     main(["convert", "b.jsonl", "b.parquet"])
     printed = capsys.readouterr().out
     assert "read b.jsonl as battles" in printed
     assert "2 outcomes are of a prompt and model seen before: means are taken" in printed
-    assert "no prompt has the outcomes of all models: routers can be trained on it, but not evaluated" in printed
+    assert "of two models a and b share most prompts, 1\n" in printed
+    assert printed.endswith("""next: python train.py data=table data.path=b.parquet 'data.models=["a","b"]'\n""")
 
 
 def test_mistakes(tmp_path):

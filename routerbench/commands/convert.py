@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
 
     from routerbench.data.split import duplicate_groups
 
+    following = f"next: python train.py data=table data.path={output}"
     cells = table.quality.size
     lines = [f"{len(table):,} prompts, {table.num_models} models, {len(set(table.benchmark))} benchmarks"]
     if table.split is not None:
@@ -75,13 +77,28 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
             model for model, cost in zip(table.models, table.cost.T, strict=True) if np.nanmax(cost, initial=0) == 0
         ]
         if unpriced:
-            lines.append(f"models without any cost: {', '.join(unpriced)}; train with data.drop_unpriced_models=true")
+            lines.append(f"models without any cost: {', '.join(unpriced)}; they are left out of training")
+            following += " data.drop_unpriced_models=true"
         if free := [model for model in free if model not in unpriced]:
             lines.append(f"models whose cost is always 0: {', '.join(free)}")
-    if not table.is_complete.any():
-        lines.append("no prompt has the outcomes of all models: routers can be trained on it, but not evaluated")
-    lines.append(f"next: python train.py data=table data.path={output}")
-    return lines
+    if not np.isfinite(table.quality).all(axis=1).any():
+        one, other, count = _most_compared(table)
+        lines.append(
+            "no prompt has the outcomes of all models, so that no router of all can be validated; "
+            f"of two models {one} and {other} share most prompts, {count:,}"
+        )
+        following += f" 'data.models={json.dumps([one, other], separators=(',', ':'))}'"
+    return [*lines, following]
+
+
+def _most_compared(table: OutcomeTable) -> tuple[str, str, int]:
+    """The two models that most prompts have both, and how many prompts."""
+    import numpy as np
+
+    observed = np.isfinite(table.quality).astype(np.float32)
+    shared = np.triu(observed.T @ observed, k=1)
+    one, other = np.unravel_index(np.argmax(shared), shared.shape)
+    return table.models[one], table.models[other], int(shared[one, other])
 
 
 def _advice(table: OutcomeTable) -> str:

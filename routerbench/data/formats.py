@@ -97,12 +97,8 @@ def read_coded_csv(path: Path, names: Sequence[str]) -> dict[str, tuple[NDArray[
             cells.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64),
             _objects(cells.dictionary.to_pylist(), len(cells.dictionary)),
         )
-        for name, cells in ((name, _one_chunk(column)) for name, column in coded.items())
+        for name, cells in coded.items()
     }
-
-
-def _one_chunk(column: Any) -> Any:
-    return column.chunk(0) if hasattr(column, "chunk") else column
 
 
 def _read_csv(path: Path) -> dict[str, Column]:

@@ -176,7 +176,8 @@ def check_models(table: OutcomeTable, models: Sequence[str] | None = None) -> Ou
     Raises:
         InputError: there are too few, or one has no quality.
     """
-    table = table.select_models(table.models if models is None else models)
+    if models is not None or table.num_models < 2:
+        table = table.select_models(table.models if models is None else models)
     for model, observed in zip(table.models, _is_known(table.quality), strict=True):
         if not observed:
             raise InputError(

@@ -8,8 +8,9 @@ of the second, the words of ``winner`` and the rest are from memory, as the file
 
 There is no table of qualities behind battles. Each prompt is one row; the winner has quality 1 there, the loser 0, both
 .5 in a tie (also where both were bad: that says nothing about which is better), and all other models are not observed.
-A prompt that was judged several times has each model's mean. Such a table trains under a mask, but has no prompt on
-which all models are known, so that no router can be evaluated on it. A split in the files' names is passed over.
+A prompt that was judged several times has each model's mean. With more than two models no prompt has them all, and a
+router, which is chosen on validation, is trained on two that were compared, as RouteLLM does: ``data.models=[a,b]``. A
+split in the files' names is passed over.
 """
 
 from __future__ import annotations

@@ -106,27 +106,28 @@ class Collection:
         """
         shape = len(self._prompts), len(self._model)
         place = np.concatenate([part["row"] * shape[1] + part["model"] for part in self._cells])
-        repeats = len(place) - len(np.unique(place))
+        cells, number = np.unique(place, return_inverse=True)
+        repeats = len(place) - len(cells)
         if repeats:
             log.info("%s: %d outcomes are of a prompt and model seen before: means are taken", self.source, repeats)
-        values = {word: _mean(self._column(word), place, shape) for word in NUMBERS}
+        added = {word for part in self._cells for word in part}
+        values = {word: _mean(self._column(word), number, cells, shape) for word in NUMBERS if word in added}
+        unknown = np.full(shape, np.nan)
         prompts, benchmark, split, _ = (np.array(column, dtype=object) for column in zip(*self._prompts, strict=True))
-        tokens = np.stack([values["input_tokens"], values["output_tokens"]], axis=2)
+        tokens = [values.get(word, unknown) for word in ("input_tokens", "output_tokens")]
         return check_models(
             OutcomeTable(
                 prompts=prompts,
                 models=tuple(self._model),
                 quality=values["quality"],
-                cost=values["cost"],
+                cost=values.get("cost", unknown),
                 benchmark=benchmark,
                 ids=np.array([str(number + 1) for number in range(shape[0])], dtype=object),
                 rows=np.arange(shape[0]),
                 source=self.source,
                 split=self._split(split),
-                responses=self._responses(place, shape),
-                tokens=tokens
-                if any("input_tokens" in part or "output_tokens" in part for part in self._cells)
-                else None,
+                responses=self._responses(place, shape) if "response" in added else None,
+                tokens=np.stack(tokens, axis=2) if {"input_tokens", "output_tokens"} & added else None,
             )
         )
 
@@ -134,9 +135,7 @@ class Collection:
         parts = [part.get(word, np.full(len(part["row"]), np.nan)) for part in self._cells]
         return np.concatenate(parts).astype(np.float64)
 
-    def _responses(self, place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.object_] | None:
-        if not any("response" in part for part in self._cells):
-            return None
+    def _responses(self, place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.object_]:
         parts = [part.get("response", np.full(len(part["row"]), None, dtype=object)) for part in self._cells]
         texts = np.concatenate(parts)
         responses = np.full(shape[0] * shape[1], None, dtype=object)
@@ -159,10 +158,20 @@ class Collection:
         return None
 
 
-def _mean(values: NDArray[np.float64], place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """``(N, M)`` mean of the known values of each cell, NaN where there is none."""
+def _mean(
+    values: NDArray[np.float64], number: NDArray[np.int64], cells: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """``(N, M)`` mean of the known values of each cell, NaN where there is none.
+
+    Args:
+        values: ``(n,)`` measurements, NaN where they are not known.
+        number: ``(n,)`` which of the ``cells`` each is of.
+        cells: ``(C,)`` row-major index of each cell that was measured; of battles few were, hence no sums of all.
+        shape: N, M.
+    """
     known = np.isfinite(values)
-    size = shape[0] * shape[1]
-    count = np.bincount(place[known], minlength=size)
-    total = np.bincount(place[known], weights=values[known], minlength=size)
-    return np.divide(total, count, out=np.full(size, np.nan), where=count > 0).reshape(shape)
+    count = np.bincount(number[known], minlength=len(cells))
+    total = np.bincount(number[known], weights=values[known], minlength=len(cells))
+    out = np.full(shape[0] * shape[1], np.nan)
+    out[cells] = np.divide(total, count, out=np.full(len(cells), np.nan), where=count > 0)
+    return out.reshape(shape)
