@@ -14,6 +14,7 @@ COMMANDS = {
     "route": "send prompts to models: JSON lines in, decisions out",
     "inspect": "what a trained router is: its model card",
     "audit": "what a table of outcomes can and cannot teach a router",
+    "convert": "a table, or another project's files, as a table of ours",
     "leaderboard": "the leaderboards of several tables as one",
     "export": "a trained router as ONNX graphs, or for vLLM Semantic Router or RouterArena",
     "self-knowledge": "does a trained router know where it errs?",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routerbench.errors import InputError
+from routerbench.commands.reading import add_column_option, given_columns, remarks_of_readers
 
 if TYPE_CHECKING:
     from routerbench.encoders.base import Encoder
@@ -28,10 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help=f"column of the published split; '{NO_SPLIT}' passes over the one called split",
     )
-    parser.add_argument(
-        "--column", metavar="WORD=NAME", action="append", default=[],
-        help="the name that a column has in the file, as prompt=question; may be given several times",
-    )  # fmt: skip
+    add_column_option(parser)
     parser.add_argument(
         "--embeddings", metavar="FILE.npy", help="embeddings, a row per row of the table; hashed n-grams by default"
     )
@@ -48,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     from routerbench.evaluation.audit import audit
     from routerbench.report.audit import audit_text, write_audit
 
-    with _remarks(f"{options.table}: ") as remarks:
+    with remarks_of_readers(f"{options.table}: ") as remarks:
         table = read(options.table, columns=_columns(options), drop_unpriced_models=True)
     encoder, name = _encoder(options.embeddings, len(table))
     store = EmbeddingStore(os.environ.get("ROUTERBENCH_CACHE", "~/.cache/routerbench"))
@@ -60,12 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:
     """Our word for a column -> its name in the file, or None to pass over it."""
-    columns: dict[str, Any] = {}
-    for option in options.column:
-        word, equals, name = option.partition("=")
-        if not (word and equals and name):
-            raise InputError(f"--column {option!r} is not of the form WORD=NAME; write --column prompt=question")
-        columns[word] = name
+    columns: dict[str, Any] = dict(given_columns(options))
     if options.split is not None:
         columns["split"] = None if options.split == NO_SPLIT else options.split
     return columns
@@ -81,20 +70,3 @@ def _encoder(path: str | None, num_rows: int) -> tuple[Encoder, str]:
     encoder = PrecomputedEncoder(path)
     encoder.check_rows(num_rows)
     return encoder, Path(path).name
-
-
-@contextmanager
-def _remarks(prefix: str) -> Iterator[list[str]]:
-    """Collect what the readers of ``routerbench.data`` log, without the prefix that names the file."""
-    found: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: found.append(record.getMessage().removeprefix(prefix))  # type: ignore[method-assign]
-    log = logging.getLogger("routerbench.data")
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield found
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)

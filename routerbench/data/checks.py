@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,12 @@ def response_cells(column: Column) -> NDArray[np.object_]:
     """``(n,)`` texts of answers, None where there is none."""
     cells = (cell if cell is None or isinstance(cell, str) else _label(cell) or None for cell in column.tolist())
     return np.fromiter(cells, dtype=object, count=len(column))
+
+
+def objects(cells: Iterable[Any]) -> NDArray[np.object_]:
+    """``(n,)`` cells of any kind, lists among them too, as one column."""
+    cells = list(cells)
+    return np.fromiter(cells, dtype=object, count=len(cells))
 
 
 def _amounts(column: Column, name: str, source: str, why: str) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,19 +75,57 @@ def _read_parquet(path: Path) -> dict[str, Column]:
     return _from_arrow(table, path)
 
 
+def read_coded_csv(path: Path, names: Sequence[str]) -> dict[str, tuple[NDArray[np.int64], Column]]:
+    """Some columns of a CSV file whose texts repeat from row to row: each text once, in a fraction of the memory.
+
+    Args:
+        path: the file.
+        names: of the columns.
+
+    Returns:
+        For each column ``(n,)`` index of each cell's text, -1 where it is empty, and the texts in order of appearance.
+
+    Raises:
+        InputError: the file is missing, is no CSV, has no rows, or lacks a column.
+    """
+    table = _csv_table(path, names)
+    if not len(table):
+        raise InputError(f"{path}: the table has no rows")
+    coded = {name: table.column(name).unify_dictionaries().combine_chunks() for name in names}
+    return {
+        name: (
+            cells.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64),
+            _objects(cells.dictionary.to_pylist(), len(cells.dictionary)),
+        )
+        for name, cells in coded.items()
+    }
+
+
 def _read_csv(path: Path) -> dict[str, Column]:
+    return _from_arrow(_csv_table(path, None), path)
+
+
+def _csv_table(path: Path, names: Sequence[str] | None) -> pa.Table:
+    """The columns of a CSV file as texts: all, or some of them, coded."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file))
+        for name in names or ():
+            if name not in header:
+                raise InputError(f"{path}: no column {name!r}; the table has {', '.join(header)}")
         # Every column as text: a prompt "007" must not become the number 7.
+        kind = pa.large_string() if names is None else pa.dictionary(pa.int32(), pa.string())
         cells = arrow_csv.ConvertOptions(
-            column_types={name: pa.large_string() for name in header}, null_values=[""], strings_can_be_null=True
+            column_types={name: kind for name in header},
+            include_columns=list(names or []),
+            null_values=[""],
+            strings_can_be_null=True,
         )
         # In one thread, an error tells the row.
-        table = arrow_csv.read_csv(
+        return arrow_csv.read_csv(
             path,
             read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES, use_threads=False),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
@@ -95,7 +133,6 @@ def _read_csv(path: Path) -> dict[str, Column]:
         )
     except (pa.ArrowException, csv.Error, StopIteration, UnicodeDecodeError, OSError) as error:
         raise _unreadable(path, "CSV", error) from error
-    return _from_arrow(table, path)
 
 
 def _read_jsonl(path: Path) -> dict[str, Column]:

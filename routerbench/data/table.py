@@ -68,6 +68,18 @@ def read(
     prices: str | Path | None = None,
 ) -> OutcomeTable:
     """Read and check a table of outcomes; its split is the file's own, or None. The arguments are those of ``load``."""
+    table = parse(path, layout, models, columns)
+    table = table if prices is None else with_prices(table, prices)
+    return _check_prices(table, drop_unpriced_models)
+
+
+def parse(
+    path: str | Path,
+    layout: str = "auto",
+    models: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> OutcomeTable:
+    """Read a table as it is, also one in which models have no cost. The arguments are those of ``load``."""
     file, source = Path(path).expanduser(), str(path)
     found = read_columns(file)
     names = _name_columns(found, columns, source)
@@ -76,9 +88,7 @@ def read(
         cells = wide.read_cells(found, names, models, source)
     else:
         cells = long.read_cells(found, names, source)
-    table = _check_models(merge(_read_rows(found, names, source), cells, source), models)
-    table = table if prices is None else with_prices(table, prices)
-    return _check_prices(table, drop_unpriced_models)
+    return check_models(merge(_read_rows(found, names, source), cells, source), models)
 
 
 def keep_benchmarks(table: OutcomeTable, benchmarks: Sequence[str] | None) -> OutcomeTable:
@@ -160,8 +170,14 @@ def _read_rows(found: Mapping[str, Column], names: Mapping[str, str], source: st
     )
 
 
-def _check_models(table: OutcomeTable, models: Sequence[str] | None) -> OutcomeTable:
-    table = table.select_models(table.models if models is None else models)
+def check_models(table: OutcomeTable, models: Sequence[str] | None = None) -> OutcomeTable:
+    """The table of some models, or of all; at least two, each with a quality in some row.
+
+    Raises:
+        InputError: there are too few, or one has no quality.
+    """
+    if models is not None or table.num_models < 2:
+        table = table.select_models(table.models if models is None else models)
     for model, observed in zip(table.models, _is_known(table.quality), strict=True):
         if not observed:
             raise InputError(

@@ -18,8 +18,8 @@ TOKEN_SUFFIXES = {"input_tokens": "|input_tokens", "output_tokens": "|output_tok
 SUFFIXES = (COST_SUFFIX, RESPONSE_SUFFIX, *TOKEN_SUFFIXES.values())
 
 # Numeric columns that tables are known to carry beside their models.
-_NO_MODELS = {"", "Unnamed: 0", "index", "level_0", "__index_level_0__", "oracle_model_to_route_to"}
-_NO_MODELS |= {"sample_id", "prompt", "eval_name", "split"}
+NO_MODELS = {"", "Unnamed: 0", "index", "level_0", "__index_level_0__", "oracle_model_to_route_to"}
+NO_MODELS |= {"sample_id", "prompt", "eval_name", "split"}
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _find_models(columns: Mapping[str, Column], described: set[str], source: str
         name
         for name, column in columns.items()
         if name in companions
-        or (name not in described | _NO_MODELS and not name.endswith(SUFFIXES) and _is_numeric(column))
+        or (name not in described | NO_MODELS and not name.endswith(SUFFIXES) and _is_numeric(column))
     )
     if not models:
         raise InputError(

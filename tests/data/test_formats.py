@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerbench.data.formats import read_columns
+from routerbench.data import formats
+from routerbench.data.formats import read_coded_csv, read_columns
 from routerbench.errors import InputError
 
 
@@ -99,3 +100,15 @@ def test_a_missing_file_and_a_folder(tmp_path):
         read_columns(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="is a folder"):
         read_columns(tmp_path)
+
+
+def test_coded_columns_of_several_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "_CSV_BLOCK_BYTES", 64)
+    cells = [f"text {row % 3}" if row % 5 else "" for row in range(40)]
+    path = tmp_path / "t"
+    path.write_text("\ufeffa,b\n" + "".join(f"{cell},{row}\n" for row, cell in enumerate(cells)))
+    codes, texts = read_coded_csv(path, ["a"])["a"]
+    assert sorted(texts) == ["text 0", "text 1", "text 2"]
+    assert ["" if code < 0 else texts[code] for code in codes] == cells
+    with pytest.raises(InputError, match="no column 'c'; the table has a, b"):
+        read_coded_csv(path, ["c"])

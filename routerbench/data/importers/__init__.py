@@ -1,0 +1,79 @@
+"""Files of other projects as tables of outcomes: one module per word of ``convert --from``.
+
+A module has ``COLUMNS`` (our words for the columns that can be renamed -> their names in the project's files),
+``fits`` (do these columns look like the project's?) and ``read``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from routerbench.data.importers.files import column_names, data_files
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.table import parse
+from routerbench.errors import InputError
+
+TABLE = "table"
+FORMATS = {
+    TABLE: "a wide or long table, as for data=table",
+    "battles": "pairs of models and who won, as of Chatbot Arena",
+    "embedllm": "EmbedLLM's CSV file, or the folder of train, val and test",
+    "llmrouterbench": "LLMRouterBench's folder of results",
+    "routellm": "RouteLLM's CSV of MMLU or GSM8K, or a folder of them",
+    "routerdc": "RouterDC's JSON file, or a folder of them",
+    "sprout": "SPROUT's Parquet file, or the folder of train, validation and test",
+}
+_PEEKS = 20  # files of a folder whose columns are looked at
+
+
+def read(path: str | Path, word: str, columns: Mapping[str, str]) -> OutcomeTable:
+    """Read a source.
+
+    Args:
+        path: file or folder.
+        word: one of ``FORMATS``.
+        columns: our word for a column -> its name in the source, where it is another than usual.
+
+    Returns:
+        The outcomes, with the source's own split if it has train and test.
+
+    Raises:
+        InputError: something of the source, or a word of ``columns``, is wrong.
+    """
+    file = Path(path).expanduser()
+    if not file.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if word == TABLE:
+        return parse(path, columns=columns)
+    importer = _module(word)
+    for name in columns:
+        if name not in importer.COLUMNS:
+            raise InputError(f"--column {name}=...: --from {word} renames {', '.join(importer.COLUMNS)}")
+    table: OutcomeTable = importer.read(file, {**importer.COLUMNS, **columns})
+    return table
+
+
+def detect(path: str | Path) -> str:
+    """The word of a source's format, by the columns of its files.
+
+    Raises:
+        InputError: none fits, or more than one; the message lists the words.
+    """
+    file = Path(path).expanduser()
+    if not file.exists():
+        raise InputError(f"{path}: no such file or folder")
+    samples = [column_names(sample) for sample in data_files(file)[:_PEEKS]]
+    words = [word for word in FORMATS if word != TABLE and any(_module(word).fits(names) for names in samples)]
+    if not words and file.is_file():
+        return TABLE
+    if len(words) == 1:
+        return words[0]
+    found = f"looks like {' and '.join(words)}" if words else "its format cannot be told from its files"
+    raise InputError(f"{path}: {found}; say which it is with --from {'|'.join(FORMATS)}")
+
+
+def _module(word: str) -> ModuleType:
+    return importlib.import_module(f"routerbench.data.importers.{word}")

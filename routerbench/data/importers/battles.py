@@ -1,0 +1,131 @@
+"""Battles: a prompt, two models and which answer somebody preferred, as Chatbot Arena publishes (arXiv 2403.04132).
+
+Parquet, CSV, JSON lines or a JSON list with ``model_a``, ``model_b`` and either ``winner`` ("model_a", "model_b",
+"tie", "tie (bothbad)"; of ``lmsys/chatbot_arena_conversations``) or a one in ``winner_model_a``, ``winner_model_b`` or
+``winner_tie`` (of ``lmsys-arena-human-preference-55k``). The prompt is ``prompt``, else what the user says in
+``conversation_a``, a list of ``{"role", "content"}`` or its JSON. The columns of the first are those of its card; those
+of the second, the words of ``winner`` and the rest are from memory, as the files themselves were not at hand.
+
+There is no table of qualities behind battles. Each prompt is one row; the winner has quality 1 there, the loser 0, both
+.5 in a tie (also where both were bad: that says nothing about which is better), and all other models are not observed.
+A prompt that was judged several times has each model's mean. With more than two models no prompt has them all, and a
+router, which is chosen on validation, is trained on two that were compared, as RouteLLM does: ``data.models=[a,b]``. A
+split in the files' names is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.checks import Column, label_cells, numbers, objects
+from routerbench.data.formats import read_columns
+from routerbench.data.importers.collect import Collection
+from routerbench.data.importers.files import data_files, field, read_json, records_of
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import TURN_SEPARATOR
+from routerbench.errors import InputError
+
+COLUMNS = {"prompt": "prompt", "model_a": "model_a", "model_b": "model_b", "winner": "winner", "eval_name": ""}
+CONVERSATION = "conversation_a"
+ONE_HOT = {"winner_model_a": 1.0, "winner_model_b": 0.0, "winner_tie": 0.5}
+WINNERS = {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}
+
+
+def fits(names: set[str]) -> bool:
+    """Whether a file has battles."""
+    return {"model_a", "model_b"} <= names
+
+
+def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+    """Read a file, or all of a folder.
+
+    Args:
+        path: the file or folder.
+        names: our word for a column -> its name.
+
+    Raises:
+        InputError: a column is missing, or a cell is wrong.
+    """
+    outcomes = Collection(path)
+    for file in data_files(path):
+        _add(_columns(file), file, names, outcomes)
+    return outcomes.table()
+
+
+def _add(columns: dict[str, Column], file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+    source = str(file)
+    for word in ("model_a", "model_b"):
+        if names[word] not in columns:
+            raise InputError(f"{file}: no column {names[word]!r}; the table has {', '.join(columns)}")
+    one, other = (label_cells(columns[names[word]], names[word], source) for word in ("model_a", "model_b"))
+    if len(same := np.flatnonzero(one == other)):
+        row = same[0]
+        raise InputError(
+            f"{file}: row {row + 1}, column {names['model_b']!r}: {one[row]!r} fights itself; remove the row"
+        )
+    result = _results(columns, names, source)
+    prompts, name = _prompts(columns, names, source)
+    kind = names["eval_name"]
+    benchmark = label_cells(columns[kind], kind, source) if kind in columns else ["all"] * len(prompts)
+    keys = list(zip(benchmark, prompts, strict=True))
+    rows = outcomes.rows(keys, prompts, list(benchmark), "", file, name)
+    outcomes.add(rows, outcomes.models(one), quality=result)
+    outcomes.add(rows, outcomes.models(other), quality=1 - result)
+
+
+def _results(columns: dict[str, Column], names: Mapping[str, str], source: str) -> NDArray[np.float64]:
+    """``(n,)`` 1 where model_a wins, 0 where model_b does, .5 in a tie."""
+    name = names["winner"]
+    if name in columns:
+        words = label_cells(columns[name], name, source)
+        for row, word in enumerate(words):
+            if word not in WINNERS:
+                raise InputError(
+                    f"{source}: row {row + 1}, column {name!r}: {word!r} is not one of {', '.join(WINNERS)}"
+                )
+        return np.array([WINNERS[word] for word in words])
+    if not set(ONE_HOT) <= set(columns):
+        raise InputError(f"{source}: no column {name!r}, nor {', '.join(ONE_HOT)}; the table has {', '.join(columns)}")
+    votes = np.stack([numbers(columns[column])[0] for column in ONE_HOT], axis=1)
+    wrong = np.flatnonzero(~(np.isin(votes, (0, 1)).all(axis=1) & (votes.sum(axis=1) == 1)))
+    if len(wrong):
+        shown = ", ".join(f"{vote:g}" for vote in votes[wrong[0]])
+        raise InputError(f"{source}: row {wrong[0] + 1}, columns {', '.join(ONE_HOT)}: {shown}; exactly one must be 1")
+    return votes @ np.array(list(ONE_HOT.values()))
+
+
+def _prompts(columns: dict[str, Column], names: Mapping[str, str], source: str) -> tuple[Column, str]:
+    name = names["prompt"]
+    if name in columns:
+        return columns[name], name
+    if CONVERSATION not in columns:
+        raise InputError(f"{source}: no column {name!r}, nor {CONVERSATION!r}; the table has {', '.join(columns)}")
+    said = (_said(cell, row, source) for row, cell in enumerate(columns[CONVERSATION].tolist()))
+    return objects(said), CONVERSATION
+
+
+def _said(cell: Any, row: int, source: str) -> str:
+    """What the user says in a conversation."""
+    try:
+        turns = json.loads(cell) if isinstance(cell, str) else list(cell)
+        return TURN_SEPARATOR.join([turn["content"] for turn in turns if turn["role"] == "user"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{source}: row {row + 1}, column {CONVERSATION!r}: {str(cell)[:60]!r} is not a list of turns with a role "
+            "and a content of text"
+        ) from error
+
+
+def _columns(file: Path) -> dict[str, Column]:
+    with file.open("rb") as stream:
+        is_list = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    if not is_list:
+        return read_columns(file)
+    records = records_of(read_json(file), file)
+    return {name: field(records, name, file) for name in dict.fromkeys(name for record in records for name in record)}

@@ -1,0 +1,177 @@
+"""Outcomes gathered file by file, with a number instead of a text for each prompt and model, and made one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerbench.data.checks import Column, response_cells
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import read_prompts
+from routerbench.data.split import read_split
+from routerbench.data.table import check_models
+from routerbench.errors import InputError
+
+NUMBERS = ("quality", "cost", "input_tokens", "output_tokens")
+
+log = logging.getLogger(__name__)
+
+
+class Collection:
+    """What the files of a source say, in the order in which it is added.
+
+    A cell that is added several times, as where several people judged one answer, gets the mean of its numbers and
+    the first of its responses; how many there are is logged.
+
+    Args:
+        source: file or folder, for messages.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.source = str(source)
+        self._row: dict[Any, int] = {}
+        self._model: dict[str, int] = {}
+        self._prompts: list[tuple[str, str, str, str]] = []  # prompt, benchmark, split, file
+        self._cells: list[dict[str, NDArray[Any]]] = []
+
+    def rows(
+        self, keys: Sequence[Any], prompts: Column, benchmark: Sequence[str], split: str, file: Path, name: str
+    ) -> NDArray[np.int64]:
+        """Number the prompts of a file.
+
+        Args:
+            keys: ``n`` what makes two rows of the source one prompt.
+            prompts: ``(n,)`` cells of the file.
+            benchmark: ``n`` names.
+            split: a word for train, val or test, "" if the file says none.
+            file: where they come from.
+            name: of the prompts' column, for the message.
+
+        Returns:
+            ``(n,)`` index of each prompt in the table.
+
+        Raises:
+            InputError: a prompt is empty, no text, or another than the one its key had before.
+        """
+        texts = read_prompts(prompts, name, str(file))
+        found = np.empty(len(texts), dtype=np.int64)
+        for position, (key, text, kind) in enumerate(zip(keys, texts, benchmark, strict=True)):
+            row = found[position] = self._row.setdefault(key, len(self._prompts))
+            if row == len(self._prompts):
+                self._prompts.append((text, kind, split, str(file)))
+            elif self._prompts[row][0] != text:
+                other = self._prompts[row]
+                raise InputError(
+                    f"{file}: row {position + 1}, column {name!r}: {text[:50]!r} is another prompt than "
+                    f"{other[0][:50]!r} of {other[3]}, but both are number {key!r}; correct one of them"
+                )
+            elif self._prompts[row][2] != split:
+                raise InputError(
+                    f"{file}: row {position + 1}, column {name!r}: prompt {text[:50]!r} is in {split!r} here, in "
+                    f"{self._prompts[row][2]!r} in {self._prompts[row][3]}; keep it in one of them"
+                )
+        return found
+
+    def models(self, names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+        """``(n,)`` number of each model."""
+        numbers = (self._model.setdefault(name, len(self._model)) for name in names)
+        return np.fromiter(numbers, dtype=np.int64, count=len(names))
+
+    def add(
+        self, row: NDArray[np.int64], model: NDArray[np.int64] | str, response: Column | None = None, **cells: Column
+    ) -> None:
+        """Add ``n`` measurements.
+
+        Args:
+            row: ``(n,)`` index of the prompt, from ``rows``.
+            model: ``(n,)`` number of the model, from ``models``, or the name of the one model of all.
+            response: ``(n,)`` texts, or None.
+            cells: ``(n,)`` checked "quality", and maybe "cost", "input_tokens", "output_tokens".
+        """
+        if isinstance(model, str):
+            model = np.repeat(self.models([model]), len(row))
+        given = {"row": row, "model": model, **cells}
+        self._cells.append(given if response is None else given | {"response": response_cells(response)})
+
+    def table(self) -> OutcomeTable:
+        """The outcomes of all prompts; the split is kept if it has train and test.
+
+        Raises:
+            InputError: there are fewer than two models, or one has no quality.
+        """
+        shape = len(self._prompts), len(self._model)
+        place = np.concatenate([part["row"] * shape[1] + part["model"] for part in self._cells])
+        cells, number = np.unique(place, return_inverse=True)
+        repeats = len(place) - len(cells)
+        if repeats:
+            log.info("%s: %d outcomes are of a prompt and model seen before: means are taken", self.source, repeats)
+        added = {word for part in self._cells for word in part}
+        values = {word: _mean(self._column(word), number, cells, shape) for word in NUMBERS if word in added}
+        unknown = np.full(shape, np.nan)
+        prompts, benchmark, split, _ = (np.array(column, dtype=object) for column in zip(*self._prompts, strict=True))
+        tokens = [values.get(word, unknown) for word in ("input_tokens", "output_tokens")]
+        return check_models(
+            OutcomeTable(
+                prompts=prompts,
+                models=tuple(self._model),
+                quality=values["quality"],
+                cost=values.get("cost", unknown),
+                benchmark=benchmark,
+                ids=np.array([str(number + 1) for number in range(shape[0])], dtype=object),
+                rows=np.arange(shape[0]),
+                source=self.source,
+                split=self._split(split),
+                responses=self._responses(place, shape) if "response" in added else None,
+                tokens=np.stack(tokens, axis=2) if {"input_tokens", "output_tokens"} & added else None,
+            )
+        )
+
+    def _column(self, word: str) -> NDArray[np.float64]:
+        parts = [part.get(word, np.full(len(part["row"]), np.nan)) for part in self._cells]
+        return np.concatenate(parts).astype(np.float64)
+
+    def _responses(self, place: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.object_]:
+        parts = [part.get("response", np.full(len(part["row"]), None, dtype=object)) for part in self._cells]
+        texts = np.concatenate(parts)
+        responses = np.full(shape[0] * shape[1], None, dtype=object)
+        known = np.flatnonzero(texts != None)[::-1]  # noqa: E711, elementwise; the first is written last
+        responses[place[known]] = texts[known]
+        return responses.reshape(shape)
+
+    def _split(self, split: NDArray[np.object_]) -> NDArray[np.object_] | None:
+        words = set(split.tolist())
+        if words == {""}:
+            return None
+        try:
+            known = read_split(split, np.arange(len(split)), "split", self.source)
+        except InputError:
+            known = split
+        if {"train", "test"} <= set(known.tolist()) <= {"train", "val", "test"}:
+            return known
+        named = ", ".join(repr(word) for word in sorted(words))
+        log.info("%s: its split (%s) is not one to train and test on and is left out", self.source, named)
+        return None
+
+
+def _mean(
+    values: NDArray[np.float64], number: NDArray[np.int64], cells: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """``(N, M)`` mean of the known values of each cell, NaN where there is none.
+
+    Args:
+        values: ``(n,)`` measurements, NaN where they are not known.
+        number: ``(n,)`` which of the ``cells`` each is of.
+        cells: ``(C,)`` row-major index of each cell that was measured; of battles few were, hence no sums of all.
+        shape: N, M.
+    """
+    known = np.isfinite(values)
+    count = np.bincount(number[known], minlength=len(cells))
+    total = np.bincount(number[known], weights=values[known], minlength=len(cells))
+    out = np.full(shape[0] * shape[1], np.nan)
+    out[cells] = np.divide(total, count, out=np.full(len(cells), np.nan), where=count > 0)
+    return out.reshape(shape)

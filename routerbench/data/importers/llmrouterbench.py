@@ -1,0 +1,111 @@
+"""LLMRouterBench (arXiv 2601.07206, github.com/ynulihao/LLMRouterBench): a tree of JSON files, one per run of a model.
+
+The layout is that of its ``data_collector/storage.py`` and ``baselines/data_loader.py``: ``bench/DATASET/SPLIT/MODEL/``
+holds ``DATASET-SPLIT-MODEL-YYYYMMDD_HHMMSS.json``, an object with ``dataset_name``, ``split``, ``model_name``, ``demo``
+and ``records``; a record has ``index``, ``origin_query``, ``prompt``, ``prompt_tokens``, ``completion_tokens``,
+``cost`` (USD), ``score``, ``prediction``, ``raw_output``. As there, the latest run that is no demo counts; unlike
+there, a record without score is not observed, instead of wrong. One dataset's records of one split and index are
+one prompt.
+The split is the benchmark's own, "test" as a rule; it is kept only if it says both train and test. Answers are left
+out, as they are most of the bytes; ``--column response=raw_output`` takes them along. The published files themselves
+were not at hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from routerbench.data.checks import cost_cells, label_cells, quality_cells, token_cells
+from routerbench.data.importers.collect import Collection
+from routerbench.data.importers.files import data_files, field, read_json, records_of
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.errors import InputError
+
+COLUMNS = {
+    "prompt": "prompt",
+    "quality": "score",
+    "cost": "cost",
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "response": "",
+}
+_RUN = ("dataset_name", "split", "model_name")
+
+log = logging.getLogger(__name__)
+
+
+def fits(names: set[str]) -> bool:
+    """Whether a file is a run of a model."""
+    return {*_RUN, "records"} <= names
+
+
+def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+    """Read a tree of runs, or one of its branches.
+
+    Args:
+        path: the folder.
+        names: our word for a field of a record -> its name.
+
+    Raises:
+        InputError: a file is no run, two folders hold the same run, or a field is missing or wrong.
+    """
+    outcomes = Collection(path)
+    seen: dict[tuple[str, ...], Path] = {}
+    runs = skipped = 0
+    for _, files in groupby(data_files(path, (".json",)), key=lambda file: file.parent):
+        newest = sorted(files, key=_time, reverse=True)
+        chosen = next(((file, run) for file in newest if not (run := _run(file)).get("demo")), None)
+        skipped += len(newest) - (chosen is not None)
+        if chosen is None:
+            continue
+        file, run = chosen
+        key = tuple(run[name] for name in _RUN)
+        if key in seen:
+            raise InputError(f"{file}: the same dataset, split and model as {seen[key]}; keep one of the files")
+        seen[key] = file
+        _add(run, file, names, outcomes)
+        runs += 1
+    if not runs:
+        raise InputError(f"{path}: all runs are demos; nothing is left to read")
+    if skipped:
+        log.info("%s: %d files are demos or have a later run beside them and are left out", path, skipped)
+    return outcomes.table()
+
+
+def _add(run: dict[str, Any], file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+    dataset, split, model = (run[name] for name in _RUN)
+    records, source = records_of(run["records"], file), str(file)
+    cells = {word: field(records, name, file) for word, name in names.items() if name}
+    index = label_cells(field(records, "index", file), "index", source)
+    rows = outcomes.rows(
+        [f"{dataset}/{split}/{number}" for number in index],
+        *(cells["prompt"], [dataset] * len(records), split, file, names["prompt"]),
+    )
+    outcomes.add(
+        rows,
+        model,
+        cells.get("response"),
+        quality=quality_cells(cells["quality"], names["quality"], source),
+        cost=cost_cells(cells["cost"], names["cost"], source),
+        **{word: token_cells(cells[word], names[word], source) for word in ("input_tokens", "output_tokens")},
+    )
+
+
+def _run(file: Path) -> dict[str, Any]:
+    run = read_json(file)
+    if not isinstance(run, dict) or not {*_RUN, "records"} <= set(run):
+        raise InputError(f"{file}: not a run of LLMRouterBench; it is an object with {', '.join(_RUN)} and records")
+    for name in _RUN:
+        if not isinstance(run[name], str) or not run[name].strip():
+            raise InputError(f"{file}: {name!r} is {run[name]!r}, which is no name")
+    return run
+
+
+def _time(file: Path) -> tuple[str, str]:
+    found = re.search(r"(\d{8}_\d{6})\.json$", file.name)
+    return (found[1] if found else "", file.name)

@@ -1,0 +1,59 @@
+"""RouteLLM (arXiv 2406.18665, github.com/lm-sys/RouteLLM): CSV, a prompt and whether each of two models was right.
+
+``routellm/evals/mmlu/responses/mmlu_DOMAIN.csv`` has ``prompt`` and a column of True and False for each model;
+``gsm8k/gsm8k_responses.csv`` also ``MODEL_response``. The file is the benchmark. There is no split, and there are no
+costs. RouteLLM leaves out of its evaluation the prompts of ``contaminated_prompts.jsonl``, which are like ones that its
+own routers were trained on; they are kept here. Its training data are battles: ``--from battles``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from routerbench.data.checks import quality_cells
+from routerbench.data.formats import read_columns
+from routerbench.data.importers.collect import Collection
+from routerbench.data.importers.files import data_files
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.wide import NO_MODELS, SUFFIXES
+from routerbench.errors import InputError
+
+COLUMNS = {"prompt": "prompt"}
+RESPONSE_SUFFIX = "_response"
+
+
+def fits(names: set[str]) -> bool:
+    """Whether a file has answers in RouteLLM's way; without them a file is a wide table like others."""
+    return "prompt" in names and any(name + RESPONSE_SUFFIX in names for name in names)
+
+
+def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+    """Read a file, or all of a folder.
+
+    Args:
+        path: the file or folder.
+        names: our word for a column -> its name.
+
+    Raises:
+        InputError: a file has no prompts or no models, or a cell is wrong.
+    """
+    outcomes = Collection(path)
+    for file in data_files(path, (".csv",)):
+        columns = read_columns(file)
+        if names["prompt"] not in columns:
+            raise InputError(f"{file}: no column {names['prompt']!r}; the table has {', '.join(columns)}")
+        prompts = columns.pop(names["prompt"])
+        models = [name for name in columns if name not in NO_MODELS and not name.endswith(RESPONSE_SUFFIX)]
+        if wrong := [name for name in models if name.endswith(SUFFIXES)]:
+            raise InputError(f"{file}: column {wrong[0]!r} is not RouteLLM's; the file is a wide table: --from table")
+        benchmark = file.stem.removesuffix("_responses")
+        keys = [(str(file), row) for row in range(len(prompts))]
+        rows = outcomes.rows(keys, prompts, [benchmark] * len(prompts), "", file, names["prompt"])
+        for model in models:
+            quality = quality_cells(columns[model], model, str(file))
+            responses = columns.get(model + RESPONSE_SUFFIX, np.full(len(rows), None, dtype=object))
+            outcomes.add(rows, model, responses if model + RESPONSE_SUFFIX in columns else None, quality=quality)
+    return outcomes.table()

@@ -1,0 +1,66 @@
+"""RouterDC (arXiv 2409.19886, github.com/shuhao02/RouterDC): JSON, a list of questions with a score for each model.
+
+An entry of its ``datasets/split2_model7*/*.json`` has ``question``, ``scores`` (model -> number in [0, 1]) and, in what
+it trains on, ``cluster_id``, which comes of its own clustering and is passed over. The file is the benchmark; "train"
+or "test" at the end of its name is the split, and a file whose name has neither, beside others that have, is a test set
+(as in its ``train_router_mdeberta.py``). Of the questions with choices the score is the probability that the model gave
+the right choice where it took it, else 0, and RouterDC's evaluation counts any above 0 as right; of the others it is
+the share of right answers. Scores are read as they are. Its CSV files of RouterBench are read with ``--from table``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from routerbench.data.checks import objects, quality_cells
+from routerbench.data.importers.collect import Collection
+from routerbench.data.importers.files import data_files, field, read_json, records_of, split_in
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.errors import InputError
+
+COLUMNS = {"prompt": "question", "quality": "scores"}
+
+log = logging.getLogger(__name__)
+
+
+def fits(names: set[str]) -> bool:
+    """Whether a file is a list of questions with scores."""
+    return "question" in names and any(name.startswith("scores.") for name in names)
+
+
+def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+    """Read a file, or all of a folder.
+
+    Args:
+        path: the file or folder.
+        names: our word for a field -> its name.
+
+    Raises:
+        InputError: a file is no such list, or a score is wrong.
+    """
+    outcomes, files = Collection(path), data_files(path, (".json",))
+    parts = {file: split_in(file.stem) for file in files}
+    has_split = {"train", "test"} <= {split for _, split in parts.values()}
+    for file, (benchmark, split) in parts.items():
+        if has_split and not split:
+            log.info("%s: %s has no split in its name and is taken for a test set", path, file.name)
+            split = "test"
+        records = records_of(read_json(file), file)
+        prompts, scores = (field(records, names[word], file) for word in ("prompt", "quality"))
+        for row, entry in enumerate(scores):
+            if not isinstance(entry, dict):
+                raise InputError(
+                    f"{file}: row {row + 1}, column {names['quality']!r}: {entry!r} is not an object of models"
+                )
+        keys = [(str(file), row) for row in range(len(records))]
+        kinds = [benchmark or file.stem] * len(records)
+        rows = outcomes.rows(keys, prompts, kinds, split, file, names["prompt"])
+        for model in dict.fromkeys(model for entry in scores for model in entry):
+            quality = quality_cells(objects(entry.get(model) for entry in scores), model, str(file))
+            known = np.isfinite(quality)
+            outcomes.add(rows[known], model, quality=quality[known])
+    return outcomes.table()

@@ -1,0 +1,99 @@
+"""SPROUT, the data of CARROT (arXiv 2502.03261, CARROT-LLM-Routing/SPROUT): Parquet, a column of objects per model.
+
+``carrot/gen_sprout.py`` of github.com/somerstep/CARROT reads ``prompt`` and, for each model, an object with ``score``,
+``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. What else the published
+files hold was not at hand: where there is a column ``dataset`` it is the benchmark, and ``--column response=NAME``
+takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens. Which split
+a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from routerbench.data.checks import Column, label_cells, objects, quality_cells, token_cells
+from routerbench.data.importers.collect import Collection
+from routerbench.data.importers.files import data_files, split_in
+from routerbench.data.outcomes import OutcomeTable
+from routerbench.errors import InputError
+
+COLUMNS = {
+    "prompt": "prompt",
+    "eval_name": "dataset",
+    "quality": "score",
+    "input_tokens": "num_input_tokens",
+    "output_tokens": "num_output_tokens",
+    "response": "",
+}
+
+
+def fits(names: set[str]) -> bool:
+    """Whether a file has objects with a score and tokens."""
+    return "prompt" in names and any(
+        name.endswith(".score") and name.removesuffix("score") + "num_output_tokens" in names for name in names
+    )
+
+
+def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+    """Read a file, or all of a folder.
+
+    Args:
+        path: the file or folder.
+        names: our word for a column, or for a field of the objects -> its name.
+
+    Raises:
+        InputError: a file is no Parquet, has no prompts or no models, or a cell is wrong.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    outcomes = Collection(path)
+    for file in data_files(path, (".parquet",)):
+        try:
+            columns = pq.ParquetFile(file)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{file}: cannot be read as Parquet ({str(error).splitlines()[0]})") from error
+        _add(columns, file, names, outcomes)
+    return outcomes.table()
+
+
+def _add(columns: Any, file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+    from pyarrow import types
+
+    schema, source = columns.schema_arrow, str(file)
+    models = [
+        column.name
+        for column in schema
+        if types.is_struct(column.type) and column.type.get_field_index(names["quality"]) >= 0
+    ]
+    if names["prompt"] not in schema.names or not models:
+        raise InputError(
+            f"{file}: a column {names['prompt']!r} and for each model one of objects with {names['quality']!r} are "
+            f"needed; the file has {', '.join(schema.names)}"
+        )
+
+    def cells(name: str) -> Column:
+        return objects(columns.read([name]).column(0).to_pylist())
+
+    prompts, kind = cells(names["prompt"]), names["eval_name"]
+    benchmark = label_cells(cells(kind), kind, source) if kind in schema.names else ["all"] * len(prompts)
+    keys = [(source, row) for row in range(len(prompts))]
+    rows = outcomes.rows(keys, prompts, list(benchmark), split_in(file.stem)[1], file, names["prompt"])
+    for model in models:
+        outcomes.add(rows, model, **_measured(columns, model, names, source))
+
+
+def _measured(columns: Any, model: str, names: Mapping[str, str], source: str) -> dict[str, Column]:
+    """The cells of one model."""
+    checks = {"quality": quality_cells, "input_tokens": token_cells, "output_tokens": token_cells}
+    # A field of a model's column by its path: the answers, most of the bytes, stay on the disk.
+    inner = {field.name: field for field in columns.schema_arrow.field(model).type}
+    wanted = {word: name for word, name in names.items() if word in {*checks, "response"} and name in inner}
+    read = columns.read([f"{model}.{name}" for name in wanted.values()]).column(model).to_pylist()
+    found = {word: objects(None if cell is None else cell[name] for cell in read) for word, name in wanted.items()}
+    return {
+        word: checks[word](column, f"{model}.{wanted[word]}", source) if word in checks else column
+        for word, column in found.items()
+    }
