@@ -90,9 +90,9 @@ class TrainedRouter:
             InputError: the embeddings have another size than those of training, or the router was trained on
                 precomputed embeddings and got texts.
         """
-        return self.router.predict(self._embed(prompts))
+        return self.router.predict(self.embed(prompts))
 
-    def _embed(self, prompts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
+    def embed(self, prompts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
         """``(N, D)`` embeddings of texts, or as they were given."""
         if isinstance(prompts, str):
             raise InputError("prompts must be a list of texts, got one text; write [prompt]")
@@ -136,7 +136,7 @@ class TrainedRouter:
             raise InputError(f"the router has a model {name!r} already; it routes {', '.join(self.models)}")
         from routerbench.artefact import recipe_of
 
-        embeddings, quality, cost = self._embed(prompts), np.asarray(quality, float), np.asarray(cost, float)
+        embeddings, quality, cost = self.embed(prompts), np.asarray(quality, float), np.asarray(cost, float)
         grown = copy.deepcopy(self.router)
         try:
             grown.add_model(embeddings, quality, cost)

@@ -91,7 +91,7 @@ def export(
     router = trained.router.router if isinstance(trained.router, AdjustedRouter) else trained.router
     _refuse(trained.router, router, trained.card["name"])
     tried = "prompts of " + str(prompts) if prompts else _described(router)
-    embeddings = trained._embed(read_prompts(prompts)) if prompts else _material(router)
+    embeddings = trained.embed(read_prompts(prompts)) if prompts else _material(router)
     selector = _selector(trained, router, lambda_, names)
     expected = _chosen(trained, embeddings, lambda_)
     agreement = float((selector.choose(embeddings) == expected).mean())
