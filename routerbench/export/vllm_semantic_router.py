@@ -6,13 +6,13 @@ chosen, and no cost, no expected quality and no choice of models or prices come 
 
 How often an artefact chooses the model that the router chooses at that lambda, measured on test prompts embedded by
 MiniLM at the lambdas 0.0001, 0.001, 0.01, 0.1 and infinity, with the shipped options unless said otherwise. 300 prompts
-of RouterBench, 11 models: knn with uniform weights, uniroute and svm on all, mlp on 99.7 to 100 %, and less than 99 % of
+of RouterBench, 11 models: knn with uniform weights, uniroute and svm on all, mlp on 99.7 % or more; below 99 % are
 
 - knn with cosine weights, 97.7 to 100 %: neighbours vote alike there;
 - avengers, 95.3 to 100 %, and 84 to 99 % on 3,591 prompts of MMLU-Pro with 30 models: it mixes the three nearest
   clusters, where one label for each cluster lets the nearest one decide alone;
-- svm with ``router.penalty=0.01``, 92 to 100 %: it clips quality to [0, 1], which a sum of kernels cannot, and so weak a
-  penalty of the weights makes it leave [0, 1] often.
+- svm with ``router.penalty=0.01``, 92 to 100 %: it clips quality to [0, 1], which a sum of kernels cannot, and so
+  weak a penalty of the weights makes it leave [0, 1] often.
 
 The loaders were read, not run. Older ones than the sources that `selectors` names have other rules for svm.
 """
