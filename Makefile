@@ -1,18 +1,21 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test test-ray lint clean
 PYTHON ?= python3
+# Of the packages: the tested ones. Others that pyproject.toml allows: --upgrade, or --resolution lowest-direct
+VERSIONS ?= -c constraints.txt
+UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" .venv/bin/uv
 RUN := .venv/bin/python
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 install: .venv/installed ## environment in .venv with the tested versions
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet uv
-	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" .venv/bin/uv pip install --quiet --python $(RUN) -c constraints.txt -e '.[dev]'
+	$(UV) pip install --quiet --python $(RUN) $(VERSIONS) -e '.[dev]'
 	touch $@
 
 demo: install ## train an MLP and a kNN router, evaluate both: about a minute
@@ -22,6 +25,11 @@ demo: install ## train an MLP and a kNN router, evaluate both: about a minute
 
 test: install ## the whole test suite
 	$(RUN) -m pytest
+
+test-ray: install ## a sweep by Ray, which gets an environment of its own
+	$(UV) venv --quiet --clear --python $(RUN) .venv/ray
+	$(UV) pip install --quiet --python .venv/ray/bin/python $(VERSIONS) -e '.[ray]' pytest hypothesis
+	.venv/ray/bin/python -m pytest tests/test_launchers.py -k ray
 
 lint: install ## ruff and mypy
 	.venv/bin/ruff check

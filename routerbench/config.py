@@ -3,6 +3,7 @@
 Nothing else in the package knows Hydra.
 """
 
+import logging
 import os
 import re
 import sys
@@ -10,20 +11,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra.utils
 from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, InstantiationException
+from hydra.errors import CompactHydraException, ConfigCompositionException, InstantiationException
 from hydra.experimental.callback import Callback
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from routerbench.errors import InputError
 from routerbench.files import is_full
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -175,15 +178,33 @@ def to_dict(node: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with the message of an ``InputError``, or that the disk is full, instead of a traceback."""
+    """End the program with the message of an ``InputError``, or that the disk is full, instead of a traceback.
+
+    Of a sweep, by whatever launcher, only the job ends: it logs the message, the others go on, and when all are done
+    Hydra prints the message of the first that failed and exits with status 1.
+    """
     try:
         yield
     except InputError as error:
-        sys.exit(f"error: {error}")
+        _end(str(error), error)
     except MissingMandatoryValue as error:
-        sys.exit(f"error: an option without a default is not set: {error.full_key}=...")
+        _end(f"an option without a default is not set: {error.full_key}=...", error)
     except OSError as error:
         if not is_full(error):
             raise
         path = error.filename2 or error.filename or "the output folder"
-        sys.exit(f"error: {path}: the disk is full; free some space and run again")
+        _end(f"{path}: the disk is full; free some space and run again", error)
+
+
+def _end(message: str, cause: Exception) -> NoReturn:
+    if not _is_job_of_sweep():
+        sys.exit(f"error: {message}")
+    log.error("error: %s", message)
+    # Launchers hand an exception back to the sweep; sys.exit would end their worker, and with it what others found.
+    # This exception is one that Hydra prints without a traceback.
+    raise CompactHydraException(f"error: {message}") from cause
+
+
+def _is_job_of_sweep() -> bool:
+    """Whether the launcher of a sweep has given this job its number."""
+    return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")

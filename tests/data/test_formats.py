@@ -40,7 +40,7 @@ def test_parquet_types_become_numbers_and_texts(tmp_path):
             "categories": pa.array(["e", "e"]).dictionary_encode(),
             "whole": pa.array([2**62 + 1, 7], pa.int64()),
             "gap": pa.array([2**62 + 1, None], pa.int64()),
-            "half": pa.array([0.5, None], pa.float16()),
+            "half": pa.array([0.5, None]).cast(pa.float16()),
             "decimal": pa.array([0.25, None]).cast(pa.decimal128(5, 2)),
             "truth": pa.array([True, None]),
         }

@@ -20,7 +20,8 @@ def reference(folder, texts, pooling, normalize=True, max_length=64, **options):
     for text in texts:
         with torch.no_grad():
             tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=max_length)
-            hidden = model(**tokens).last_hidden_state[0]
+            # Not its token_type_ids, which transformers 4 adds for any model and GPT-2 would take for words.
+            hidden = model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state[0]
         vector = {"mean": hidden.mean(dim=0), "cls": hidden[0], "last": hidden[-1]}[pooling]
         vectors.append((vector / vector.norm() if normalize else vector).numpy())
     return np.array(vectors)
