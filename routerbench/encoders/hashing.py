@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.encoders.base import Encoder, well_formed
+from routerbench.encoders.murmur import murmur3
 from routerbench.errors import InputError
 
 # Single letters and digits are words too: "b" and "7" are what exam questions are made of.
-WORD = r"(?u)\b\w+\b"
+WORD = re.compile(r"\b\w+\b")
+BLOCK = 256  # prompts at a time, whose n-grams fit into memory
 
 
 class HashingEncoder(Encoder):
@@ -82,18 +84,52 @@ class HashingEncoder(Encoder):
         """
         if not len(prompts):
             return np.empty((0, self.dim), np.float32)
-        from sklearn.preprocessing import normalize
+        parts = [prompts[start : start + BLOCK] for start in range(0, len(prompts), BLOCK)]
+        return np.concatenate([self._encode(part) for part in parts])
 
+    def _encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         texts = [well_formed(prompt) for prompt in prompts]
-        halves = [vectorizer.transform(texts).toarray() for vectorizer in self._vectorizers]
-        return normalize(np.hstack(halves)).astype(np.float32, copy=False)
+        texts = [text.lower() for text in texts] if self.lowercase else texts
+        halves = (
+            _hashed([_char_ngrams(text, *self.char_ngrams) for text in texts], self.dim // 2),
+            _hashed([_word_ngrams(text, *self.word_ngrams) for text in texts], self.dim // 2),
+        )
+        return _normalized(np.hstack([_normalized(half) for half in halves])).astype(np.float32)
 
-    @cached_property
-    def _vectorizers(self) -> list[Any]:
-        from sklearn.feature_extraction.text import HashingVectorizer
 
-        common = {"n_features": self.dim // 2, "norm": "l2", "lowercase": self.lowercase, "dtype": np.float32}
-        return [
-            HashingVectorizer(analyzer="char_wb", ngram_range=tuple(self.char_ngrams), **common),
-            HashingVectorizer(analyzer="word", token_pattern=WORD, ngram_range=tuple(self.word_ngrams), **common),
-        ]
+def _char_ngrams(text: str, shortest: int, longest: int) -> list[str]:
+    """The n-grams of each word between two spaces; a word shorter than n counts once, as it is."""
+    terms = []
+    for word in text.split():
+        word, size = f" {word} ", len(word) + 2
+        for n in range(shortest, longest + 1):
+            terms += [word[start : start + n] for start in range(max(1, size - n + 1))]
+            if n >= size:
+                break
+    return terms
+
+
+def _word_ngrams(text: str, shortest: int, longest: int) -> list[str]:
+    words = WORD.findall(text)
+    return [" ".join(words[i : i + n]) for n in range(shortest, longest + 1) for i in range(len(words) - n + 1)]
+
+
+def _hashed(terms: Sequence[list[str]], num_features: int) -> NDArray[np.float64]:
+    """``(N, num_features)`` counts of terms, each at the place and with the sign that its hash says.
+
+    As ``sklearn.feature_extraction.FeatureHasher`` does it (Weinberger et al., arXiv 0902.2206), which takes seconds to
+    import.
+    """
+    rows = np.repeat(np.arange(len(terms)), [len(row) for row in terms])
+    numbers: dict[str, int] = {}  # most terms come often
+    number = [numbers.setdefault(term, len(numbers)) for row in terms for term in row]
+    hashes = murmur3([term.encode() for term in numbers]).astype(np.int64)[np.array(number, np.int64)]
+    places = rows * num_features + np.abs(hashes) % num_features
+    counts = np.bincount(places, np.where(hashes < 0, -1.0, 1.0), len(terms) * num_features)
+    return counts.reshape(len(terms), num_features).astype(np.float64, copy=False)
+
+
+def _normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1.0)

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.preprocessing import normalize
+from sklearn.utils import murmurhash3_32
 
 from routerbench.encoders.hashing import HashingEncoder
+from routerbench.encoders.murmur import murmur3
 from routerbench.errors import InputError
 
 
@@ -15,6 +21,36 @@ def test_vectors_are_the_n_grams():
     expected = (19 / np.sqrt(20 * 19) + 1 / 2) / 2
     assert ab_cd @ abc == pytest.approx(expected, abs=1e-5)
     assert encoder.encode(["a b"])[0] @ encoder.encode(["a c"])[0] > 0, "single letters are words"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=60), min_size=1, max_size=5),
+    st.sampled_from([(1, 1), (3, 5), (2, 9)]),
+    st.sampled_from([(1, 2), (1, 1), (2, 4)]),
+    st.booleans(),
+)
+def test_the_same_as_scikit_learn(texts, chars, words, lowercase):
+    common = {"n_features": 32, "norm": "l2", "lowercase": lowercase, "dtype": np.float64}
+    halves = [
+        HashingVectorizer(analyzer="char_wb", ngram_range=chars, **common),
+        HashingVectorizer(analyzer="word", token_pattern=r"(?u)\b\w+\b", ngram_range=words, **common),
+    ]
+    expected = normalize(np.hstack([half.transform(texts).toarray() for half in halves]))
+    encoder = HashingEncoder(64, chars, words, lowercase)
+    np.testing.assert_allclose(encoder.encode(texts), expected, atol=1e-6)
+
+
+def test_hashes_are_scikit_learns():
+    terms = [bytes(range(length)) for length in range(40)] + ["日本語 ".encode() * n for n in range(9)]
+    assert murmur3(terms).tolist() == [murmurhash3_32(term, seed=0) for term in terms]
+
+
+def test_blocks_make_no_difference():
+    texts = [f"text {i} of {'many ' * (i % 7)}" for i in range(600)]
+    embeddings = HashingEncoder().encode(texts)
+    np.testing.assert_array_equal(embeddings[599], HashingEncoder().encode(texts[599:])[0])
+    assert embeddings.shape == (600, 1024)
 
 
 def test_shape_length_and_empty_text():
