@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": "what a table of outcomes can and cannot teach a router",
     "leaderboard": "the leaderboards of several tables as one",
     "export": "a trained router as ONNX graphs, for services without torch",
+    "serve": "a trained router as an HTTP service, with OpenAI's API in front of the models",
     "self-knowledge": "does a trained router know where it errs?",
 }
 
