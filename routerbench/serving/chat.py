@@ -76,9 +76,12 @@ async def chat(request: Request, service: Service) -> Response:
     if service.forwarder is None:
         raise ServiceError(501, "this server knows no providers; start it with --providers FILE")
     body = await _body(request)
+    options = body.get("stream_options") or {}
+    if body.get("stream") and service.journal is not None:  # which wants the tokens, even if the client does not
+        body = body | {"stream_options": {**options, "include_usage": True}}
     call, answer = await _unless_disconnected(_answer(body, service, service.forwarder), request)
     if body.get("stream"):
-        chunks = _events(answer, call, body, service, service.forwarder)
+        chunks = _events(answer, call, bool(options.get("include_usage")), service, service.forwarder)
         return StreamingResponse(chunks, media_type="text/event-stream", headers=call.headers())
     found = answer.model_dump(exclude_none=True) | {"model": call.decision.model}
     await _log(call, getattr(answer, "usage", None), service, service.forwarder)
@@ -92,6 +95,8 @@ async def _body(request: Request) -> dict[str, Any]:
         raise InputError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
         raise InputError("the body needs a model, as router-0.02 or one of GET /v1/models")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise InputError('stream_options is an object, as {"include_usage": true}')
     if not isinstance(body.get("messages"), list) or not body["messages"]:
         raise InputError("the body needs messages, a list that is not empty")
     return body
@@ -178,14 +183,21 @@ class _Stream:
 
 
 async def _events(
-    stream: _Stream, call: Call, body: Mapping[str, Any], service: Service, forwarder: Forwarder
+    stream: _Stream, call: Call, with_usage: bool, service: Service, forwarder: Forwarder
 ) -> AsyncIterator[str]:
     """Chunks as server-sent events; an error midway is an event, too, for the status was sent."""
     usage = None
     try:
         async for chunk in stream:
             usage = getattr(chunk, "usage", None) or usage
-            yield _event(chunk.model_dump(exclude_none=True) | {"model": call.decision.model})
+            event = chunk.model_dump(exclude_none=True) | {"model": call.decision.model}
+            only_usage = "usage" in event and not any(
+                choice.get("finish_reason") or choice.get("delta") for choice in event["choices"]
+            )
+            if not with_usage:
+                event.pop("usage", None)
+            if with_usage or not only_usage:
+                yield _event(event)
     except Exception as error:
         failed = upstream_error(error)
         service.metrics.upstream_errors.labels(call.decision.model, failed.status).inc()

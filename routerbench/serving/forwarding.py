@@ -11,7 +11,7 @@ from typing import Any
 
 from routerbench.errors import InputError
 from routerbench.serving.metrics import Metrics
-from routerbench.serving.providers import Providers
+from routerbench.serving.providers import PRICES, Providers
 
 _CLIENTS_FAULT = frozenset({400, 413, 422})  # no other model, and no second try, will make it right
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500 on
@@ -130,22 +130,12 @@ class Forwarder:
         """
         if usage is None:
             return None
-        parameters = self.providers[model]
-        own = {
-            name: parameters[name] for name in ("input_cost_per_token", "output_cost_per_token") if name in parameters
-        }
+        parameters, tokens = self.providers[model], (usage.prompt_tokens, usage.completion_tokens)
+        if all(name in parameters for name in PRICES):
+            return float(sum(parameters[name] * count for name, count in zip(PRICES, tokens, strict=True)))
         try:
-            return float(
-                sum(
-                    _litellm().cost_per_token(
-                        model=parameters["model"],
-                        prompt_tokens=usage.prompt_tokens,
-                        completion_tokens=usage.completion_tokens,
-                        usage_object=usage,
-                        custom_cost_per_token=own if len(own) == 2 else None,
-                    )
-                )
-            )
+            # Where the provider said what was cached, usage has it.
+            return float(sum(_litellm().cost_per_token(parameters["model"], *tokens, usage_object=usage)))
         except Exception:  # LiteLLM raises a bare Exception for a model that it has no prices of
             return None
 
@@ -159,7 +149,8 @@ def _parameters(body: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[st
     known = {name: value for name, value in body.items() if name in _FIELDS}
     other = {name: value for name, value in body.items() if name not in _FIELDS and name != "model"}
     extra = {"extra_body": {**other, **provider.get("extra_body", {})}} if other else {}
-    return {**known, **provider, **extra, "max_retries": 0, "num_retries": 0}
+    own = {name: value for name, value in provider.items() if name not in PRICES}  # LiteLLM would register them anew
+    return {**known, **own, **extra, "max_retries": 0, "num_retries": 0}
 
 
 def upstream_error(error: Exception) -> UpstreamError:

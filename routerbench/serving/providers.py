@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from routerbench.errors import InputError
 
+PRICES = ("input_cost_per_token", "output_cost_per_token")
 _ENVIRONMENT = "os.environ/"  # LiteLLM's convention for secrets
 _LAYOUT = "write a line MODEL: {model: openai/gpt-4, api_base: URL, api_key: os.environ/NAME} for each model"
 
@@ -41,10 +43,18 @@ def read_providers(path: Path) -> dict[str, dict[str, Any]]:
 def _parameters(parameters: Any, name: str, path: Path) -> dict[str, Any]:
     if not isinstance(parameters, dict) or not isinstance(parameters.get("model"), str):
         raise InputError(f"{path}: model {name!r} has no parameter model; {_LAYOUT}")
-    return {str(key): _secret(value, f"{path}: model {name!r}, {key}") for key, value in parameters.items()}
+    return {str(key): _value(str(key), value, f"{path}: model {name!r}, {key}") for key, value in parameters.items()}
 
 
-def _secret(value: Any, where: str) -> Any:
+def _value(key: str, value: Any, where: str) -> Any:
+    if key in PRICES:
+        try:
+            price = float(value)  # YAML takes 1e-06 for a text
+        except (TypeError, ValueError):
+            price = -1.0
+        if not 0 <= price < math.inf:
+            raise InputError(f"{where}: {value!r} is no price; it is USD per token, a number of at least 0")
+        return price
     if not (isinstance(value, str) and value.startswith(_ENVIRONMENT)):
         return value
     variable = value.removeprefix(_ENVIRONMENT)

@@ -49,11 +49,14 @@ def spending_of(name: str) -> Spending | None:
         return Spending()
     if not name.startswith(f"{ROUTER}-"):
         return None
-    kind, _, amount = name.removeprefix(f"{ROUTER}-").rpartition("-")
-    fields = {"": "willingness_to_pay", "budget": "budget_usd_per_1k", "keep": "keep"}
+    said = name.removeprefix(f"{ROUTER}-")
     try:
-        return Spending(**{fields[kind]: float(amount)})
-    except (KeyError, ValueError):
+        if said.startswith("budget-"):
+            return Spending(budget_usd_per_1k=float(said.removeprefix("budget-")))
+        if said.startswith("keep-"):
+            return Spending(keep=float(said.removeprefix("keep-")))
+        return Spending(willingness_to_pay=float(said))
+    except ValueError:
         raise InputError(
             f"model {name!r}: write router-LAMBDA as router-0.02 or router-inf, router-budget-USD as "
             "router-budget-0.5 (per 1,000 prompts), or router-keep-SHARE as router-keep-0.95"
