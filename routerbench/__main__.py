@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": "a table, or another project's files, as a table of ours",
     "leaderboard": "the leaderboards of several tables as one",
     "export": "a trained router as ONNX graphs, or for vLLM Semantic Router or RouterArena",
+    "serve": "a trained router as an HTTP service, with OpenAI's API in front of the models",
     "self-knowledge": "does a trained router know where it errs?",
 }
 

@@ -1,0 +1,64 @@
+"""`python -m routerbench serve DIR`: a trained router as an HTTP service."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from routerbench.errors import InputError
+
+API_KEY = "ROUTERBENCH_API_KEY"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = (
+        "Serve a trained router: POST /v1/route decides, POST /v1/chat/completions forwards to the chosen model as "
+        f"OpenAI's API, GET /metrics is for Prometheus. If {API_KEY} is set, clients must send it as their key."
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument("--willingness-to-pay", type=float, metavar="LAMBDA", help="USD per unit of quality, or inf")
+    wish.add_argument("--budget", type=float, metavar="USD", help="what 1,000 prompts may cost on average")
+    wish.add_argument("--keep", type=float, metavar="SHARE", help="of the best single model's quality, as .95")
+    parser.add_argument(
+        "--providers", type=Path, metavar="FILE", help="YAML or JSON: MODEL: {model, api_base, api_key}"
+    )
+    parser.add_argument("--log", type=Path, metavar="FILE.jsonl", help="log prompts and decisions; no log by default")
+    parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="onnx after `export DIR`")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen at")
+    parser.add_argument("--queue", type=int, default=1024, metavar="N", help="prompts that may wait; then 503")
+    parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS", help="look for a new router; 0: never")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do it."""
+    try:
+        import uvicorn
+
+        from routerbench.serving.app import make_app
+        from routerbench.serving.artefact import ServedRouter
+        from routerbench.serving.providers import read_providers
+        from routerbench.serving.service import Service
+        from routerbench.serving.spending import Spending
+    except ModuleNotFoundError as error:
+        raise InputError(f"serving needs {error.name}; pip install 'routerbench[serve]'") from error
+    for name, least in (("queue", 1), ("poll", 0), ("port", 0)):
+        if not getattr(options, name) >= least:
+            raise InputError(f"--{name} must be at least {least}, got {getattr(options, name)}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "LiteLLM"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    default = Spending(options.willingness_to_pay, options.budget, options.keep)
+    served = ServedRouter(options.folder, options.device, options.backend, default)
+    providers = read_providers(options.providers) if options.providers else None
+    service = Service(served, providers, options.log, options.queue, options.poll)
+    if service.forwarder is not None:
+        service.forwarder.check_models(served.current.router.models)
+    app = make_app(service, os.environ.get(API_KEY) or None)
+    uvicorn.run(app, host=options.host, port=options.port, access_log=False, log_config=None)

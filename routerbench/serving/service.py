@@ -1,0 +1,108 @@
+"""What all endpoints share: the router, its queue, the counters, the log and the providers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from pathlib import Path
+from typing import Any
+
+from routerbench.errors import InputError
+from routerbench.serving.artefact import Loaded, ServedRouter
+from routerbench.serving.batching import Batcher
+from routerbench.serving.forwarding import Forwarder
+from routerbench.serving.journal import Journal
+from routerbench.serving.metrics import Metrics
+from routerbench.serving.providers import Providers
+from routerbench.serving.spending import Spending
+from routerbench.trained import TrainedRouter
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One router in service.
+
+    Args:
+        served: the router.
+        providers: where its models are called; without any there is no chat.
+        log_path: of the log, or None for none.
+        max_waiting: prompts that may wait to be predicted.
+        poll_seconds: how often to look whether the artefact changed; 0 for never.
+    """
+
+    def __init__(
+        self,
+        served: ServedRouter,
+        providers: Providers | None = None,
+        log_path: Path | None = None,
+        max_waiting: int = 1024,
+        poll_seconds: float = 0.0,
+    ) -> None:
+        self.served, self.poll_seconds = served, poll_seconds
+        self.metrics = Metrics()
+        self.batcher = Batcher(served, max_waiting=max_waiting, on_batch=self.metrics.batch.observe)
+        self.forwarder = Forwarder(providers, self.metrics) if providers else None
+        self.journal = Journal(log_path, self.metrics) if log_path else None
+        self.is_ready = False
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.batcher.run())
+            if self.poll_seconds:
+                tasks.create_task(self._watch())
+            if self.forwarder is not None:
+                await asyncio.to_thread(self.forwarder.prepare)
+            self.is_ready = True
+            self.metrics.ready.set(1)
+
+    def lambda_of(self, spending: Spending, router: TrainedRouter) -> float:
+        """The lambda of a request, or of the server's default where it says nothing.
+
+        Raises:
+            InputError: neither says anything, or the wish is wrong.
+        """
+        return (spending if spending.is_given else self.served.default).lambda_of(router)
+
+    async def reload(self) -> Loaded:
+        """Put the artefact as it is on disk into service.
+
+        Raises:
+            InputError: it is broken; the router before stays in service.
+        """
+        try:
+            loaded = await asyncio.to_thread(self.served.reload)
+        except InputError as error:
+            self.metrics.reloads.labels("refused").inc()
+            stays = f"the router {self.served.current.digest[:12]} stays in service"
+            log.error("%s; %s", error, stays)
+            raise InputError(f"{error}; {stays}") from error
+        self.metrics.reloads.labels("loaded").inc()
+        log.info("%s: router %s is in service", self.served.folder, loaded.digest[:12])
+        return loaded
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.poll_seconds)
+            if self.served.is_changed:
+                # A refusal is said in the log; it is tried again when the file changes again.
+                with contextlib.suppress(InputError):
+                    await self.reload()
+
+    @staticmethod
+    def new_id() -> str:
+        """A name for one decision."""
+        return uuid.uuid4().hex
+
+    def count(self, model: str, cost: float | None) -> None:
+        """Count one decision and its predicted cost in USD."""
+        self.metrics.decisions.labels(model).inc()
+        self.metrics.cost.labels(model).inc(cost or 0.0)
+
+    async def log(self, id_: str, **line: Any) -> None:
+        """Log one decision, where there is a log."""
+        if self.journal is not None:
+            await self.journal.decided(id_, **line)

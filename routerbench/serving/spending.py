@@ -1,0 +1,63 @@
+"""How much to spend: the three ways to say it, in a request, on the command line, and as the name of a model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from routerbench.errors import InputError
+from routerbench.trained import TrainedRouter
+
+ROUTER = "router"  # the model name that stands for the server's own default
+
+
+class Spending(NamedTuple):
+    """One wish about spending; ``TrainedRouter.lambda_for`` explains and checks the three."""
+
+    willingness_to_pay: float | None = None
+    budget_usd_per_1k: float | None = None
+    keep: float | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything was said."""
+        return any(wish is not None for wish in self)
+
+    def lambda_of(self, router: TrainedRouter) -> float:
+        """Lambda, in USD per unit of quality.
+
+        Raises:
+            InputError: the wish is contradictory, out of range or out of this router's reach.
+        """
+        return router.lambda_for(*self)
+
+
+def spending_of(name: str) -> Spending | None:
+    """The wish that a model name stands for; nothing said for ``router`` alone, None for the name of no router.
+
+    Raises:
+        InputError: the name begins like a router's and goes on wrongly.
+
+    Example:
+        >>> spending_of("router-0.02").willingness_to_pay, spending_of("router-inf").willingness_to_pay
+        (0.02, inf)
+        >>> spending_of("router-budget-0.5").budget_usd_per_1k, spending_of("router-keep-0.95").keep
+        (0.5, 0.95)
+        >>> spending_of("gpt-4") is None
+        True
+    """
+    if name == ROUTER:
+        return Spending()
+    if not name.startswith(f"{ROUTER}-"):
+        return None
+    said = name.removeprefix(f"{ROUTER}-")
+    try:
+        if said.startswith("budget-"):
+            return Spending(budget_usd_per_1k=float(said.removeprefix("budget-")))
+        if said.startswith("keep-"):
+            return Spending(keep=float(said.removeprefix("keep-")))
+        return Spending(willingness_to_pay=float(said))
+    except ValueError:
+        raise InputError(
+            f"model {name!r}: write router-LAMBDA as router-0.02 or router-inf, router-budget-USD as "
+            "router-budget-0.5 (per 1,000 prompts), or router-keep-SHARE as router-keep-0.95"
+        ) from None

@@ -1,0 +1,70 @@
+"""A provider that speaks OpenAI's protocol and fails on demand."""
+
+import asyncio
+import json
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route
+
+from tests.serving.running import Running
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+WORDS = ["Forty", "-two", "!"]
+TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+
+
+class StubProvider(Running):
+    """``fail[model]`` holds the statuses to answer with before it answers well; "break" breaks a stream off."""
+
+    def __init__(self):
+        super().__init__(Starlette(routes=[Route("/chat/completions", self.complete, methods=["POST"])]))
+        self.reset()
+
+    def reset(self):
+        self.bodies, self.keys, self.fail, self.pause, self.cancelled = [], [], {}, 0.0, 0
+
+    async def complete(self, request):
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization"))
+        failures = self.fail.get(body["model"], [])
+        if failures and failures[0] != "break":
+            status = failures.pop(0)
+            return JSONResponse({"error": {"message": f"stub says {status}", "type": "x", "code": status}}, status)
+        if body.get("stream"):
+            return StreamingResponse(self.stream(body, bool(failures)), media_type="text/event-stream")
+        task, gone = asyncio.ensure_future(asyncio.sleep(self.pause)), asyncio.ensure_future(request.receive())
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        self.cancelled += not task.done()
+        task.cancel()
+        gone.cancel()
+        message = {"role": "assistant", "content": "".join(WORDS)}
+        if body.get("tools"):
+            message = {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return JSONResponse(self.head(body, "chat.completion") | {"choices": choices, "usage": USAGE})
+
+    def head(self, body, kind):
+        return {"id": "chatcmpl-stub", "object": kind, "created": 1, "model": f"{body['model']}-2026"}
+
+    async def stream(self, body, breaks):
+        finished = False
+        try:
+            for word in WORDS:
+                delta = {"role": "assistant", "content": word}
+                yield self.event(body, [{"index": 0, "delta": delta, "finish_reason": None}])
+                await asyncio.sleep(self.pause)
+                if breaks:
+                    finished = True
+                    raise RuntimeError("the stub breaks off, as it was told")
+            yield self.event(body, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
+            if (body.get("stream_options") or {}).get("include_usage"):
+                yield self.event(body, [], usage=USAGE)
+            yield "data: [DONE]\n\n"
+            finished = True
+        finally:
+            self.cancelled += not finished
+
+    def event(self, body, choices, **more):
+        return f"data: {json.dumps(self.head(body, 'chat.completion.chunk') | {'choices': choices} | more)}\n\n"
