@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.config import check_seeds, instantiate, instantiate_data, one_line_errors
+from routerbench.config import check_seeds, instantiate, instantiate_data, make_folder, one_line_errors, to_dict
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.precomputed import PrecomputedEncoder
@@ -30,6 +30,7 @@ from routerbench.report.verdict import verdict
 from routerbench.routers.base import Router
 from routerbench.sequences.base import Scene
 from routerbench.sequences.play import abstain_all, play_all
+from routerbench.tracking import Tracker, tracked
 from routerbench.trained import TrainedRouter
 
 log = logging.getLogger("routerbench.evaluate")
@@ -41,53 +42,61 @@ def main(cfg: DictConfig) -> None:
     """Load the routers, predict the test prompts once, sweep lambda, report."""
     with one_line_errors():
         check_seeds(cfg)
-        targets = _targets(cfg)
-        policies, decliners = _chosen(cfg, *SEQUENCES), _chosen(cfg, "abstention")
-        encoder = instantiate(cfg.encoder) if cfg.encoder else None
-        if not cfg.routers:
-            raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
-        routers = _named([artefact.load(folder, encoder, cfg.device) for folder in cfg.routers])
-        everyone = [(name, router) for name, seeds in routers.items() for router in seeds]
-        table = instantiate(cfg.data) if cfg.data else _trained_on(everyone)
-        for name, router in everyone:
-            _check(name, router, table)
-            router.check_encoder()
-        is_test = _unseen(table, everyone)
-        store = EmbeddingStore(cfg.cache_dir)
-        embeddings = _embeddings(everyone, table, store)
-        baselines = _baselines([name for name in cfg.baselines if name not in routers], table, embeddings)
-        if policies and not table.has_cost:
-            raise InputError(f"{table.source} has no cost, and {', '.join(policies)} spends; leave it out")
-        test, train, val = table.take(is_test), table.part("train"), table.part("val")
+        make_folder(cfg.output_dir)
+        with tracked(to_dict(cfg), "evaluate") as tracker:
+            run(cfg, tracker)
 
-        first = next(iter(embeddings.values()))
-        on_val, on_test = (_scenes(routers, embeddings, table, rows) for rows in (table.split == "val", is_test))
-        predictions, predictions_on_val = ({name: [seed.prediction for seed in seeds] for name, seeds in part.items()}
-                                           for part in (on_test, on_val))  # fmt: skip
-        evaluation = evaluate(
-            predictions,
-            test,
-            train,
-            baselines={name: router.predict(first[is_test]) for name, router in baselines.items()},
-            validation=Validation(val, predictions_on_val, targets),
-            policies=play_all(policies, on_val, on_test, cfg.seed),
-            num_resamples=cfg.resamples,
-            seed=cfg.seed,
-        )
-        declined = abstain_all(decliners, on_val, on_test, cfg.seed)
-        folder = Path(os.path.relpath(cfg.output_dir))
-        artefacts = {name: [seed.digest for seed in seeds] for name, seeds in routers.items()}
-        origin = {"data_digest": table.digest(), "split_digest": table.split_digest(), "routers": artefacts}
-        write_report(evaluation, folder, origin)
-        for name, seeds in predictions.items():
-            for number, prediction in enumerate(seeds):
-                file = name if len(seeds) == 1 else f"{name}-{number}"
-                write_predictions(test, prediction, folder / "predictions" / f"{file}.parquet")
-        log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
-        log.info("\n%s", scope(evaluation))
-        if declined:
-            log.info("\n%s", write_abstention(declined, folder))
-        log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
+
+def run(cfg: DictConfig, tracker: Tracker) -> None:
+    """Evaluate what ``cfg`` says, and tell the tracker what came out."""
+    targets = _targets(cfg)
+    policies, decliners = _chosen(cfg, *SEQUENCES), _chosen(cfg, "abstention")
+    encoder = instantiate(cfg.encoder) if cfg.encoder else None
+    if not cfg.routers:
+        raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
+    routers = _named([artefact.load(folder, encoder, cfg.device) for folder in cfg.routers])
+    everyone = [(name, router) for name, seeds in routers.items() for router in seeds]
+    table = instantiate(cfg.data) if cfg.data else _trained_on(everyone)
+    for name, router in everyone:
+        _check(name, router, table)
+        router.check_encoder()
+    is_test = _unseen(table, everyone)
+    store = EmbeddingStore(cfg.cache_dir)
+    embeddings = _embeddings(everyone, table, store)
+    baselines = _baselines([name for name in cfg.baselines if name not in routers], table, embeddings)
+    if policies and not table.has_cost:
+        raise InputError(f"{table.source} has no cost, and {', '.join(policies)} spends; leave it out")
+    test, train, val = table.take(is_test), table.part("train"), table.part("val")
+
+    first = next(iter(embeddings.values()))
+    on_val, on_test = (_scenes(routers, embeddings, table, rows) for rows in (table.split == "val", is_test))
+    predictions, predictions_on_val = ({name: [seed.prediction for seed in seeds] for name, seeds in part.items()}
+                                       for part in (on_test, on_val))  # fmt: skip
+    evaluation = evaluate(
+        predictions,
+        test,
+        train,
+        baselines={name: router.predict(first[is_test]) for name, router in baselines.items()},
+        validation=Validation(val, predictions_on_val, targets),
+        policies=play_all(policies, on_val, on_test, cfg.seed),
+        num_resamples=cfg.resamples,
+        seed=cfg.seed,
+    )
+    declined = abstain_all(decliners, on_val, on_test, cfg.seed)
+    folder = Path(os.path.relpath(cfg.output_dir))
+    artefacts = {name: [seed.digest for seed in seeds] for name, seeds in routers.items()}
+    origin = {"data_digest": table.digest(), "split_digest": table.split_digest(), "routers": artefacts}
+    write_report(evaluation, folder, origin)
+    tracker.evaluated(evaluation, folder, cfg.routers)
+    for name, seeds in predictions.items():
+        for number, prediction in enumerate(seeds):
+            file = name if len(seeds) == 1 else f"{name}-{number}"
+            write_predictions(test, prediction, folder / "predictions" / f"{file}.parquet")
+    log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
+    log.info("\n%s", scope(evaluation))
+    if declined:
+        log.info("\n%s", write_abstention(declined, folder))
+    log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
 
 
 def _targets(cfg: DictConfig) -> Targets:

@@ -36,6 +36,7 @@ from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import with_baselines
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
 from routerbench.routers.base import ClosedFormRouter, Prediction, Router
+from routerbench.tracking import Tracker, tracked
 from routerbench.training.closed_form import ClosedForm
 from routerbench.training.gradient import Gradient
 
@@ -48,28 +49,37 @@ def main(cfg: DictConfig) -> float | None:
     with one_line_errors():
         check_seeds(cfg)
         make_folder(cfg.output_dir)
-        encoder = instantiate(cfg.encoder)
-        table = instantiate(cfg.data)
-        best_single(table.part("train"))  # refuses a model of which train knows nothing
-        if cfg.online:
-            return run_online(cfg, table, encoder)
-        build(cfg, encoder.dim, table.num_models)  # refuses wrong options before the prompts are encoded
-        embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
-        if cfg.experiment:
-            return run_experiment(cfg, table, embeddings)
-        train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))
-        log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
+        with tracked(to_dict(cfg), "train") as tracker:
+            return run(cfg, tracker)
 
-        folder = Path(os.path.relpath(cfg.output_dir)) / "router"
-        if cfg.finetune:
-            tuned = fine_tune(cfg, encoder, train, val, folder)
-            if tuned is None:  # another process goes on
-                return None
-            router, encoder, val = tuned
-        else:
-            router = fit(cfg, train, val, cfg.output_dir)
 
-        return _save(cfg, folder, router, encoder, table, router.predict(val.embeddings), _recipe(cfg))
+def run(cfg: DictConfig, tracker: Tracker) -> float | None:
+    """Train what ``cfg`` says, and tell the tracker what came out.
+
+    Returns:
+        The saved router's AIQ on validation; None of an experiment, and in all processes but the first.
+    """
+    encoder = instantiate(cfg.encoder)
+    table = instantiate(cfg.data)
+    best_single(table.part("train"))  # refuses a model of which train knows nothing
+    if cfg.online:
+        return run_online(cfg, table, encoder, tracker)
+    build(cfg, encoder.dim, table.num_models)  # refuses wrong options before the prompts are encoded
+    embeddings = encoder.embed(table, EmbeddingStore(cfg.cache_dir))
+    if cfg.experiment:
+        return run_experiment(cfg, table, embeddings, tracker)
+    train, val = (Examples(table.part(split), embeddings[table.split == split]) for split in ("train", "val"))
+    log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
+
+    folder = Path(os.path.relpath(cfg.output_dir)) / "router"
+    if cfg.finetune:
+        tuned = fine_tune(cfg, encoder, train, val, folder)
+        if tuned is None:  # another process goes on
+            return None
+        router, encoder, val = tuned
+    else:
+        router = fit(cfg, train, val, cfg.output_dir)
+    return _save(cfg, folder, router, encoder, table, router.predict(val.embeddings), _recipe(cfg), tracker)
 
 
 def fit(cfg: DictConfig, train: Examples, val: Examples, output_dir: Path | str) -> Router:
@@ -119,7 +129,7 @@ def fine_tune(
     return adjustment.apply(router, train.table, val, validation_aiq), tuned, val
 
 
-def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]) -> None:
+def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32], tracker: Tracker) -> None:
     """Run a protocol; it ends in one table and one picture. All but the leaderboard run the chosen router."""
     from routerbench.report.experiment import findings, study_table, write_study
 
@@ -127,17 +137,18 @@ def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.
     if "finetune" in overrides() and cfg.finetune:
         raise InputError("experiment=... runs on given embeddings; leave finetune=... out")
     if isinstance(experiment, Leaderboard):
-        run_leaderboard(experiment, cfg, table, embeddings)
+        run_leaderboard(experiment, cfg, table, embeddings, tracker)
         return
     folder = Path(os.path.relpath(cfg.output_dir))
     name = _word(cfg)
     fits = with_baselines(name, lambda train, val, label: fit(cfg, train, val, folder / "fits" / label))
     study = experiment.run(fits, table, embeddings, np.random.default_rng(cfg.seed))
     write_study(study, folder)
+    tracker.reported(findings(study), folder / "report.html", folder / "experiment.png")
     log.info("%s\n\n%s\n\nreport: %s", findings(study), study_table(study), folder / "experiment.md")
 
 
-def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder) -> float:
+def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder, tracker: Tracker) -> float:
     """Replay the train prompts to a bandit that learns while it serves, and save it as the first order left it.
 
     Returns:
@@ -159,15 +170,16 @@ def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder) -> float:
     log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
     served, bandit = replay.run(name, parts, np.random.default_rng(cfg.seed))
     write_served(served, folder)
+    tracker.reported(findings(served), folder / "report.html", folder / "online.png")
     recipe = {"online": {"willingness_to_pay": served.willingness_to_pay}}
     on_val = bandit.predict(parts.val.embeddings)
-    val_aiq = _save(cfg, folder / "router", bandit, encoder, table, on_val, recipe)
+    val_aiq = _save(cfg, folder / "router", bandit, encoder, table, on_val, recipe, tracker)
     log.info("%s\n\n%s\n\nreport: %s", findings(served), served_table(served), folder / "online.md")
     return val_aiq
 
 
 def run_leaderboard(
-    leaderboard: Leaderboard, cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32]
+    leaderboard: Leaderboard, cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32], tracker: Tracker
 ) -> None:
     """Train all routers, each as ``router=WORD`` and the rest of the command line would, and rank them.
 
@@ -207,6 +219,7 @@ def run_leaderboard(
 
     standings = leaderboard.run(words("router"), recipe, Parts.of(table, embeddings), cfg.seed)
     write_leaderboard(standings, folder)
+    tracker.reported(findings(standings), folder / "report.html", folder / "leaderboard.png")
     log.info("%s\n\n%s\n\nreport: %s", findings(standings), leaderboard_table(standings), folder / "leaderboard.md")
 
 
@@ -218,6 +231,7 @@ def _save(
     table: OutcomeTable,
     on_val: Prediction,
     recipe: dict[str, Any],
+    tracker: Tracker,
 ) -> float:
     """Save a router that was fitted on the train part of a table, say what comes next, and return its ``val/aiq``."""
     train, val = table.part("train"), table.part("val")
@@ -225,6 +239,7 @@ def _save(
     data = {"config": to_dict(cfg.data), "digest": table.digest(), "split_digest": table.split_digest()}
     seen = np.concatenate([prompt_keys(train.prompts), prompt_keys(val.prompts)])
     artefact.save(folder, router, encoder, train, data, {"val/aiq": val_aiq}, seen, recipe, operating)
+    tracker.trained(folder, val_aiq, on_val, train, val)
     log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
     log.info("next: python evaluate.py 'routers=[%s]'", folder)
     return val_aiq

@@ -67,6 +67,7 @@ class EvaluateConfig:
     cascade: Any = None
     budget: Any = None
     abstention: Any = None
+    logger: Any = None
     baselines: list[str] = MISSING
     keep: float | None = MISSING
     budget_usd_per_1k: float | None = MISSING

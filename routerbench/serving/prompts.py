@@ -43,4 +43,4 @@ def _texts(content: Any, i: int) -> list[str]:
     texts = [part.get("text") for part in parts if part.get("type") == "text"]
     if not all(isinstance(text, str) for text in texts):
         raise InputError(f"message {i}: a part of type text has no text")
-    return texts  # type: ignore[return-value]
+    return texts

@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -93,3 +95,36 @@ def test_stored_and_damaged_is_one_clear_error(tmp_path, field, damage):
     with pytest.raises(InputError, match=f"{file}.*delete it") as caught:
         Tokens.stored(tmp_path, ["ab", "c"], letters)
     assert "\n" not in str(caught.value)
+
+
+def test_processes_that_tokenise_at_once_agree(tmp_path):
+    """All miss the files, all write them: whoever is last changes nothing for those who read already."""
+    together = threading.Barrier(4)
+
+    def tokenize(prompts):
+        together.wait(30)
+        return letters(prompts)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(Tokens.stored, tmp_path, ["ab", "c"], tokenize) for _ in range(4)]
+    assert [future.result().ids.tolist() for future in found] == [[97, 98, 99]] * 4
+    assert len(list(tmp_path.iterdir())) == 2, "nothing half-written stays"
+
+
+def test_a_process_killed_between_the_two_files_is_made_good(tmp_path, monkeypatch):
+    def killed(prompts):
+        monkeypatch.setattr("routerbench.encoders.tokens.np.save", written_once)
+        return letters(prompts)
+
+    save = np.save
+
+    def written_once(stream, array):
+        if array.dtype == np.int64:
+            raise KeyboardInterrupt
+        save(stream, array)
+
+    with pytest.raises(KeyboardInterrupt):
+        Tokens.stored(tmp_path, ["ab", "c"], killed)
+    monkeypatch.undo()
+    assert [file.name.split(".")[1] for file in tmp_path.iterdir()] == ["ids"]
+    assert Tokens.stored(tmp_path, ["ab", "c"], letters).offsets.tolist() == [0, 2, 3]
