@@ -224,6 +224,7 @@ def test_what_was_changed_after_loading(hub, tmp_path, trained):
     grown.push_to_hub(NAME)
     assert routerbench.load(NAME).models[-1] == "new"
     same(routerbench.load(NAME), grown)
+    assert f"digest {routerbench.load(NAME).digest}" in (hub.models[NAME][0] / "README.md").read_text()
     shutil.copy(tmp_path / "knn" / "weights.safetensors", trained.folder)
     with pytest.raises(InputError, match="another router was saved there"):
         trained.push_to_hub(NAME)
