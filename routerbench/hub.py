@@ -75,8 +75,8 @@ def snapshot(
         ) from error
     except Exception as error:  # requests, httpx or the hub's own, by version: all mean that the files did not come
         raise InputError(
-            f"{what}: the download failed and no complete copy is in the cache; check the network, or download it "
-            f"elsewhere (hf download {name}) and give the folder {option}. The cause: {_line(error)}"
+            f"{what}: no folder here, the download failed and no complete copy is in the cache; check the network, "
+            f"or download it elsewhere (hf download {name}) and give the folder {option}. The cause: {_line(error)}"
         ) from error
 
 

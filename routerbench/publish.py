@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def publish(
         if folder is None:
             folder = Path(scratch) / "router"
             trained.save(folder)
+            trained = replace(trained, card=json.loads((folder / CARD).read_text()))
         files: dict[str, Path | bytes] = {path: folder / path for path in artefact_files(folder)}
         if trained.folder and sha256_of(folder / WEIGHTS) != trained.card["weights_sha256"]:
             raise InputError(f"{folder}: another router was saved there since this one was loaded; load it again")

@@ -189,23 +189,31 @@ def test_up_and_down_again(hub, trained):
     assert loaded.digest == trained.digest
 
 
-def test_an_encoder_and_graphs_go_along_and_old_ones_go(hub, tmp_path, trained):
-    from routerbench.export import export
-
-    folder = tuned(tmp_path)
-    export(folder)
-    ours = routerbench.load(folder, device="cpu")
+def test_an_encoder_goes_along_and_an_old_one_goes(hub, tmp_path, trained):
+    ours = routerbench.load(tuned(tmp_path), device="cpu")
     ours.push_to_hub(NAME)
-    assert {"encoder/model.safetensors", "encoder/config.json", "onnx.json", "encoder.onnx"} <= remote(hub)
-    here = routerbench.load(NAME, device="cpu")
-    same(here, ours)
-    assert not (here.folder / "encoder.onnx").exists()
-    graph = routerbench.load(NAME, backend="onnx")
-    np.testing.assert_allclose(graph.predict(PROMPTS).quality, ours.predict(PROMPTS).quality, atol=1e-4)
+    assert {"encoder/model.safetensors", "encoder/config.json", "encoder/tokenizer.json"} <= remote(hub)
+    same(routerbench.load(NAME, device="cpu"), ours)
     (hub.models[NAME][0] / "notes.txt").write_text("mine")
     trained.push_to_hub(NAME)
     assert remote(hub) == {"router.json", "weights.safetensors", "README.md", "frontier.png", "notes.txt"}
     same(routerbench.load(NAME), trained)
+
+
+def test_graphs_go_along_and_come_down_where_they_are_wanted(hub, trained):
+    graphs = {"encoder.onnx": b"graph", "tokenizer.json": b"{}", "router.onnx": b"another"}
+    for name, content in graphs.items():
+        (trained.folder / name).write_bytes(content)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in graphs.items()}
+    # Neither part says that it is a graph, so that loading only compares the files with their digests.
+    exported = {"weights_sha256": trained.card["weights_sha256"], "encoder": None, "router": None, "files": digests}
+    (trained.folder / "onnx.json").write_text(json.dumps(exported))
+    trained.push_to_hub(NAME)
+    assert {*graphs, "onnx.json"} <= remote(hub)
+    assert {file.name for file in routerbench.load(NAME).folder.iterdir()} == {"router.json", "weights.safetensors"}
+    loaded = routerbench.load(NAME, backend="onnx")
+    assert {*graphs, "onnx.json"} <= {file.name for file in loaded.folder.iterdir()}
+    same(loaded, trained)
 
 
 def test_a_stale_export_is_refused(hub, tmp_path, trained):
@@ -224,6 +232,7 @@ def test_what_was_changed_after_loading(hub, tmp_path, trained):
     grown.push_to_hub(NAME)
     assert routerbench.load(NAME).models[-1] == "new"
     same(routerbench.load(NAME), grown)
+    assert f"digest {routerbench.load(NAME).digest}" in (hub.models[NAME][0] / "README.md").read_text()
     shutil.copy(tmp_path / "knn" / "weights.safetensors", trained.folder)
     with pytest.raises(InputError, match="another router was saved there"):
         trained.push_to_hub(NAME)
