@@ -84,10 +84,9 @@ def served(folder: Path, backend: str) -> Iterator[tuple[int, int]]:
     """The port and the process id of a server that is ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    words = ["--willingness-to-pay", "0.01", "--device", "cpu", "--backend", backend, "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "routerbench", "serve", str(folder), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )  # fmt: skip
+    command = [sys.executable, "-m", "routerbench", "serve", str(folder), "--willingness-to-pay", "0.01"]
+    command += ["--device", "cpu", "--backend", backend, "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             try:
@@ -120,9 +119,9 @@ def soak(port: int, pid: int, prompts: Sequence[str], minutes: float, pool) -> s
     reloaded = resident_mb(pid)
     found = work.get()
     return (
-        f"{len(found.seconds)} requests in {minutes:g} min, one reload: {found.num_lost} lost, {found.num_errors} errors, p99 "
-        f"{1000 * np.percentile(found.seconds, 99):.1f} ms, resident {before:.0f} MB warm, {reloaded:.0f} after the "
-        f"reload, {resident_mb(pid):.0f} at the end"
+        f"{len(found.seconds)} requests in {minutes:g} min, one reload: {found.num_lost} lost, {found.num_errors} "
+        f"errors, p99 {1000 * np.percentile(found.seconds, 99):.1f} ms, resident {before:.0f} MB warm, "
+        f"{reloaded:.0f} after the reload, {resident_mb(pid):.0f} at the end"
     )
 
 

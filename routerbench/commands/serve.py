@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from routerbench.errors import InputError
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace) -> None:
     try:
         import uvicorn
 
+        if options.providers and find_spec("litellm") is None:  # imported, for seconds, when the server is up
+            raise ModuleNotFoundError("no litellm", name="litellm")
         from routerbench.serving.app import make_app
         from routerbench.serving.artefact import ServedRouter
         from routerbench.serving.providers import read_providers

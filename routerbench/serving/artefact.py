@@ -70,17 +70,18 @@ class ServedRouter:
         return written is not None and written != self._tried
 
     def _load(self) -> Loaded:
-        digest = self._digest()
         try:
+            digest = self._digest()
             router = artefact.load(self.folder, device=self.device, backend=self.backend)
             router.predict(["A first prompt, so that the next one does not wait for what is made once."])
             if self.default.is_given:
                 self.default.lambda_of(router)
+            is_whole = self._digest() == digest
         except InputError:
             raise
         except Exception as error:  # whatever is wrong with a file, the old router has to stay in service
             raise InputError(f"{self.folder}: cannot be served ({error!r}); train or copy it again") from error
-        if self._digest() != digest:
+        if not is_whole:
             raise InputError(f"{self.folder}: was written while it was loaded; load it again")
         return Loaded(router, digest)
 
