@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).parents[1]
 WORDS = [
     *("router=linear", "data.num_prompts=3000", "encoder=hashing", "encoder.dim=32"),
@@ -35,8 +33,8 @@ def test_a_run_killed_while_it_encodes_leaves_nothing_broken(tmp_path):
     doomed = start(tmp_path / "doomed", cache, 600)
     until(lambda: list(cache.glob("*/claims/*.keys")), doomed)
     other = start(tmp_path / "other", cache, 0)
-    until(lambda: sum(len(np.load(file)) for file in cache.glob("*/*.keys.npy")) >= 3000 - 1024, doomed, other)
-    assert not (tmp_path / "other" / "router").exists(), "it waits for the block that the first one is at"
+    until(lambda: list(cache.glob("*/*.keys.npy")), doomed, other)
+    assert not (tmp_path / "other" / "router").exists(), "it needs the block that the first one is at"
     doomed.kill()
     doomed.communicate()
     assert not (tmp_path / "doomed" / "router").exists()
