@@ -1,4 +1,4 @@
-"""Several ``train.py`` on one machine with one cache, of which one is killed: the others, and a new one, complete."""
+"""Two ``train.py`` on one machine with one cache, of which one is killed: the other, and a new one, complete."""
 
 import os
 import subprocess
@@ -8,34 +8,41 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WORDS = [
-    *("router=linear", "data.num_prompts=5000", "encoder=hashing", "encoder.dim=32"),
+    *("router=linear", "data.num_prompts=3000", "encoder=hashing", "encoder.dim=32"),
     "encoder._target_=tests.slow_encoder.SlowEncoder",
 ]
 
 
-def start(folder, cache):
+def start(folder, cache, seconds):
     command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={folder}", f"cache_dir={cache}"]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=folder.parent, env=os.environ | {"PYTHONPATH": str(ROOT)}, **output)
+    env = os.environ | {"PYTHONPATH": str(ROOT), "SECONDS": str(seconds)}
+    return subprocess.Popen(command, cwd=folder.parent, env=env, **output)
+
+
+def until(condition, *alive):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        assert all(process.poll() is None for process in alive)
+        time.sleep(0.01)
 
 
 def test_a_run_killed_while_it_encodes_leaves_nothing_broken(tmp_path):
     cache = tmp_path / "cache"
-    doomed, other = start(tmp_path / "doomed", cache), start(tmp_path / "other", cache)
-    deadline = time.monotonic() + 120
-    while len(list(cache.glob("*/claims/*.keys"))) < 2:
-        assert time.monotonic() < deadline
-        assert doomed.poll() is None
-        assert other.poll() is None
-        time.sleep(0.01)
+    doomed = start(tmp_path / "doomed", cache, 600)
+    until(lambda: list(cache.glob("*/claims/*.keys")), doomed)
+    other = start(tmp_path / "other", cache, 0)
+    until(lambda: list(cache.glob("*/*.keys.npy")), doomed, other)
+    assert not (tmp_path / "other" / "router").exists(), "it needs the block that the first one is at"
     doomed.kill()
     doomed.communicate()
     assert not (tmp_path / "doomed" / "router").exists()
     output, _ = other.communicate(timeout=120)
     assert other.returncode == 0, output
+    assert "3000 encoded" in output, "what the first one had begun with, too"
     assert not list(cache.glob("*/claims/*")), "the claim of the dead is cleared away"
-    assert "5000 encoded" in output, "also what the other had begun with"
-    again = start(tmp_path / "doomed", cache)
+    again = start(tmp_path / "doomed", cache, 600)
     output, _ = again.communicate(timeout=120)
     assert again.returncode == 0, output
     assert "nothing to encode" in output
