@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routerbench.artefact import CARD
+from routerbench.artefact import CARD, load
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
+from routerbench.report.card import router_card
 from routerbench.report.figures import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
@@ -188,12 +189,14 @@ def _open(config: Mapping[str, Any], job_type: str) -> wandb.Run:
 
 
 def _artifact(folder: Path) -> wandb.Artifact:
-    """A router's folder, with its card as metadata."""
+    """A router's folder with its model card, and router.json as metadata."""
     import wandb
 
     card = json.loads((folder / CARD).read_text(), parse_constant=str)  # the server takes no infinite number
     artifact = wandb.Artifact(f"router-{card['name']}", type="router", metadata=card)
     artifact.add_dir(str(folder))
+    with artifact.new_file("README.md", encoding="utf-8") as stream:
+        stream.write(router_card(load(folder)))
     return artifact
 
 
