@@ -13,6 +13,7 @@ from routerbench.errors import InputError
 COMMANDS = {
     "audit": "what a table of outcomes can and cannot teach a router",
     "leaderboard": "the leaderboards of several tables as one",
+    "tune": "the options of train.py that validate best, by Optuna",
     "export": "a trained router as ONNX graphs, for services without torch",
     "self-knowledge": "does a trained router know where it errs?",
 }
