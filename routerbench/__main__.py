@@ -16,6 +16,7 @@ COMMANDS = {
     "audit": "what a table of outcomes can and cannot teach a router",
     "convert": "a table, or another project's files, as a table of ours",
     "leaderboard": "the leaderboards of several tables as one",
+    "tune": "the options of train.py that validate best, by Optuna",
     "export": "a trained router as ONNX graphs, or for vLLM Semantic Router or RouterArena",
     "serve": "a trained router as an HTTP service, with OpenAI's API in front of the models",
     "self-knowledge": "does a trained router know where it errs?",

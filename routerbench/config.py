@@ -4,6 +4,7 @@ Nothing else in the package knows Hydra.
 """
 
 import logging
+import math
 import os
 import re
 import sys
@@ -11,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import hydra.utils
 from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, ConfigCompositionException, InstantiationException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Transformer
+from hydra.errors import CompactHydraException, ConfigCompositionException, HydraException, InstantiationException
 from hydra.experimental.callback import Callback
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
@@ -128,6 +131,56 @@ def instantiate_data(config: dict[str, Any]) -> Any:
     if not target.startswith("routerbench.data."):
         raise InputError(f"refuses to call {target!r} for the data a router was trained on; pass data=...")
     return instantiate(OmegaConf.create(config))
+
+
+class Interval(NamedTuple):
+    """A range of numbers to search; whole ones if both ends are.
+
+    Attributes:
+        low: smallest, included.
+        high: largest, included.
+        is_log: whether each factor, rather than each step, is as likely.
+    """
+
+    low: float
+    high: float
+    is_log: bool
+
+
+def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Interval | list[str]]]:
+    """Split a command line into what it fixes and what it leaves open, by the grammar of Hydra's sweeps.
+
+    Returns:
+        The overrides with one value, and of each other option its choices or its interval.
+
+    Raises:
+        InputError: a word is no override, or an interval is empty.
+
+    Example:
+        >>> search_space(["router=mlp", "seed=0,1", "training.optimizer.lr=tag(log,interval(1e-4,1e-2))"])
+        (['router=mlp'], {'seed': ['0', '1'], 'training.optimizer.lr': Interval(low=0.0001, high=0.01, is_log=True)})
+    """
+    fixed: list[str] = []
+    space: dict[str, Interval | list[str]] = {}
+    parser = OverridesParser.create()
+    for word in words:
+        try:
+            override = parser.parse_override(word)
+            value, name = override.value(), word.split("=", 1)[0]
+            if isinstance(value, IntervalSweep):
+                assert value.start is not None
+                assert value.end is not None
+                space[name] = Interval(value.start, value.end, "log" in value.tags)
+            elif override.is_sweep_override():
+                space[name] = list(map(str, override.sweep_iterator(Transformer.str)))
+            else:
+                fixed.append(word)
+        except HydraException as error:
+            raise InputError(f"{word}: {str(error).splitlines()[0]}") from error
+        found = space.get(name)
+        if isinstance(found, Interval) and not (0 if found.is_log else -math.inf) < found.low < found.high < math.inf:
+            raise InputError(f"{word}: not an interval from low to high, on a log scale above 0")
+    return fixed, space
 
 
 def check_seeds(cfg: DictConfig) -> None:

@@ -1,0 +1,197 @@
+"""`python -m routerbench tune router=mlp 'router.hidden=[256],[512,256]'`: the options that validate best, by Optuna.
+
+Hydra's own Optuna sweeper wants Optuna 2.10 and does not run with Hydra 1.4; this needs no plugin. A trial is a
+``train.py`` of its own, so that one which fails, or takes all memory, ends nothing but itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+    from routerbench.config import Interval
+
+INTERRUPTED = "interrupted"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = (
+        "Run train.py again and again with options that Optuna chooses to maximise val/aiq. Options are left open as "
+        "in Hydra's sweeps: router=mlp,knn for choices, int(interval(1,9)), tag(log,interval(1e-4,1e-2)). All is kept "
+        "in one folder: the same command goes on where it was, and, run several times at once, shares the work."
+    )
+    parser.add_argument("words", metavar="OPTION", nargs="+", help="as train.py takes them, some with several values")
+    parser.add_argument("--trials", type=int, default=20, help="how many in all, earlier ones included; 20 by default")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, default=Path("outputs/tune"), help="the study's")
+    parser.add_argument("--seed", type=int, default=0, help="of what Optuna draws; that of the training is seed=...")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do it."""
+    from routerbench.config import search_space
+    from routerbench.report.tuning import tuning_table, write_tuning
+
+    fixed, space = search_space(options.words)
+    if not space:
+        raise InputError("no option is left open; write router=mlp,knn or router.dropout=interval(0,0.5)")
+    if not Path("train.py").is_file():
+        raise InputError("there is no train.py here; change to the folder that it is in")
+    if not 0 <= options.seed < 2**31:
+        raise InputError(f"--seed must be from 0 to {2**31 - 1}, got {options.seed}")
+    study = _open(options.output, options.words)
+    distributions = {name: _distribution(values) for name, values in space.items()}
+    while trial := _next(study, distributions, options):
+        _try(study, *trial, fixed)
+    write_tuning(study.trials, options.output)
+    sys.stdout.write(f"{tuning_table(study.trials)}\n\n{_last_words(study, fixed, options.output)}\n")
+
+
+def _open(folder: Path, words: list[str]) -> Study:
+    """The study of a folder, new or begun by the same command.
+
+    Raises:
+        InputError: Optuna is missing, or the folder cannot be written or has a study of other options.
+    """
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError as error:
+        raise InputError("tune needs Optuna: pip install 'routerbench[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with _lock(folder / "lock"):
+            # A journal is a file that all append to: unlike SQLite's it may lie on a file system of several machines.
+            storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+            study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
+            if not study.user_attrs:
+                study.set_user_attr("words", words)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another: --output FOLDER") from error
+    if sorted(study.user_attrs["words"]) != sorted(words):
+        known = shlex.join(study.user_attrs["words"])
+        raise InputError(f"{folder} is the study of {known}; choose another folder for these options: --output FOLDER")
+    return study
+
+
+def _distribution(values: Interval | list[str]) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(values, list):
+        return CategoricalDistribution(values)
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return IntDistribution(values.low, values.high, log=values.is_log)
+    return FloatDistribution(values.low, values.high, log=values.is_log)
+
+
+def _next(
+    study: Study, distributions: dict[str, BaseDistribution], options: argparse.Namespace
+) -> tuple[Any, Path, BaseFileLock] | None:
+    """A new trial, its folder and its lock, which is held until it ends; None if enough were tried."""
+    import warnings
+
+    from optuna.samplers import TPESampler
+    from optuna.trial import TrialState
+
+    folder = options.output
+    with _lock(folder / "lock"):
+        for running in study.get_trials(states=(TrialState.RUNNING,)):
+            _fail_if_dead(study, running.number, folder)
+        trials = study.trials
+        interrupted = [
+            t for t in trials if t.state == TrialState.FAIL and t.user_attrs.get("error", INTERRUPTED) == INTERRUPTED
+        ]
+        if len(trials) - len(interrupted) >= options.trials:
+            return None
+        with warnings.catch_warnings(action="ignore"):  # that an option of the sampler is young
+            # A seed for each trial: a study that was interrupted goes on as if it had not been, and no two processes
+            # draw the same. The constant liar keeps those that run at once apart.
+            study.sampler = TPESampler(seed=options.seed + len(trials), constant_liar=True)
+        trial = study.ask(distributions)
+        trial.set_user_attr("error", INTERRUPTED)  # until more is known
+        place = folder / "trials" / str(trial.number)
+        lock = _lock(place / "lock")
+        lock.acquire()
+        return trial, place, lock
+
+
+def _fail_if_dead(study: Study, number: int, folder: Path) -> None:
+    """Close a trial whose process was killed: the operating system has let go of its lock."""
+    from filelock import Timeout
+    from optuna.trial import TrialState
+
+    try:
+        with _lock(folder / "trials" / str(number) / "lock").acquire(timeout=0):
+            study.tell(number, state=TrialState.FAIL)
+    except Timeout:
+        return
+
+
+def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[str]) -> None:
+    """Train with the options of one trial, and tell the study what came of it."""
+    from optuna.trial import TrialState
+
+    words = [f"{name}={value}" for name, value in trial.params.items()]
+    quoted = str(place).replace("\\", "\\\\").replace("'", "\\'")
+    try:
+        with (place / "stderr.txt").open("w") as stderr:
+            command = [sys.executable, "train.py", *fixed, *words, f"hydra.run.dir='{quoted}'"]
+            status = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, check=False).returncode
+        value, error = _outcome(place, status)
+        trial.set_user_attr("error", error)
+        study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
+    finally:
+        lock.release()
+    said = error if value is None else f"val/aiq {value:.4f}"
+    sys.stdout.write(f"trial {trial.number}: {said} ({' '.join(words)})\n")
+    sys.stdout.flush()
+
+
+def _outcome(place: Path, status: int) -> tuple[float | None, str]:
+    """A trial's ``val/aiq``, or None and why there is none."""
+    if status:
+        lines = (place / "stderr.txt").read_text(errors="replace").split("\n")
+        said = [line for line in lines if line.startswith("error: ")] or [line for line in lines if line.strip()]
+        return None, said[-1].removeprefix("error: ") if said else f"train.py ended with status {status}"
+    card = place / "router" / "router.json"
+    if not card.is_file():
+        return None, "train.py saved no router; leave experiment=... out"
+    value = json.loads(card.read_text())["validation"]["val/aiq"]
+    return (value, "") if value is not None and math.isfinite(value) else (None, f"val/aiq is {value}")
+
+
+def _last_words(study: Study, fixed: list[str], folder: Path) -> str:
+    """What was found, and the commands that use it."""
+    from optuna.trial import TrialState
+
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return f"no trial came to a router; see {folder / 'trials'}"
+    best = study.best_trial
+    words = [*fixed, *(f"{name}={value}" for name, value in best.params.items())]
+    return (
+        f"best: python train.py {shlex.join(words)}\n"
+        f"next: python evaluate.py 'routers=[{folder / 'trials' / str(best.number) / 'router'}]'\n"
+        f"report: {folder / 'tuning.md'} and {folder / 'tuning.png'}"
+    )
+
+
+def _lock(file: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file)

@@ -1,0 +1,168 @@
+"""`python -m routerbench tune`: what it tries, keeps and survives; most of it with a train.py that takes no time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import routerbench
+from routerbench.__main__ import main
+
+pytest.importorskip("optuna")
+ROOT = Path(__file__).parents[1]
+# Its val/aiq is 1 for router=b and lr=1e-3, and falls with the distance in factors of ten; router=c fails.
+STUB = """
+import json, math, pathlib, sys, time
+words = dict(word.split("=", 1) for word in sys.argv[1:])
+folder = pathlib.Path(words.pop("hydra.run.dir").strip("'"))
+if pathlib.Path("hang").exists():
+    (folder / "hanging").touch()
+    time.sleep(60)
+if words["router"] == "c":
+    print("a line of no interest", file=sys.stderr)
+    sys.exit("error: c is no router")
+value = (words["router"] == "b") - abs(math.log10(float(words["lr"])) + 3)
+(folder / "router").mkdir()
+(folder / "router" / "router.json").write_text(json.dumps({"validation": {"val/aiq": value}, "words": words}))
+"""
+OPEN = ("router=a,b,c", "lr=tag(log,interval(1e-5,1e-1))")
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(STUB)
+    return tmp_path
+
+
+def tune(*arguments):
+    main(["tune", *arguments])
+
+
+def refusal(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        tune(*arguments)
+    assert "\n" not in stop.value.code
+    return stop.value.code
+
+
+def start(folder, *arguments):
+    """The command in a process of its own, with a group of its own."""
+    command = [sys.executable, "-m", "routerbench", "tune", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, process_group=0)
+
+
+def table(folder):
+    """Rows of tuning.md: trial, score or error, and the options."""
+    lines = (folder / "tuning.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return rows[0], [row for row in rows[2:] if row[0]]
+
+
+def test_finds_the_best_and_passes_over_failures(stub, capsys):
+    tune(*OPEN, "seed=7", "--trials", "30", "--output", "study")
+    printed = capsys.readouterr().out.splitlines()
+    header, rows = table(stub / "study")
+    assert header == ["trial", "val/aiq", "router", "lr"]
+    assert sorted(int(row[0]) for row in rows) == list(range(30))
+    done, failed = ([row for row in rows if (row[2] == "c") == is_c] for is_c in (False, True))
+    assert rows == done + failed
+    assert failed
+    assert {row[1] for row in failed} == {"c is no router"}
+    scores = [float(row[1]) for row in done]
+    assert scores == sorted(scores, reverse=True)
+    # What is written is what train.py measured, with the options it was given.
+    for row in done:
+        card = json.loads((stub / "study" / "trials" / row[0] / "router" / "router.json").read_text())
+        assert row[1] == f"{card['validation']['val/aiq']:.4f}"
+        assert (row[2], row[3]) == (card["words"]["router"], f"{float(card['words']['lr']):.3g}")
+        assert card["words"]["seed"] == "7"
+    # Within a twentieth of a factor of ten, as one random draw in 120 would be.
+    assert done[0][2] == "b"
+    assert scores[0] > 0.95
+    assert f"study/trials/{done[0][0]}/router" in printed[-2]
+    assert printed[-3].startswith("best: python train.py seed=7 router=b lr=0.00")
+    assert (stub / "study" / "tuning.png").stat().st_size > 5000
+
+
+def test_a_study_that_goes_on_draws_what_one_in_one_go_draws(stub):
+    for trials in ("2", "5"):
+        tune(*OPEN, "--trials", trials, "--output", "parts")
+    tune(*OPEN, "--trials", "5", "--output", "whole")
+    assert table(stub / "parts") == table(stub / "whole")
+    tune(*OPEN, "--trials", "5", "--output", "other", "--seed", "100")
+    assert table(stub / "other") != table(stub / "whole")
+
+
+def test_a_killed_trial_is_told_and_made_up_for(stub):
+    (stub / "hang").touch()
+    process = start(stub, *OPEN, "--trials", "3", "--output", "study")
+    deadline = time.monotonic() + 60
+    while not (stub / "study" / "trials" / "0" / "hanging").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # One that joins while it lives leaves its trial alone.
+    tune(*OPEN, "--trials", "1", "--output", "study")
+    assert [row[:2] for row in table(stub / "study")[1]] == [["0", "running"]]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (stub / "hang").unlink()
+    tune(*OPEN, "--trials", "3", "--output", "study")
+    scores = {row[0]: row[1] for row in table(stub / "study")[1]}
+    assert scores.keys() == {"0", "1", "2", "3"}
+    assert [number for number, score in scores.items() if score == "interrupted"] == ["0"]
+
+
+def test_processes_share_the_trials_of_a_study(stub):
+    processes = [start(stub, *OPEN, "--trials", "9", "--output", "study") for _ in range(2)]
+    printed = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    tried = [[line.split(":")[0] for line in text.splitlines() if line.startswith("trial ")] for text in printed]
+    assert sorted(tried[0] + tried[1]) == [f"trial {number}" for number in range(9)]
+    tune(*OPEN, "--trials", "9", "--output", "study")  # when the last is done, the table is complete
+    _, rows = table(stub / "study")
+    assert len(rows) == 9
+    assert len({row[3] for row in rows}) == 9  # no two drew the same
+
+
+def test_the_real_thing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.py", "conf"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    quick = ("router=linear", "data.num_prompts=200", "encoder=hashing", f"cache_dir={tmp_path / 'cache'}")
+    folder = tmp_path / "a study, it's mine"
+    tune(*quick, "encoder.dim=32,33", "policy.guard=interval(0,1)", "--trials", "3", "--output", str(folder))
+    _, rows = table(folder)
+    assert {row[2] for row in rows} == {"32", "33"}
+    for number, score, dim, guard in rows:
+        if dim == "33":
+            assert score == "encoder: dim 33 must be even and at least 2"
+        else:
+            router = routerbench.load(folder / "trials" / number / "router")
+            assert f"{router.card['validation']['val/aiq']:.4f}" == score
+            assert f"{router.card['policy']['guard']:.3g}" == guard
+    assert "best: python train.py router=linear" in capsys.readouterr().out
+
+
+def test_refusals(stub, monkeypatch):
+    assert refusal("router=a").startswith("error: no option is left open")
+    assert refusal("router=a,b", "lr=interval(").startswith("error: lr=interval(: ")
+    assert "on a log scale above 0" in refusal("router=a,b", "lr=tag(log,interval(0,1))")
+    assert "not an interval from low to high" in refusal("lr=interval(1,0)")
+    assert "--seed must be from 0" in refusal(*OPEN, "--seed", "-1")
+    (stub / "file").touch()
+    assert refusal(*OPEN, "--output", "file").startswith("error: file: cannot be written")
+    tune(*OPEN, "--trials", "0", "--output", "study")
+    message = refusal(*OPEN, "seed=1", "--output", "study")
+    assert message.startswith("error: study is the study of router=a,b,c 'lr=tag(log,interval(1e-5,1e-1))'; choose")
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert refusal(*OPEN) == "error: tune needs Optuna: pip install 'routerbench[tune]'"
+    (stub / "train.py").unlink()
+    assert refusal(*OPEN).startswith("error: there is no train.py here")
