@@ -43,6 +43,7 @@ def folder(tmp_path_factory):
         for prompt, name, quality, cost in zip(table.prompts, table.benchmark, table.quality, table.cost, strict=True)
     ]
     write_bert(folder / "bert", table.prompts)
+    (folder / "prompts.txt").write_text("What is 7 + 5?\nProve that the square root of 2 is irrational.\n")
     (folder / "outcomes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return folder
 
@@ -69,6 +70,7 @@ def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
         done = run(folder, *words)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     assert (folder / "outputs" / "demo" / "report.html").is_file()
+    assert len((folder / "decisions.jsonl").read_text().splitlines()) == 2
     (snippet,) = [text for kind, text in BLOCKS if kind == "python"]
     done = run(folder, "-c", snippet)
     assert done.returncode == 0, done.stderr
