@@ -65,7 +65,7 @@ def test_a_router_fitted_in_closed_form_tells_what_a_network_tells(knn):
     assert logged.config["data"]["num_prompts"] == 300
     assert logged.exit_code == 0
     card = json.loads((folder / "router" / "router.json").read_text())
-    assert routers_of(logged) == [("router-knn", {"router.json", "weights.safetensors"}, card)]
+    assert routers_of(logged) == [("router-knn", {"README.md", "router.json", "weights.safetensors"}, card)]
     assert list(folder.rglob("media/images/val/frontier_*.png"))
     rows = {row["router"]: row for row in table_of(folder, "val/results")}
     assert rows["router"]["AIQ"] == f"{aiq:.3f}".removeprefix("0")
