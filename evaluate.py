@@ -87,7 +87,7 @@ def run(cfg: DictConfig, tracker: Tracker) -> None:
     artefacts = {name: [seed.digest for seed in seeds] for name, seeds in routers.items()}
     origin = {"data_digest": table.digest(), "split_digest": table.split_digest(), "routers": artefacts}
     write_report(evaluation, folder, origin)
-    tracker.evaluated(evaluation, folder, cfg.routers)
+    tracker.evaluated(evaluation, folder, [router for _, router in everyone])
     for name, seeds in predictions.items():
         for number, prediction in enumerate(seeds):
             file = name if len(seeds) == 1 else f"{name}-{number}"

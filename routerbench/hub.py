@@ -97,11 +97,11 @@ def upload(
         name: ``owner/name``.
         files: path in the repository -> a file here, or its content.
         replaced: patterns of files that go if they are not among ``files``.
-        commit_message: one line.
-        private: whether a new repository is; None leaves it to the owner's default.
-        token: with the right to write; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
-        branch: to commit to; None for "main".
-        create_pr: propose the commit instead of making it.
+        commit_message: this and what follows are as ``TrainedRouter.push_to_hub`` takes them.
+        private: of a new repository.
+        token: with the right to write.
+        branch: to commit to.
+        create_pr: propose the commit.
 
     Returns:
         The address of the commit, or of the pull request.

@@ -25,6 +25,7 @@ from routerbench.report.figures import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction
+from routerbench.trained import TrainedRouter
 
 if TYPE_CHECKING:
     import wandb
@@ -107,7 +108,7 @@ class Tracker:
         if self.run is not None:
             self.frontier(evaluate({"router": on_val}, val, train, num_resamples=0), "val")
             self.run.log({"val/aiq": val_aiq})
-            self.run.log_artifact(_artifact(folder))
+            self.run.log_artifact(_artifact(load(folder)))
 
     def frontier(self, evaluation: Evaluation, split: str) -> None:
         """Tell the frontier as picture and table, the results table, and who is called how often.
@@ -133,13 +134,13 @@ class Tracker:
             frontier = {f"{split}/frontier": wandb.Image(str(picture))}
             self.run.log(frontier | {f"{split}/{name}": table for name, table in tables.items()})
 
-    def evaluated(self, evaluation: Evaluation, folder: Path, routers: Sequence[str]) -> None:
+    def evaluated(self, evaluation: Evaluation, folder: Path, routers: Sequence[TrainedRouter]) -> None:
         """Tell all of an evaluation on test: its figures, its verdict, its report, and which routers it was of.
 
         Args:
             evaluation: what was found.
             folder: of the report.
-            routers: folders of the artefacts.
+            routers: as they were loaded.
         """
         if self.run is None:
             return
@@ -151,7 +152,7 @@ class Tracker:
         for router in routers:
             # Lineage needs the server; without it the upload is what can be kept for later.
             tell = self.run.log_artifact if self.run.offline else self.run.use_artifact
-            tell(_artifact(Path(router)))
+            tell(_artifact(router))
 
     def reported(self, text: str, page: Path, picture: Path | None = None) -> None:
         """Tell what a report says.
@@ -188,15 +189,16 @@ def _open(config: Mapping[str, Any], job_type: str) -> wandb.Run:
     return run
 
 
-def _artifact(folder: Path) -> wandb.Artifact:
+def _artifact(trained: TrainedRouter) -> wandb.Artifact:
     """A router's folder with its model card, and router.json as metadata."""
     import wandb
 
-    card = json.loads((folder / CARD).read_text(), parse_constant=str)  # the server takes no infinite number
+    assert trained.folder is not None
+    card = json.loads((trained.folder / CARD).read_text(), parse_constant=str)  # the server takes no infinite number
     artifact = wandb.Artifact(f"router-{card['name']}", type="router", metadata=card)
-    artifact.add_dir(str(folder))
+    artifact.add_dir(str(trained.folder))
     with artifact.new_file("README.md", encoding="utf-8") as stream:
-        stream.write(router_card(load(folder)))
+        stream.write(router_card(trained))
     return artifact
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from routerbench.commands.spending import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 FORMATS = ("onnx", "vllm-semantic-router", "routerarena")
@@ -26,11 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
     parser.add_argument("--to", choices=FORMATS, default="onnx", help="the format; onnx by default")
-    parser.add_argument(
-        "--willingness-to-pay", metavar="USD", type=float, help="lambda: USD per unit of quality, or inf"
-    )
-    parser.add_argument("--budget", metavar="USD", type=float, help="or: what 1,000 prompts may cost on average")
-    parser.add_argument("--keep", metavar="SHARE", type=float, help="or: share of the best model's quality to keep")
+    add_spending_options(parser)
     parser.add_argument(
         "--prompts", metavar="FILE", type=Path,
         help="prompts to route (routerarena), or to try the artefact on (vllm-semantic-router)",
@@ -69,7 +66,7 @@ def _vllm_semantic_router(options: argparse.Namespace) -> None:
     from routerbench.export.vllm_semantic_router import export
 
     trained = load(options.folder, device="cpu")
-    lambda_ = trained.lambda_for(options.willingness_to_pay, options.budget, options.keep)
+    lambda_ = given_lambda(options, trained)
     written = export(trained, options.folder, lambda_, options.output, options.model_names, options.prompts)
     sys.stdout.write(
         f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, at lambda {lambda_:g} USD per unit of quality\n"
@@ -86,7 +83,7 @@ def _routerarena(options: argparse.Namespace) -> None:
     if options.prompts is None or options.output is None:
         raise InputError("--to routerarena needs --prompts FILE, with global index and prompt, and --output NAME.json")
     trained = load(options.folder, device="cpu")
-    lambda_ = trained.lambda_for(options.willingness_to_pay, options.budget, options.keep)
+    lambda_ = given_lambda(options, trained)
     written = export(trained, options.prompts, lambda_, options.output, options.model_names, options.optimality)
     calls = ", ".join(f"{name} {count:,}" for name, count in written.calls.items() if count)
     sys.stdout.write(

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from routerbench.commands.spending import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,12 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("router", metavar="DIR|owner/name", help="a router's folder, or its name on the hub")
     parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="the prompts; standard input by default")
     parser.add_argument("--text", action="store_true", help="a line is a prompt as it stands")
-    wish = parser.add_mutually_exclusive_group(required=True)
-    wish.add_argument(
-        "--willingness-to-pay", metavar="X", type=float, help="lambda, USD per unit of quality; 0: cheapest, inf: best"
-    )
-    wish.add_argument("--budget", metavar="USD_PER_1K", type=float, help="USD that 1,000 prompts may cost on average")
-    wish.add_argument("--keep", metavar="SHARE", type=float, help="of the best single model's quality, as 0.95")
+    add_spending_options(parser.add_mutually_exclusive_group(required=True))
     parser.add_argument("--models", metavar="A,B", help="the models that may be called; all by default")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="where to, once all is done; standard output by default"
@@ -56,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     from routerbench.files import atomic_path
 
     trained = load(options.router, device=options.device, backend=options.backend)
-    lambda_ = trained.lambda_for(options.willingness_to_pay, options.budget, options.keep)
+    lambda_ = given_lambda(options, trained)
     models = options.models and options.models.split(",")
     trained.decide(trained.predict([]), lambda_, models)  # refuses wrong models before a prompt is read
     with ExitStack() as opened:

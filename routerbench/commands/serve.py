@@ -8,6 +8,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from routerbench.commands.spending import add_spending_options
 from routerbench.errors import InputError
 
 API_KEY = "ROUTERBENCH_API_KEY"
@@ -20,10 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         f"OpenAI's API, GET /metrics is for Prometheus. If {API_KEY} is set, clients must send it as their key."
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
-    wish = parser.add_mutually_exclusive_group()
-    wish.add_argument("--willingness-to-pay", type=float, metavar="LAMBDA", help="USD per unit of quality, or inf")
-    wish.add_argument("--budget", type=float, metavar="USD", help="what 1,000 prompts may cost on average")
-    wish.add_argument("--keep", type=float, metavar="SHARE", help="of the best single model's quality, as .95")
+    add_spending_options(parser.add_mutually_exclusive_group())
     parser.add_argument(
         "--providers", type=Path, metavar="FILE", help="YAML or JSON: MODEL: {model, api_base, api_key}"
     )
