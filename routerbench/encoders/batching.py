@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 64  # batches' worth of prompts that are sorted by length together
+PADDING = 64  # a batch ends where its padding would be more than one part in so many of its budget
 
 
 def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
     """Batches of all N prompts for inference, the longest first: what does not fit fails at once, not after an hour.
+
+    A few prompts of all lengths, as they come to a service, are not padded to the longest: starting another batch costs
+    less. That was measured for the default budgets, 64 tokens of 4096 on a CPU; many prompts pad little as it is.
 
     Args:
         lengths: ``(N,)`` tokens of each prompt.
@@ -19,10 +23,18 @@ def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.in
         Row numbers of each batch.
 
     Example:
-        >>> [batch.tolist() for batch in longest_first(np.array([2, 9, 3, 2]), budget=6)]
-        [[1], [2, 0], [3]]
+        >>> [batch.tolist() for batch in longest_first(np.array([100, 990, 990, 100, 980]), budget=2000)]
+        [[1, 2], [4], [0, 3]]
     """
-    return _cut(np.argsort(-lengths, kind="stable"), lengths, budget)
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        longest = int(lengths[order[start]])
+        rows = order[start : start + max(1, budget // max(1, longest))]
+        padding = np.cumsum(longest - lengths[rows])
+        batches.append(rows[: np.searchsorted(padding, budget // PADDING, side="right")])
+        start += len(batches[-1])
+    return batches
 
 
 def shuffled(lengths: NDArray[np.int64], num_batches: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -65,12 +77,3 @@ def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64
     positions = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
     return 1 - int(lengths.sum()) / positions
 
-
-def _cut(order: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
-    """Cut rows that are sorted from long to short into batches within the budget."""
-    batches, start = [], 0
-    while start < len(order):
-        stop = start + max(1, budget // max(1, int(lengths[order[start]])))
-        batches.append(order[start:stop])
-        start = stop
-    return batches
