@@ -317,13 +317,23 @@ class TrainedRouter:
             for i, model in enumerate(chosen)
         ]
 
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse names of models that this router does not have.
+
+        Raises:
+            InputError: names the first such.
+        """
+        for name in names:
+            if name not in self.models:
+                raise InputError(f"no model {name!r}; the router has {', '.join(self.models)}")
+
     def _columns(self, models: Sequence[str] | None) -> NDArray[np.int64]:
         """Columns of the models that may be called, in the router's order."""
         if models is None:
             return np.arange(len(self.models))
         if isinstance(models, str):
             raise InputError(f"models must be a list of names, got one text; write [{models!r}]")
-        self._check_names(models)
+        self.check_names(models)
         columns = np.flatnonzero(np.isin(self.models, list(models)))
         if not len(columns):
             raise InputError(f"models is empty; allow at least one of {', '.join(self.models)}")
@@ -332,13 +342,8 @@ class TrainedRouter:
     def _factors(self, price_factors: Mapping[str, float] | None) -> NDArray[np.float64]:
         """``(M,)`` price factors."""
         factors = dict(price_factors or {})
-        self._check_names(factors)
+        self.check_names(factors)
         for name, factor in factors.items():
             if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < np.inf:
                 raise InputError(f"the price factor of {name!r} is a number, at least 0, got {factor!r}")
         return np.array([factors.get(name, 1.0) for name in self.models], np.float64)
-
-    def _check_names(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self.models:
-                raise InputError(f"no model {name!r}; the router has {', '.join(self.models)}")

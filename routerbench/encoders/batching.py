@@ -76,4 +76,3 @@ def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64
     """
     positions = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
     return 1 - int(lengths.sum()) / positions
-

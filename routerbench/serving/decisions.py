@@ -15,10 +15,17 @@ from routerbench.serving.spending import Spending
 MAX_PROMPTS = 1024
 
 
-class RouteRequest(BaseModel):
-    """What to route, and how much to spend: one of the first three, and at most one of the next three."""
+class Terms(BaseModel):
+    """What holds for one request alone: the models that may answer, and today's prices as multiples of training's."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    models: list[str] | None = None
+    price_factors: dict[str, float] | None = None
+
+
+class RouteRequest(Terms):
+    """What to route, and how much to spend: one of the first three, and at most one of the next three."""
 
     prompt: str | None = None
     prompts: Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)] | None = None
@@ -26,8 +33,6 @@ class RouteRequest(BaseModel):
     willingness_to_pay: Annotated[float, Field(strict=False)] | None = None
     budget_usd_per_1k: float | None = None
     keep: float | None = None
-    models: list[str] | None = None
-    price_factors: dict[str, float] | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> RouteRequest:

@@ -162,6 +162,57 @@ def test_the_next_best_model_stands_in(client, service, stub, folder, stream):
     assert f'routerbench_upstream_errors_total{{model="{first}",status="500"}} 3.0' in metrics
 
 
+def test_models_and_prices_of_one_request(client, stub, folder):
+    first, second, third = order_of(folder, PROMPTS[0])
+    assert ask(client, "router-inf", extra_body={"router": {"models": [third, second]}}).parse().model == second
+    router = routerbench.load(folder, device="cpu")
+    factors = {name: 1e6 for name in (first, second)}
+    (dear,) = router.route([PROMPTS[0]], 0.01, price_factors=factors)
+    assert dear.model == third != router.route([PROMPTS[0]], 0.01)[0].model
+    raw = ask(client, "router-0.01", extra_body={"router": {"price_factors": factors}})
+    assert (raw.parse().model, float(raw.headers["x-router-expected-cost"])) == (
+        third, pytest.approx(dear.cost, rel=1e-5),
+    )  # fmt: skip
+    assert all("router" not in body for body in stub.bodies)
+    assert ask(client, third, extra_body={"router": {"models": [third]}}).parse().model == third
+
+
+def test_nobody_stands_in_who_is_not_allowed(client, service, stub, folder):
+    first, second, third = order_of(folder, PROMPTS[0])
+    stub.fail = {name.replace("model", "upstream"): [401] for name in (first, third)}
+    with pytest.raises(openai.InternalServerError, match=f"{third} does not answer"):
+        ask(client, "router-inf", extra_body={"router": {"models": [first, third]}})
+    assert [body["model"] for body in stub.bodies] == [name.replace("model", "upstream") for name in (first, third)]
+    service.forwarder.providers.pop(second)
+    with pytest.raises(openai.BadRequestError, match="allows none that this server can call; those are model-"):
+        ask(client, "router-inf", extra_body={"router": {"models": [second]}})
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"models": ["gpt-7"]}, "no model 'gpt-7'; the router has model-0"),
+        ({"models": []}, "router.models allows none that this server can call"),
+        ({"models": "model-0"}, "router.models: Input should be a valid list"),
+        ({"price_factors": {"gpt-7": 1}}, "no model 'gpt-7'; the router has model-0"),
+        ({"price_factors": {"model-0": -1}}, "price factor of 'model-0' is a number, at least 0, got -1"),
+        ({"model": "model-0"}, "router.model: Extra inputs are not permitted; it is of the form"),
+        ("cheap", "router: Input should be a valid dictionary"),
+    ],
+)
+def test_wrong_terms(client, stub, terms, message):
+    with pytest.raises(openai.BadRequestError) as error:
+        ask(client, "router-inf", extra_body={"router": terms})
+    assert message in str(error.value)
+    assert not stub.bodies
+
+
+def test_a_named_model_must_be_allowed(client, stub):
+    with pytest.raises(openai.BadRequestError, match=r"router.models does not allow the model .model-0"):
+        ask(client, "model-0", extra_body={"router": {"models": ["model-1"]}})
+    assert not stub.bodies
+
+
 def test_a_wrong_key_at_one_provider_is_not_tried_again_but_replaced(client, stub, folder):
     first, second, _ = order_of(folder, PROMPTS[0])
     stub.fail[first.replace("model", "upstream")] = [401]
