@@ -136,18 +136,36 @@ def load(
     """
     if backend not in ("torch", "onnx"):
         raise InputError(f"backend must be torch or onnx, got {backend!r}")
-    if Path(folder).is_dir():
-        if revision is not None:
-            raise InputError(f"{folder}: a folder here has no revision {revision!r}; a name on the hub is owner/name")
-        return _load(Path(folder), encoder, device, backend)
-    name = str(folder)
-    if isinstance(folder, Path) or not hub.is_name(name):
-        raise InputError(f"{name}: no router there; give a folder that training wrote, or owner/name on the hub")
-    there = _download(name, revision, token, backend)
+    there = locate(folder, backend, revision=revision, token=token)
     try:
         return _load(there, encoder, device, backend)
     except InputError as error:
-        raise InputError(f"router {name} on the hub: {error}") from error
+        if there == Path(folder):
+            raise
+        raise InputError(f"router {folder} on the hub: {error}") from error
+
+
+def locate(
+    folder: Path | str, backend: str = "torch", *, revision: str | None = None, token: str | bool | None = None
+) -> Path:
+    """The folder of an artefact: it itself, or where the hub's copy lies, which is fetched if need be.
+
+    Args:
+        folder: as ``load`` takes it.
+        backend: as ``load`` takes it.
+        revision: as ``load`` takes it.
+        token: as ``load`` takes it.
+
+    Raises:
+        InputError: there is neither such a folder nor such a repository, or it cannot be reached.
+    """
+    if Path(folder).is_dir():
+        if revision is not None:
+            raise InputError(f"{folder}: a folder here has no revision {revision!r}; a name on the hub is owner/name")
+        return Path(folder)
+    if isinstance(folder, Path) or not hub.is_name(str(folder)):
+        raise InputError(f"{folder}: no router there; give a folder that training wrote, or owner/name on the hub")
+    return _download(str(folder), revision, token, backend)
 
 
 def _download(name: str, revision: str | None, token: str | bool | None, backend: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from routerbench.commands.spending import add_spending_options
 from routerbench.errors import InputError
 
 API_KEY = "ROUTERBENCH_API_KEY"
+GRACE_SECONDS = 60  # for requests on their way when the server is told to end
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +22,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Serve a trained router: POST /v1/route decides, POST /v1/chat/completions forwards to the chosen model as "
         f"OpenAI's API, GET /metrics is for Prometheus. If {API_KEY} is set, clients must send it as their key."
     )
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
+    parser.add_argument(
+        "router", metavar="DIR", help="a router's folder, as outputs/mlp/router, or owner/name on the hub"
+    )
     add_spending_options(parser.add_mutually_exclusive_group())
     parser.add_argument(
         "--providers", type=Path, metavar="FILE", help="YAML or JSON: MODEL: {model, api_base, api_key}"
@@ -31,16 +35,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at")
     parser.add_argument("--queue", type=int, default=1024, metavar="N", help="prompts that may wait; then 503")
+    parser.add_argument("--max-body", type=float, default=32, metavar="MB", help="size of a request; beyond, 413")
     parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS", help="look for a new router; 0: never")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Do it."""
+    from routerbench.artefact import locate
+
     try:
         import uvicorn
 
-        if options.providers and find_spec("litellm") is None:  # imported, for seconds, when the server is up
+        if options.providers and find_spec("litellm") is None:  # it takes seconds to import, so that comes last
             raise ModuleNotFoundError("no litellm", name="litellm")
         from routerbench.serving.app import make_app
         from routerbench.serving.artefact import ServedRouter
@@ -49,17 +56,30 @@ def run(options: argparse.Namespace) -> None:
         from routerbench.serving.spending import Spending
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs {error.name}; pip install 'routerbench[serve]'") from error
-    for name, least in (("queue", 1), ("poll", 0), ("port", 0)):
-        if not getattr(options, name) >= least:
-            raise InputError(f"--{name} must be at least {least}, got {getattr(options, name)}")
+    for name, least, most in (
+        ("queue", 1, math.inf),
+        ("poll", 0, math.inf),
+        ("max_body", 0, math.inf),
+        ("port", 0, 65535),
+    ):
+        if not least <= getattr(options, name) <= most:
+            limits = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+            raise InputError(f"--{name.replace('_', '-')} must be {limits}, got {getattr(options, name)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "LiteLLM"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     default = Spending(options.willingness_to_pay, options.budget, options.keep)
-    served = ServedRouter(options.folder, options.device, options.backend, default)
+    served = ServedRouter(locate(options.router, options.backend), options.device, options.backend, default)
     providers = read_providers(options.providers) if options.providers else None
     service = Service(served, providers, options.log, options.queue, options.poll)
     if service.forwarder is not None:
-        service.forwarder.check_models(served.current.router.models)
-    app = make_app(service, os.environ.get(API_KEY) or None)
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False, log_config=None)
+        service.forwarder.prepare()
+    app = make_app(service, os.environ.get(API_KEY) or None, int(options.max_body * 2**20))
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import time
-from collections.abc import AsyncIterator
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -16,16 +18,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from routerbench.errors import InputError
+from routerbench.serving import models
 from routerbench.serving.chat import chat
 from routerbench.serving.decisions import RouteRequest, RouteResponse, route
 from routerbench.serving.errors import ServiceError, error_body
+from routerbench.serving.limits import Limited
 from routerbench.serving.metrics import Measured
 from routerbench.serving.service import Service
-from routerbench.serving.spending import ROUTER
 
 _PATHS = frozenset(
     {"/v1/route", "/v1/chat/completions", "/v1/models", "/v1/feedback", "/v1/reload", "/health", "/metrics"}
 )
+
+MAX_BODY = 32 * 2**20  # bytes; a chat may hold images
+
+log = logging.getLogger(__name__)
 
 
 class Feedback(BaseModel):
@@ -38,23 +45,26 @@ class Feedback(BaseModel):
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
-def make_app(service: Service, api_key: str | None = None) -> FastAPI:
+def make_app(service: Service, api_key: str | None = None, max_body: int = MAX_BODY) -> FastAPI:
     """The application of a service.
 
     Args:
         service: its parts; it works while the application runs.
         api_key: what a client must send as ``Authorization: Bearer KEY`` for everything below ``/v1``; None lets
             everyone in.
+        max_body: bytes that a request may have.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         work = asyncio.create_task(service.run())
+        work.add_done_callback(_end_if_failed)
         yield
         work.cancel()
         await asyncio.wait((work,))
 
     app = FastAPI(title="routerbench", lifespan=lifespan)
+    app.add_middleware(Limited, max_bytes=max_body)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
     app.add_exception_handler(InputError, _told)
     app.add_exception_handler(ServiceError, _told)
@@ -65,8 +75,7 @@ def make_app(service: Service, api_key: str | None = None) -> FastAPI:
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        found = {"live": True, "ready": service.is_ready, "digest": service.served.current.digest}
-        return JSONResponse(found, 200 if service.is_ready else 503)
+        return JSONResponse({"live": True, "digest": service.served.current.digest})
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -77,13 +86,7 @@ def make_app(service: Service, api_key: str | None = None) -> FastAPI:
 
 def _protected(service: Service, api_key: str | None) -> APIRouter:
     """What is below ``/v1``."""
-
-    def allowed(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if api_key is not None and not hmac.compare_digest(given.encode(), f"Bearer {api_key}".encode()):
-            raise ServiceError(401, "the key of this service is missing or wrong; send Authorization: Bearer KEY")
-
-    paths = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+    paths = APIRouter(prefix="/v1", dependencies=[Depends(_with_key(api_key))])
 
     @paths.post("/route")
     async def decide(request: RouteRequest) -> RouteResponse:
@@ -94,11 +97,12 @@ def _protected(service: Service, api_key: str | None) -> APIRouter:
         return await chat(request, service)
 
     @paths.get("/models")
-    async def models() -> dict[str, Any]:
-        named = service.forwarder.known(service.served.current.router.models) if service.forwarder else []
-        names = [ROUTER] * service.served.default.is_given + [f"{ROUTER}-inf", *named]
-        entries = [{"id": name, "object": "model", "created": int(time.time()), "owned_by": ROUTER} for name in names]
-        return {"object": "list", "data": entries}
+    async def list_models() -> dict[str, Any]:
+        return models.listed(service)
+
+    @paths.get("/models/{name:path}")
+    async def retrieve_model(name: str) -> dict[str, Any]:
+        return models.found(name, service)
 
     @paths.post("/feedback")
     async def feedback(given: Feedback) -> dict[str, Any]:
@@ -114,6 +118,24 @@ def _protected(service: Service, api_key: str | None) -> APIRouter:
             raise ServiceError(409, str(error)) from error
 
     return paths
+
+
+def _with_key(api_key: str | None) -> Callable[[Request], None]:
+    """Let in who sends the key, or everyone where there is none."""
+
+    def allowed(request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if api_key is not None and not hmac.compare_digest(given.encode(), f"Bearer {api_key}".encode()):
+            raise ServiceError(401, "the key of this service is missing or wrong; send Authorization: Bearer KEY")
+
+    return allowed
+
+
+def _end_if_failed(work: asyncio.Task[None]) -> None:
+    """Without its queue a service would let all wait for ever; whoever started it can start it again."""
+    if not work.cancelled() and (error := work.exception()) is not None:
+        log.critical("the service cannot go on", exc_info=error)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,8 +50,14 @@ class ServedRouter:
     ) -> None:
         self.folder, self.device, self.backend, self.default = folder, device, backend, default or Spending()
         self._one_at_a_time = threading.Lock()
-        self._tried = self._written()
+        self._check_models: Callable[[Sequence[str]], None] = lambda models: None
+        self.tried = self.files()
         self.current = self._load()
+
+    def require(self, check_models: Callable[[Sequence[str]], None]) -> None:
+        """Put only routers into service whose models pass a check, which raises InputError; this one's have to, too."""
+        check_models(self.current.router.models)
+        self._check_models = check_models
 
     def reload(self) -> Loaded:
         """Load the folder again, check it, and put it into service; blocks, so call it in a thread.
@@ -59,15 +66,20 @@ class ServedRouter:
             InputError: the artefact is broken; the router before stays in service.
         """
         with self._one_at_a_time:
-            self._tried = self._written()
+            self.tried = self.files()
             self.current = self._load()
             return self.current
 
-    @property
-    def is_changed(self) -> bool:
-        """Whether ``router.json`` was written since it was last loaded or refused; training writes it last."""
-        written = self._written()
-        return written is not None and written != self._tried
+    def files(self) -> frozenset[tuple[str, int, int]]:
+        """Name, time of writing in ns, and size of every file; those last loaded or refused are ``tried``."""
+        found = set()
+        for path in self.folder.rglob("*"):
+            try:
+                status = path.stat()
+            except OSError:  # it was just taken away
+                continue
+            found.add((str(path), status.st_mtime_ns, status.st_size))
+        return frozenset(found)
 
     def _load(self) -> Loaded:
         try:
@@ -76,6 +88,7 @@ class ServedRouter:
             router.predict(["A first prompt, so that the next one does not wait for what is made once."])
             if self.default.is_given:
                 self.default.lambda_of(router)
+            self._check_models(router.models)
             is_whole = self._digest() == digest
         except InputError:
             raise
@@ -90,10 +103,3 @@ class ServedRouter:
         if not card.is_file():
             raise InputError(f"{self.folder}: no router there, {artefact.CARD} is missing")
         return sha256_of(card)
-
-    def _written(self) -> int | None:
-        """When ``router.json`` was written, in ns."""
-        try:
-            return (self.folder / artefact.CARD).stat().st_mtime_ns
-        except OSError:
-            return None

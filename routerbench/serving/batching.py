@@ -14,6 +14,10 @@ from routerbench.routers.base import Prediction
 from routerbench.serving.artefact import Loaded, ServedRouter
 from routerbench.serving.errors import ServiceError
 
+MAX_CHARACTERS = (
+    50_000  # of a prompt that are predicted from, its last ones; one huge prompt must not hold up all others
+)
+
 
 class Predicted(NamedTuple):
     """What one request's prompts came to, and by which router: the one that has to decide on them, too."""
@@ -56,18 +60,19 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
 
     async def predict(self, prompts: Sequence[str]) -> Predicted:
-        """Predict quality and cost of every model for N prompts.
+        """Predict quality and cost of every model for N prompts, from the last ``MAX_CHARACTERS`` of each.
 
         Raises:
             InputError: a prompt is empty or cannot be encoded as UTF-8.
             ServiceError: 503, too many are waiting.
         """
+        prompts = [prompt[-MAX_CHARACTERS:] for prompt in prompts]
         for i, prompt in enumerate(prompts):
             _check(prompt, i)
         # A request larger than the queue is taken when nobody else waits, else it never would be.
         if self._waiting and self._waiting + len(prompts) > self.max_waiting:
             raise ServiceError(503, f"{self._waiting} prompts are waiting; try again later", {"Retry-After": "1"})
-        job = _Job(list(prompts), asyncio.get_running_loop().create_future())
+        job = _Job(prompts, asyncio.get_running_loop().create_future())
         self._waiting += len(prompts)
         self._jobs.put_nowait(job)
         return await job.answer

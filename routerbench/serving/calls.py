@@ -1,11 +1,12 @@
-"""One chat completion on its way: who may answer it, and who does."""
+"""One chat completion on its way: who answers it, and who stands in."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from routerbench.errors import InputError
 from routerbench.serving.batching import Predicted
 from routerbench.serving.decisions import Terms
-from routerbench.serving.errors import ServiceError
+from routerbench.serving.errors import no_model
 from routerbench.serving.forwarding import Forwarder
 from routerbench.serving.prompts import prompt_of
 from routerbench.serving.service import Service
@@ -31,63 +32,51 @@ class Call:
 
     Attributes:
         id: by which feedback names it.
-        prompt: what the router saw.
-        predicted: what the router, the one of that moment, makes of it.
-        lambda_: by which the model is chosen; None for a model that the client named.
-        price_factors: as ``TrainedRouter.decide`` takes them.
-        left: models that may still be called.
-        decision: the one that is called.
+        prompt: what the user says; None if that is no text.
+        digest: of the router's artefact.
+        decision: who is called now.
+        others: who may stand in, the next best first.
+        lambda_: by which the models were chosen; None if the client named one.
         failed: models that were called before.
         start: when the request came, by ``time.perf_counter``.
     """
 
     id: str
-    prompt: str
-    predicted: Predicted
-    lambda_: float | None
-    price_factors: Mapping[str, float] | None
-    left: Sequence[str]
-    decision: Decision = field(init=False)
+    prompt: str | None
+    digest: str
+    decision: Decision
+    others: Iterator[Decision] = field(default_factory=lambda: iter(()))
+    lambda_: float | None = None
     failed: list[str] = field(default_factory=list)
     start: float = field(default_factory=time.perf_counter)
 
-    def __post_init__(self) -> None:
-        self._choose()
+    @property
+    def quality(self) -> float | None:
+        """Expected quality in [0, 1]; None for a model that the client named."""
+        return _known(self.decision.quality)
 
     @property
     def cost(self) -> float | None:
-        """Predicted cost of the answer in USD; None if the router was trained without costs."""
-        return None if math.isnan(self.decision.cost) else self.decision.cost
+        """Expected cost in USD; None for a model that the client named, or of a router trained without costs."""
+        return _known(self.decision.cost)
+
+    def try_next(self) -> bool:
+        """Let the next best model stand in for the one that failed; False if there is none."""
+        following = next(self.others, None)
+        if following is None:
+            return False
+        self.failed.append(self.decision.model)
+        self.decision = following
+        return True
 
     def headers(self) -> dict[str, str]:
         """What is said beside the answer."""
-        found = {
-            "x-router-id": self.id,
-            "x-router-model": quote(self.decision.model, safe="/:@ ()"),
-            "x-router-expected-quality": f"{self.decision.quality:.6g}",
-            "x-router-expected-cost": f"{self.decision.cost:.6g}",
-            "x-router-digest": self.predicted.loaded.digest,
-        }
-        if self.lambda_ is not None:
-            found["x-router-lambda"] = f"{self.lambda_:.6g}"
-        if self.failed:
-            found["x-router-fallbacks"] = quote(",".join(self.failed), safe="/:@ (),")
-        return found
-
-    def try_next(self) -> bool:
-        """Let the next best model stand in for the one that failed; False if none may."""
-        if self.lambda_ is None or not self.left or len(self.failed) + 1 >= MODELS_TRIED:
-            return False
-        self.failed.append(self.decision.model)
-        self._choose()
-        return True
-
-    def _choose(self) -> None:
-        # A model that the client named is the only one left.
-        lambda_ = math.inf if self.lambda_ is None else self.lambda_
-        router, prediction = self.predicted.loaded.router, self.predicted.prediction
-        (self.decision,) = router.decide(prediction, lambda_, self.left, self.price_factors)
-        self.left = [name for name in self.left if name != self.decision.model]
+        names = {"model": self.decision.model, "fallbacks": ",".join(self.failed)}
+        numbers = {"expected-quality": self.quality, "expected-cost": self.cost, "lambda": self.lambda_}
+        found = {"id": self.id, "digest": self.digest}
+        found |= {name: quote(text, safe="/:@ (),") for name, text in names.items() if text}
+        found |= {name: f"{number:.6g}" for name, number in numbers.items() if number is not None}
+        return {f"x-router-{name}": text for name, text in found.items()}
 
 
 async def begin(body: Mapping[str, Any], service: Service, forwarder: Forwarder) -> Call:
@@ -97,23 +86,44 @@ async def begin(body: Mapping[str, Any], service: Service, forwarder: Forwarder)
         InputError: the request is wrong.
         ServiceError: there is no such model, or too many requests are waiting.
     """
-    prompt, name, terms = prompt_of(body["messages"]), body["model"], _terms(body)
+    name, terms, loaded = body["model"], _terms(body), service.served.current
+    loaded.router.check_names([*(terms.models or ()), *(terms.price_factors or ())])
     # A model may bear the name of a router, "router-max" say; then it is that model.
-    spending = None if name in service.served.current.router.models else spending_of(name)
-    predicted = await service.batcher.predict([prompt])
-    router = predicted.loaded.router
-    router.check_names(terms.models or ())
-    known = forwarder.known(router.models)
+    spending = None if name in loaded.router.models else spending_of(name)
     if spending is None:
-        if name not in known:
-            raise ServiceError(404, f"no model {name!r}; GET /v1/models lists them")
+        if name not in forwarder.known(loaded.router.models):
+            raise no_model(name)
         if terms.models is not None and name not in terms.models:
             raise InputError(f"{TERMS}.models does not allow the model {name!r}; name a router or one that is allowed")
-        return Call(service.new_id(), prompt, predicted, None, terms.price_factors, [name])
-    left = [model for model in known if terms.models is None or model in terms.models]
-    if not left:
+        return Call(service.new_id(), _prompt_if_any(body), loaded.digest, Decision(name, math.nan, math.nan))
+    prompt = prompt_of(body["messages"])
+    predicted = await service.batcher.predict([prompt])  # by a router that may have just come into service
+    known = forwarder.known(predicted.loaded.router.models)
+    allowed = [model for model in known if terms.models is None or model in terms.models]
+    if not allowed:
         raise InputError(f"{TERMS}.models allows none that this server can call; those are {', '.join(known)}")
-    return Call(service.new_id(), prompt, predicted, service.lambda_of(spending, router), terms.price_factors, left)
+    lambda_ = service.lambda_of(spending, predicted.loaded.router)
+    decisions = islice(_best_first(predicted, lambda_, allowed, terms.price_factors), MODELS_TRIED)
+    return Call(service.new_id(), prompt, predicted.loaded.digest, next(decisions), decisions, lambda_)
+
+
+def _best_first(
+    predicted: Predicted, lambda_: float, allowed: Sequence[str], price_factors: Mapping[str, float] | None
+) -> Iterator[Decision]:
+    """The decision for a prompt, and what it would be without those before."""
+    left = list(allowed)
+    while left:
+        (decision,) = predicted.loaded.router.decide(predicted.prediction, lambda_, left, price_factors)
+        yield decision
+        left.remove(decision.model)
+
+
+def _prompt_if_any(body: Mapping[str, Any]) -> str | None:
+    """What the user says, for the log alone: a model that was named answers images and messages of the system, too."""
+    try:
+        return prompt_of(body["messages"])
+    except InputError:
+        return None
 
 
 def _terms(body: Mapping[str, Any]) -> Terms:
@@ -125,3 +135,7 @@ def _terms(body: Mapping[str, Any]) -> Terms:
         where = ".".join(str(part) for part in (TERMS, *first["loc"]))
         example = f'{{"{TERMS}": {{"models": ["a", "b"], "price_factors": {{"a": 0.5}}}}}}'
         raise InputError(f"{where}: {first['msg']}; it is of the form {example}") from None
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

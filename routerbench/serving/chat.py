@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from routerbench.errors import InputError
 from routerbench.serving.calls import TERMS, Call, begin
@@ -33,7 +34,7 @@ async def chat(request: Request, service: Service) -> Response:
         raise ServiceError(501, "this server knows no providers; start it with --providers FILE")
     body = await _body(request)
     options = body.get("stream_options") or {}
-    if body.get("stream") and service.journal is not None:  # which wants the tokens, even if the client does not
+    if body.get("stream"):  # the cost is counted, even if the client does not want the tokens
         body = body | {"stream_options": {**options, "include_usage": True}}
     call, answer = await _unless_disconnected(_answer(body, service, service.forwarder), request)
     if body.get("stream"):
@@ -41,16 +42,19 @@ async def chat(request: Request, service: Service) -> Response:
         return StreamingResponse(events, media_type="text/event-stream", headers=call.headers())
     found = answer.model_dump(exclude_none=True) | {"model": call.decision.model}
     await _log(call, getattr(answer, "usage", None), service, service.forwarder)
-    return JSONResponse(found, headers=call.headers())
+    return Response(json.dumps(found), headers=call.headers(), media_type="application/json")
 
 
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except ValueError as error:
-        raise InputError(f"the body is not JSON: {error}") from error
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # it has to go on to a provider
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is not JSON in UTF-8: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
         raise InputError("the body needs a model, as router-0.02 or one of GET /v1/models")
+    if not isinstance(body.get("stream"), bool | None):
+        raise InputError(f"stream is true or false, got {body['stream']!r}")
     if not isinstance(body.get("stream_options") or {}, dict):
         raise InputError('stream_options is an object, as {"include_usage": true}')
     if not isinstance(body.get("messages"), list) or not body["messages"]:
@@ -103,28 +107,31 @@ async def _events(
     def broke_off(error: UpstreamError) -> None:
         service.metrics.upstream_errors.labels(model, error.status).inc()
 
-    async with aclosing(stream.events(model, with_usage, broke_off)) as events:  # also when the client hangs up
-        async for event in events:
-            yield event
+    try:
+        async with aclosing(stream.events(model, with_usage, broke_off)) as events:
+            async for event in events:
+                yield event
+    finally:  # who hangs up in the middle may still say how good it was
+        await asyncio.shield(_log(call, stream.usage, service, forwarder, has_ended=stream.has_ended))
     if stream.has_ended:
-        await _log(call, stream.usage, service, forwarder)
         yield "data: [DONE]\n\n"
 
 
-async def _log(call: Call, usage: Any, service: Service, forwarder: Forwarder) -> None:
+async def _log(call: Call, usage: Any, service: Service, forwarder: Forwarder, has_ended: bool = True) -> None:
     cost = forwarder.cost(call.decision.model, usage)
     service.metrics.measured.labels(call.decision.model).inc(cost or 0.0)
     await service.log(
         call.id,
         prompt=call.prompt,
         model=call.decision.model,
-        expected_quality=call.decision.quality,
+        expected_quality=call.quality,
         expected_cost=call.cost,
         willingness_to_pay=None if call.lambda_ is None else shown(call.lambda_),
-        digest=call.predicted.loaded.digest,
+        digest=call.digest,
         cost=cost,
         seconds=round(time.perf_counter() - call.start, 4),
         input_tokens=getattr(usage, "prompt_tokens", None),
         output_tokens=getattr(usage, "completion_tokens", None),
         fallbacks=call.failed,
+        ended=has_ended,
     )

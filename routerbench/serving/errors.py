@@ -25,3 +25,8 @@ def error_body(status: int, message: str) -> dict[str, Any]:
     """The body of an answer that is an error, as OpenAI's API has it."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": status}}
+
+
+def no_model(name: str) -> ServiceError:
+    """What is said of a model that is not there."""
+    return ServiceError(404, f"no model {name!r}; GET /v1/models lists them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -64,7 +65,8 @@ class Journal:
             self._answers[id_] = _part(line)
             while len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
-        await self._write(self.path, line)
+        with contextlib.suppress(OSError):  # a full disk must not refuse requests; it is counted, and the log says so
+            await self._append(self.path, line)
 
     async def measured(self, id_: str, quality: float, cost: float | None = None) -> bool:
         """Log the quality of an answer.
@@ -72,33 +74,42 @@ class Journal:
         Args:
             id_: of the answer.
             quality: in [0, 1].
-            cost: in USD, where the service did not measure it.
+            cost: in USD, where the client knows it; else what the service measured.
 
         Returns:
             Whether it became a row of the outcomes: the first one of its prompt and model does.
 
         Raises:
-            ServiceError: 404, no such answer is remembered.
+            ServiceError: 404, no such answer is remembered; 503, it could not be written.
         """
         with self._lock:
             answer = self._answers.get(id_)
             if answer is None:
                 raise ServiceError(404, f"no answer of id {id_!r} among the last {REMEMBERED} in the log")
-            is_new = _key(answer) not in self._known
-            self._known.add(_key(answer))
+            # What an image asks, say, cannot be learned from.
+            is_new = answer["prompt"] is not None and _key(answer) not in self._known
+            if is_new:
+                self._known.add(_key(answer))
         measured = {"quality": quality, "cost": answer["cost"] if cost is None else cost}
-        await self._write(self.path, {"id": id_, "time": round(time.time(), 3), "feedback": measured})
-        if is_new:
-            await self._write(self.outcomes_path, {"prompt": answer["prompt"], "model": answer["model"], **measured})
+        try:
+            await self._append(self.path, {"id": id_, "time": round(time.time(), 3), "feedback": measured})
+            if is_new:
+                row = {"prompt": answer["prompt"], "model": answer["model"], **measured}
+                await self._append(self.outcomes_path, row)
+        except OSError as error:
+            if is_new:
+                self._known.discard(_key(answer))
+            raise ServiceError(503, f"the feedback could not be written ({error.strerror}); send it again") from error
         return is_new
 
-    async def _write(self, path: Path, line: dict[str, Any]) -> None:
-        """Append in a thread: a slow disk must not hold up other requests, and a full one must not refuse them."""
+    async def _append(self, path: Path, line: dict[str, Any]) -> None:
+        """Append in a thread: a slow disk must not hold up other requests."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, _append, path, line)
         except OSError as error:
             self._metrics.log_errors.inc()
             log.error("%s: a line could not be written: %s", path, error.strerror)
+            raise
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
@@ -26,7 +26,6 @@ class Metrics:
         self.fallbacks = Counter("fallbacks", "Requests passed on to the next best model.", ["model"], **own)
         self.reloads = Counter("reloads", "Artefacts loaded or refused.", ["result"], **own)
         self.log_errors = Counter("log_errors", "Lines that could not be written to the log.", **own)
-        self.ready = Gauge("ready", "Whether /health says so.", **own)
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -46,7 +46,8 @@ class Service:
         self.batcher = Batcher(served, max_waiting=max_waiting, on_batch=self.metrics.batch.observe)
         self.forwarder = Forwarder(providers, self.metrics) if providers else None
         self.journal = Journal(log_path, self.metrics) if log_path else None
-        self.is_ready = False
+        if self.forwarder is not None:
+            served.require(self.forwarder.check_models)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -54,10 +55,6 @@ class Service:
             tasks.create_task(self.batcher.run())
             if self.poll_seconds:
                 tasks.create_task(self._watch())
-            if self.forwarder is not None:
-                await asyncio.to_thread(self.forwarder.prepare)
-            self.is_ready = True
-            self.metrics.ready.set(1)
 
     def lambda_of(self, spending: Spending, router: TrainedRouter) -> float:
         """The lambda of a request, or of the server's default where it says nothing.
@@ -85,12 +82,15 @@ class Service:
         return loaded
 
     async def _watch(self) -> None:
+        before = self.served.tried
         while True:
             await asyncio.sleep(self.poll_seconds)
-            if self.served.is_changed:
-                # A refusal is said in the log; it is tried again when the file changes again.
+            files = await asyncio.to_thread(self.served.files)
+            if files == before != self.served.tried:  # else somebody may still be copying
+                # A refusal is said in the log; it is tried again when a file changes again.
                 with contextlib.suppress(InputError):
                     await self.reload()
+            before = files
 
     @staticmethod
     def new_id() -> str:

@@ -78,4 +78,5 @@ class Stream:
 
 
 def _event(data: Mapping[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    # In ASCII: a piece may end in half of a character, which is no UTF-8.
+    return f"data: {json.dumps(data)}\n\n"

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.serving.running import Running
@@ -23,6 +23,7 @@ class StubProvider(Running):
 
     def reset(self):
         self.bodies, self.keys, self.fail, self.pause, self.cancelled = [], [], {}, 0.0, 0
+        self.words = WORDS
 
     async def complete(self, request):
         body = await request.json()
@@ -39,11 +40,12 @@ class StubProvider(Running):
         self.cancelled += not task.done()
         task.cancel()
         gone.cancel()
-        message = {"role": "assistant", "content": "".join(WORDS)}
+        message = {"role": "assistant", "content": "".join(self.words)}
         if body.get("tools"):
             message = {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        return JSONResponse(self.head(body, "chat.completion") | {"choices": choices, "usage": USAGE})
+        text = json.dumps(self.head(body, "chat.completion") | {"choices": choices, "usage": USAGE})
+        return Response(text, media_type="application/json")
 
     def head(self, body, kind):
         return {"id": "chatcmpl-stub", "object": kind, "created": 1, "model": f"{body['model']}-2026"}
@@ -51,7 +53,7 @@ class StubProvider(Running):
     async def stream(self, body, breaks):
         finished = False
         try:
-            for word in WORDS:
+            for word in self.words:
                 delta = {"role": "assistant", "content": word}
                 yield self.event(body, [{"index": 0, "delta": delta, "finish_reason": None}])
                 await asyncio.sleep(self.pause)

@@ -39,7 +39,6 @@ def service(folder, stub, tmp_path, monkeypatch):
 @pytest.fixture
 def server(service):
     with Running(make_app(service, KEY)) as running:
-        wait_for(lambda: service.is_ready)
         yield running
 
 
@@ -268,6 +267,95 @@ def test_a_client_that_hangs_up_cancels_the_call(server, stub, stream):
     with nullcontext() if stream else pytest.raises(httpx.ReadTimeout):
         hang_up()
     wait_for(lambda: stub.cancelled == 1, seconds=20)
+
+
+def test_half_a_stream_is_logged_and_can_be_judged(server, service, stub):
+    stub.pause = 1.5
+    body = {"model": "router-inf", "messages": [{"role": "user", "content": PROMPTS[0]}], "stream": True}
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, headers=headers) as got:
+        next(got.iter_bytes())
+        id_ = got.headers["x-router-id"]
+    wait_for(lambda: len(log_lines(service)) == 1, seconds=20)
+    (line,) = log_lines(service)
+    assert (line["id"], line["ended"], line["cost"]) == (id_, False, None)
+    found = httpx.post(f"{server.url}/v1/feedback", json={"id": id_, "quality": 1}, headers=headers)
+    assert found.json() == {"id": id_, "is_outcome": True}
+
+
+def test_a_stream_is_paid_for_without_a_log_too(folder, stub, tmp_path):
+    file = tmp_path / "providers.json"
+    file.write_text(
+        json.dumps({"model-1": {"model": "openai/upstream-1", "api_base": stub.url, "api_key": "x", **PRICES}})
+    )
+    service = Service(ServedRouter(folder, "cpu"), read_providers(file))
+    with Running(make_app(service)) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="x") as client:
+        list(ask(client, "model-1", stream=True).parse())
+        cost = service.metrics.registry.get_sample_value("routerbench_measured_cost_usd_total", {"model": "model-1"})
+    assert cost == pytest.approx(MEASURED)
+
+
+def test_a_named_model_answers_what_cannot_be_routed(client, service, stub):
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
+    raw = client.chat.completions.with_raw_response.create(model="model-1", messages=image)
+    assert raw.parse().model == "model-1"
+    assert "x-router-expected-quality" not in raw.headers
+    with pytest.raises(openai.BadRequestError, match="no text of a user"):
+        client.chat.completions.create(model="router-inf", messages=image)
+    (line,) = log_lines(service)
+    assert (line["prompt"], line["model"], line["expected_quality"]) == (None, "model-1", None)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    found = httpx.post(f"{client.base_url}feedback", json={"id": line["id"], "quality": 1}, headers=headers)
+    assert found.json()["is_outcome"] is False
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_a_character_of_a_provider_passes(client, stub, stream):
+    stub.words = ["a", "\ud83d"]
+    answer = ask(client, "model-0", stream=stream).parse()
+    if stream:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
+    else:
+        text = answer.choices[0].message.content
+    assert text == "a\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"model": "model-0", "messages": [{"role": "system", "content": "\\ud83d"}]}', "not JSON in UTF-8"),
+        (
+            '{"model": "model-0", "messages": [{"role": "user", "content": "a"}], "temperature": NaN}',
+            "not JSON in UTF-8",
+        ),
+        ("[" * 200_000, "not JSON in UTF-8"),
+        ('{"model": "model-0", "messages": [{"role": "user", "content": "a"}], "stream": "yes"}', "stream is true or"),
+    ],
+)
+def test_what_no_provider_could_read_is_the_clients_mistake(server, stub, content, message):
+    headers = {"Authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert message in answer.json()["error"]["message"]
+    assert not stub.bodies
+
+
+def test_a_new_router_of_other_models_is_refused(server, service, folder):
+    router = routerbench.load(folder, device="cpu")
+    object.__setattr__(router, "models", ("alpha", "beta", "gamma"))
+    router.card["models"] = ["alpha", "beta", "gamma"]
+    router.save(folder)
+    answer = httpx.post(f"{server.url}/v1/reload", headers={"Authorization": f"Bearer {KEY}"})
+    assert answer.status_code == 409
+    assert "names none of the router's models; it has alpha" in answer.json()["error"]["message"]
+    assert service.served.current.router.models == ("model-0", "model-1", "model-2")
+
+
+def test_a_model_can_be_looked_up(client):
+    for name in ("router", "router-keep-0.95", "model-1"):
+        assert client.models.retrieve(name).id == name
+    with pytest.raises(openai.NotFoundError, match="no model 'gpt-7'"):
+        client.models.retrieve("gpt-7")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from routerbench.data.table import load, read
 from routerbench.errors import InputError
 from routerbench.serving.app import make_app
 from routerbench.serving.artefact import ServedRouter
+from routerbench.serving.errors import ServiceError
 from routerbench.serving.journal import Journal
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import read_providers
 from routerbench.serving.service import Service
 from tests.serving.conftest import PROMPTS
-from tests.serving.running import Running, wait_for
+from tests.serving.running import Running
 from tests.serving.test_route import error_of, make_service, post, talk
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,6 @@ def test_asked_models_scored_answers_a_table_and_a_router_trained_on_it(folder, 
     log = tmp_path / "log.jsonl"
     service = Service(ServedRouter(folder, "cpu"), read_providers(tmp_path / "providers.json"), log)
     with Running(make_app(service)) as server, httpx.Client(base_url=f"{server.url}/v1", timeout=60) as client:
-        wait_for(lambda: service.is_ready)
         for prompt in PROMPTS:
             for model in MODELS:
                 body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
@@ -178,3 +178,46 @@ def test_without_a_log_no_prompt_is_written(folder, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert post(make_service(folder), {"prompt": "a secret"}).status_code == 200
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_feedback_that_cannot_be_written_is_not_taken(tmp_path):
+    journal = Journal(tmp_path / "log.jsonl", Metrics())
+
+    async def judge():
+        return await journal.measured("a", 0.5)
+
+    asyncio.run(journal.decided("a", prompt="Why?", model="m", cost=None))
+    journal.outcomes_path.unlink()
+    journal.outcomes_path.mkdir()  # stands for a full disk
+    with pytest.raises(ServiceError, match="send it again") as error:
+        asyncio.run(judge())
+    assert error.value.status == 503
+    journal.outcomes_path.rmdir()
+    assert asyncio.run(judge()) is True
+    assert lines_of(journal.outcomes_path) == [{"prompt": "Why?", "model": "m", "quality": 0.5, "cost": None}]
+
+
+def test_a_clients_own_cost_goes_before_what_was_measured(tmp_path):
+    journal = Journal(tmp_path / "log.jsonl", Metrics())
+
+    async def judge():
+        await journal.decided("a", prompt="Why?", model="m", cost=None)
+        await journal.decided("b", prompt="How?", model="m", cost=0.5)
+        return [await journal.measured(id_, 1.0, 0.25) for id_ in "ab"]
+
+    assert asyncio.run(judge()) == [True, True]
+    assert [row["cost"] for row in lines_of(journal.outcomes_path)] == [0.25, 0.25]
+
+
+def test_old_answers_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr("routerbench.serving.journal.REMEMBERED", 2)
+    journal = Journal(tmp_path / "log.jsonl", Metrics())
+
+    async def judge():
+        for id_ in "abc":
+            await journal.decided(id_, prompt=id_, model="m", cost=None)
+        with pytest.raises(ServiceError, match="no answer of id 'a'"):
+            await journal.measured("a", 1.0)
+        return [await journal.measured(id_, 1.0) for id_ in "bc"]
+
+    assert asyncio.run(judge()) == [True, True]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import threading
 
 import httpx
@@ -13,7 +15,7 @@ import routerbench
 from routerbench.errors import InputError
 from routerbench.serving.app import make_app
 from routerbench.serving.artefact import ServedRouter
-from routerbench.serving.batching import Batcher
+from routerbench.serving.batching import MAX_CHARACTERS, Batcher
 from routerbench.serving.errors import ServiceError
 from routerbench.serving.service import Service
 from routerbench.serving.spending import Spending
@@ -36,8 +38,6 @@ def talk(service, conversation):
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://x") as client,
         ):
-            while not service.is_ready:
-                await asyncio.sleep(0.001)
             return await conversation(client)
 
     return asyncio.run(run())
@@ -238,6 +238,20 @@ def test_a_failure_is_not_the_neighbours(folder):
         np.testing.assert_allclose(found.prediction.quality, expected.quality)
 
 
+def test_after_a_batch_of_several_it_waits_for_as_many(folder):
+    gate = Gate(ServedRouter(folder, "cpu"))
+    gate.open.set()
+
+    async def conversation(batcher):
+        await asyncio.gather(*(batcher.predict([prompt]) for prompt in PROMPTS[:2]))
+        first = asyncio.create_task(batcher.predict(["first"]))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(first, batcher.predict(["second"]))
+
+    with_batcher(gate, conversation, window=30.0)
+    assert gate.sizes == [2, 2]
+
+
 def test_who_hung_up_is_not_predicted(folder):
     gate = Gate(ServedRouter(folder, "cpu"))
 
@@ -309,6 +323,12 @@ def test_a_broken_artefact_leaves_the_old_in_service(folder, damage):
     assert service.metrics.registry.get_sample_value("routerbench_reloads_total", {"result": "refused"}) == 1
 
 
+async def until_digest(client, digest):
+    async with asyncio.timeout(30):
+        while (await client.get("/health")).json()["digest"] != digest:
+            await asyncio.sleep(0.01)
+
+
 def test_a_new_router_on_disk_is_noticed(folder, tmp_path):
     other, service = save_router(tmp_path / "other", seed=5), make_service(folder, poll_seconds=0.01)
     digest = ServedRouter(other, "cpu").current.digest
@@ -316,11 +336,80 @@ def test_a_new_router_on_disk_is_noticed(folder, tmp_path):
     async def conversation(client):
         for name in ("weights.safetensors", "router.json"):
             shutil.copy(other / name, folder / name)
+        await until_digest(client, digest)
+
+    talk(service, conversation)
+
+
+def test_a_router_that_is_copied_slowly_is_refused_and_then_taken(folder, tmp_path):
+    """As `cp -r` would do it, with a pause after the card, whose weights are not there yet."""
+    other, service = save_router(tmp_path / "other", seed=5), make_service(folder, poll_seconds=0.01)
+    digest = ServedRouter(other, "cpu").current.digest
+    refused = service.metrics.reloads.labels("refused")._value
+
+    async def conversation(client):
+        shutil.copy(other / "router.json", folder / "router.json")
         async with asyncio.timeout(30):
-            while (await client.get("/health")).json()["digest"] != digest:
+            while not refused.get():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert refused.get() == 1  # the same files are not tried again
+        shutil.copy(other / "weights.safetensors", folder / "weights.safetensors")
+        await until_digest(client, digest)
+
+    talk(service, conversation)
+
+
+def test_a_body_beyond_the_limit_is_refused_announced_or_not(folder):
+    service = make_service(folder)
+    body = json.dumps({"prompt": "a" * 2000}).encode()
+
+    async def pieces():
+        for start in range(0, len(body), 500):
+            yield body[start : start + 500]
+
+    async def conversation():
+        app = make_app(service, max_body=1500)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client,
+        ):
+            small = await client.post("/v1/route", content=body[:10] + b'"}', headers=JSON)
+            paths = ("/v1/route", "/v1/feedback")
+            return small, [await client.post(p, content=c, headers=JSON) for p in paths for c in (body, pieces())]
+
+    small, refused = asyncio.run(conversation())
+    assert small.status_code != 413
+    assert [error_of(answer) for answer in refused] == [
+        (413, "the body is larger than 1,500 bytes, which is the limit here")
+    ] * 4
+
+
+def test_a_long_prompt_is_predicted_from_its_end(folder):
+    end = "".join(f"{i} " for i in range(MAX_CHARACTERS))[-MAX_CHARACTERS:]
+    ((_, quality, _),) = decided(post(make_service(folder), {"prompt": "Prove it! " * 1000 + end}))
+    ((_, expected, _),) = decided(post(make_service(folder), {"prompt": end}))
+    assert quality == expected
+    (whole,) = routerbench.load(folder, device="cpu").route(["Prove it! " * 1000 + end], 0.002)
+    assert quality != whole.quality
+
+
+def test_a_service_whose_queue_died_ends(folder, monkeypatch):
+    signals, service = [], make_service(folder)
+    monkeypatch.setattr(os, "kill", lambda pid, number: signals.append((pid, number)))
+
+    async def broken():
+        raise RuntimeError("no threads left")
+
+    monkeypatch.setattr(service.batcher, "run", broken)
+
+    async def conversation(client):
+        async with asyncio.timeout(30):
+            while not signals:
                 await asyncio.sleep(0.01)
 
     talk(service, conversation)
+    assert signals == [(os.getpid(), signal.SIGTERM)]
 
 
 def test_metrics(folder):
