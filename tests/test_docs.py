@@ -1,8 +1,9 @@
-"""The README's commands and snippets, executed in order."""
+"""The commands and snippets of the README and of the pages in docs, executed in order."""
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,23 @@ from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines() if line.startswith("python")]
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))}
+
+
+def blocks(text, kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text):
+    return [line for block in blocks(text, "bash") for line in block.splitlines() if line.startswith("python")]
+
+
+def table(text, first_cell):
+    """Lines of the table whose head begins so."""
+    (found,) = [part for part in text.split("\n\n") if part.startswith(f"| {first_cell} |")]
+    return found.splitlines()[2:]
+
+
 QUICK = {
     "data": ["data.num_prompts=400"],
     "encoder": ["encoder=hashing", "encoder.dim=64"],
@@ -30,9 +46,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone")
     for name in ("train.py", "evaluate.py", "conf"):
         (folder / name).symlink_to(ROOT / name)
-    table = make_world(300, seed=1).table
+    world = make_world(300, seed=1).table
     models = {"gpt-4": 0, "mistral-7b": 10}
-    (header,) = [text.splitlines()[0] for kind, text in BLOCKS if kind == "csv"]
+    (header,) = [text.splitlines()[0] for text in blocks(README, "csv")]
     assert header.split(",") == [
         "prompt",
         "eval_name",
@@ -40,11 +56,13 @@ def folder(tmp_path_factory):
     ]
     rows = [
         ",".join([f'"{prompt}"', name, *(str(v) for m in models.values() for v in (quality[m], cost[m]))])
-        for prompt, name, quality, cost in zip(table.prompts, table.benchmark, table.quality, table.cost, strict=True)
+        for prompt, name, quality, cost in zip(world.prompts, world.benchmark, world.quality, world.cost, strict=True)
     ]
-    write_bert(folder / "bert", table.prompts)
+    write_bert(folder / "bert", world.prompts)
     (folder / "prompts.txt").write_text("What is 7 + 5?\nProve that the square root of 2 is irrational.\n")
     (folder / "outcomes.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    assert len(commands(README)) >= 8
+    run_all(folder, README)
     return folder
 
 
@@ -55,9 +73,8 @@ def run(folder, *command):
     )
 
 
-def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
-    assert len(COMMANDS) >= 8
-    for command in COMMANDS:
+def run_all(folder, text):
+    for command in commands(text):
         _, *words = shlex.split(command)
         named = {word.split("=")[0] for word in words}
         if named & {"finetune"}:
@@ -69,9 +86,21 @@ def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
             words.append("resamples=50")
         done = run(folder, *words)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_readme_leaves_what_it_says(folder):
     assert (folder / "outputs" / "demo" / "report.html").is_file()
-    assert len((folder / "decisions.jsonl").read_text().splitlines()) == 2
-    (snippet,) = [text for kind, text in BLOCKS if kind == "python"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_page_runs(folder, page):
+    run_all(folder, PAGES[page])
+    if page == "docs/sharing.md":
+        assert len((folder / "decisions.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_snippet_routes(folder):
+    (snippet,) = blocks(README, "python")
     done = run(folder, "-c", snippet)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -79,10 +108,25 @@ def test_every_command_runs_in_order_and_so_does_the_snippet(folder):
     assert all(re.fullmatch(r"\S+: expected quality [01]\.\d\d for 0\.\d{5} USD", line) for line in lines)
 
 
+def test_the_router_of_the_readme_is_one_file_and_one_yaml(folder, tmp_path):
+    (python,), (config,) = blocks(README, "py"), blocks(README, "yaml")
+    for name in ("routerbench", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "train.py", tmp_path)
+    for text in (python, config):
+        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    small = [word for words in QUICK.values() for word in words]
+    trained = run(tmp_path, "train.py", "router=nearest_benchmark", "hydra.run.dir=out", *small)
+    assert trained.returncode == 0, trained.stderr
+    routes = "import routerbench; print(routerbench.load('out/router').route(['What is 7 + 5?'], 0.01))"
+    done = run(tmp_path, "-c", routes)
+    assert done.stdout.startswith("[Decision(model="), done.stderr
+
+
 def test_make_demo_is_what_the_readme_says():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     demo = [line.replace("$(RUN)", "python").strip() for line in makefile.split("demo:")[1].splitlines()[1:4]]
-    assert demo == COMMANDS[:3]
+    assert demo == commands(README)[:3]
 
 
 def test_the_options_table_is_complete():
@@ -91,19 +135,54 @@ def test_the_options_table_is_complete():
         assert set(re.findall(r"`(\w+)`", row)) == {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
 
 
-@pytest.mark.parametrize(("heading", "group"), [("Routers", "router"), ("Protocols", "experiment")])
-def test_the_table_of_a_section_is_complete(heading, group):
-    section = README.split(f"## {heading}\n")[1].split("\n## ")[0].split("\n\n")
-    (table,) = [part for part in section if part.startswith(("| word |", "| `experiment=` |"))]
-    words = [word for line in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", line.split("|")[1])]
-    assert sorted(words) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+def test_the_table_of_routers_is_complete():
+    words = [
+        word for line in table(PAGES["docs/routers.md"], "word") for word in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert sorted(words) == sorted(path.stem for path in (ROOT / "conf" / "router").glob("*.yaml"))
 
 
-def test_the_table_of_policies_is_complete():
-    section = README.split("## Cascades and budgets\n")[1].split("\n## ")[0]
-    named = {tuple(pair) for pair in re.findall(r"^\| `(\w+)=(\w+)`", section, re.MULTILINE)}
-    groups = ("cascade", "budget")
+def test_every_protocol_has_its_page():
+    pages = {Path(page).stem for page in PAGES if page.startswith("docs/protocols/")}
+    assert pages == {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+
+
+def test_the_tables_of_policies_are_complete():
+    named = set(re.findall(r"`(\w+)=(\w+)`", "\n".join(table(PAGES["docs/policies.md"], "word"))))
+    named |= {
+        ("online", word)
+        for line in table(PAGES["docs/policies.md"], "`online=`")
+        for word in re.findall(r"^\| `(\w+)`", line)
+    }
+    groups = ("cascade", "budget", "online")
     assert named == {(group, path.stem) for group in groups for path in (ROOT / "conf" / group).glob("*.yaml")}
+
+
+def test_the_results_of_the_readme_are_rows_of_the_leaderboard():
+    rows = table(README, "router              ")
+    assert len(rows) > 10
+    assert set(rows) <= set(PAGES["docs/routers.md"].splitlines())
+
+
+def anchors(text):
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["README.md", *PAGES])
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def test_the_readme_links_every_page():
+    assert {page for page in PAGES if f"({page}" in README} == set(PAGES)
 
 
 def test_every_file_and_folder_of_the_map_exists():
