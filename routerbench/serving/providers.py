@@ -84,10 +84,10 @@ def _parameters(parameters: Any, name: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: model {name!r} has no parameter model; {_LAYOUT}")
     where = f"{path}: model {name!r}"
     found = {str(key): _resolved(value, f"{where}, {key}") for key, value in parameters.items()}
-    given = [key for key in PRICES if key in found]
-    if len(given) == 1:
-        raise InputError(f"{where} has {given[0]} alone; give both {' and '.join(PRICES)}, or neither")
-    return found | {key: _price(found[key], f"{where}, {key}: {parameters[key]!r}") for key in given}
+    prices = {key: _price(found[key], f"{where}, {key}: {parameters[key]!r}") for key in PRICES if key in found}
+    if len(prices) == 1:
+        raise InputError(f"{where} has {next(iter(prices))} alone; give both {' and '.join(PRICES)}, or neither")
+    return found | prices
 
 
 def _price(value: Any, where: str) -> float:
