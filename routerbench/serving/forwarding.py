@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from routerbench.errors import InputError
 from routerbench.serving.metrics import Metrics
-from routerbench.serving.providers import PRICES, Providers
+from routerbench.serving.parameters import litellm_parameters, load_litellm
+from routerbench.serving.providers import PRICES, Providers, secrets_of
 
 _CLIENTS_FAULT = frozenset({400, 413, 422})  # no other model, and no second try, will make it right
+_KEY_REFUSED = frozenset({401, 403})
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500 on
-_FIELDS = frozenset(
-    {
-        *("messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "functions"),
-        *("function_call", "temperature", "top_p", "n", "stop", "max_tokens", "max_completion_tokens", "modalities"),
-        *("prediction", "audio", "presence_penalty", "frequency_penalty", "logit_bias", "user", "response_format"),
-        *("seed", "logprobs", "top_logprobs", "reasoning_effort", "verbosity", "service_tier", "thinking", "top_k"),
-        *("web_search_options", "safety_identifier"),
-    }
-)
+_LIMITS = ("context_length_exceeded", "content_policy_violation", "content_filter")  # OpenAI's codes
+_TRACEBACK = "Traceback (most recent call last)"  # LiteLLM has it in the messages of errors that it did not expect
 _FIRST_PAUSE = 0.25  # seconds before the first retry; each later one is twice as long
 
 log = logging.getLogger(__name__)
@@ -34,17 +28,20 @@ class UpstreamError(Exception):
 
     Args:
         status: its HTTP status.
-        message: one line.
+        message: one line for the client.
+        detail: one line for the log, where it may have more than the client is told.
+        is_models_limit: whether the request is too much for this model (too long, against its policy, a parameter
+            that it lacks), though another may answer it.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, detail: str | None = None, is_models_limit: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.detail, self.is_models_limit = status, detail or message, is_models_limit
 
     @property
     def is_clients_fault(self) -> bool:
-        """Whether the request itself is wrong."""
-        return self.status in _CLIENTS_FAULT
+        """Whether the request itself is wrong, for every model."""
+        return self.status in _CLIENTS_FAULT and not self.is_models_limit
 
     @property
     def is_passing(self) -> bool:
@@ -66,7 +63,7 @@ class Forwarder:
 
     def prepare(self) -> None:
         """Import LiteLLM, which takes seconds; without it the first caller would wait for that."""
-        _litellm()
+        load_litellm()
 
     def check_models(self, models: Sequence[str]) -> None:
         """Refuse providers of which the router knows none; warn of models on one side only.
@@ -95,10 +92,11 @@ class Forwarder:
 
         Args:
             model: the router's name.
-            body: of a chat completion; everything but ``model`` is passed on as it is.
+            body: of a chat completion; all but ``model`` is passed on, where the provider's parameters do not say
+                otherwise. Of fields that LiteLLM does not know a provider gets those that speaks OpenAI's protocol.
 
         Returns:
-            LiteLLM's response, or its stream.
+            LiteLLM's response, or an async generator of its chunks, whose errors are ``UpstreamError``.
 
         Raises:
             UpstreamError: the last error.
@@ -108,7 +106,7 @@ class Forwarder:
                 return await self._call(model, body)
             except UpstreamError as error:
                 self.metrics.upstream_errors.labels(model, error.status).inc()
-                log.warning("%s answered %d: %s", model, error.status, error)
+                log.warning("%s answered %d: %s", model, error.status, error.detail)
                 if not error.is_passing or attempt == self.retries:
                     raise
             # Not all at the same moment, or they would be too many again.
@@ -116,11 +114,14 @@ class Forwarder:
         raise AssertionError("unreachable")
 
     async def _call(self, model: str, body: Mapping[str, Any]) -> Any:
-        litellm = await asyncio.to_thread(_litellm)
+        litellm, provider = await asyncio.to_thread(load_litellm), self.providers[model]
         try:
-            return await litellm.acompletion(**_parameters(body, self.providers[model]))
+            answer = await litellm.acompletion(**litellm_parameters(body, provider))
+        except InputError as error:  # of whoever wrote the providers' file, not of the client
+            raise UpstreamError(404, "this server does not know its provider", str(error)) from error
         except Exception as error:
-            raise upstream_error(error) from error
+            raise upstream_error(error, provider) from error
+        return _chunks(answer, model, provider) if isinstance(answer, AsyncIterator) else answer
 
     def cost(self, model: str, usage: Any) -> float | None:
         """What an answer cost in USD, by its tokens and the prices in the providers' file, else LiteLLM's.
@@ -135,36 +136,53 @@ class Forwarder:
             return float(sum(parameters[name] * count for name, count in zip(PRICES, tokens, strict=True)))
         try:
             # Where the provider said what was cached, usage has it.
-            return float(sum(_litellm().cost_per_token(parameters["model"], *tokens, usage_object=usage)))
+            return float(sum(load_litellm().cost_per_token(parameters["model"], *tokens, usage_object=usage)))
         except Exception:  # LiteLLM raises a bare Exception for a model that it has no prices of
             return None
 
 
-def _parameters(body: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of LiteLLM: what the client may set, and over that what the provider needs.
+async def _chunks(chunks: Any, model: str, provider: Mapping[str, Any]) -> AsyncGenerator[Any]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Exception as error:
+        failed = upstream_error(error, provider)
+        log.warning("%s broke off: %s", model, failed.detail)
+        raise failed from error
+    finally:
+        await chunks.aclose()
 
-    LiteLLM would take any parameter for its own that has its name, other addresses, keys and callbacks among them; so
-    what is no field of OpenAI's API goes to the provider as a field of the request's body.
+
+def upstream_error(error: Exception, provider: Mapping[str, Any] | None = None) -> UpstreamError:
+    """What went wrong at the provider, in one line.
+
+    Args:
+        error: of LiteLLM.
+        provider: whose secrets the line may not have.
     """
-    known = {name: value for name, value in body.items() if name in _FIELDS}
-    other = {name: value for name, value in body.items() if name not in _FIELDS and name != "model"}
-    extra = {"extra_body": {**other, **provider.get("extra_body", {})}} if other else {}
-    own = {name: value for name, value in provider.items() if name not in PRICES}  # LiteLLM would register them anew
-    return {**known, **own, **extra, "max_retries": 0, "num_retries": 0}
-
-
-def upstream_error(error: Exception) -> UpstreamError:
-    """What went wrong at the provider, in one line."""
+    if isinstance(error, UpstreamError):
+        return error
+    message = str(getattr(error, "message", error)).partition(_TRACEBACK)[0]
+    for secret in sorted(secrets_of(provider or {}), key=len, reverse=True):  # one may be a part of another
+        message = message.replace(secret, "***")
+    message = " ".join(message.split()) or type(error).__name__
+    if _is_models_limit(error):
+        return UpstreamError(400, message, is_models_limit=True)
     status = getattr(error, "status_code", None)
-    message = " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
+    if status == 400:  # as LiteLLM has it for all that calls itself an invalid request, be it for a wrong key
+        status = getattr(getattr(error, "response", None), "status_code", status)
+    if status in _KEY_REFUSED:
+        return UpstreamError(status, "the provider refuses this server's key", message)
     return UpstreamError(status if isinstance(status, int) else 502, message)
 
 
-def _litellm() -> Any:
-    # Its price list comes with the package; it would fetch a newer one when it is imported.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm
-
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    return litellm
+def _is_models_limit(error: Exception) -> bool:
+    litellm = load_litellm()
+    limits = (
+        litellm.ContextWindowExceededError, litellm.ContentPolicyViolationError, litellm.UnsupportedParamsError,
+    )  # fmt: skip
+    if isinstance(error, limits):
+        return True
+    # LiteLLM knows these by the words of some providers; the code is in the error, in what it was made of, or its text.
+    said = f"{error} {getattr(error, 'body', '')} {getattr(error.__context__, 'body', '')}"
+    return isinstance(error, litellm.BadRequestError) and any(code in said for code in _LIMITS)

@@ -15,10 +15,20 @@ TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "ar
 
 
 class StubProvider(Running):
-    """``fail[model]`` holds the statuses to answer with before it answers well; "break" breaks a stream off."""
+    """``fail[model]`` holds what to answer with before it answers well.
+
+    That is a status, a status with OpenAI's error, "break", which breaks a stream off, or an error midway in a stream.
+    """
 
     def __init__(self):
-        super().__init__(Starlette(routes=[Route("/chat/completions", self.complete, methods=["POST"])]))
+        super().__init__(
+            Starlette(
+                routes=[
+                    Route("/chat/completions", self.complete, methods=["POST"]),
+                    Route("/v1/messages", self.anthropic, methods=["POST"]),
+                ]
+            )
+        )
         self.reset()
 
     def reset(self):
@@ -30,11 +40,12 @@ class StubProvider(Running):
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization"))
         failures = self.fail.get(body["model"], [])
-        if failures and failures[0] != "break":
-            status = failures.pop(0)
-            return JSONResponse({"error": {"message": f"stub says {status}", "type": "x", "code": status}}, status)
+        if failures and isinstance(failures[0], int | tuple):
+            failure = failures.pop(0)
+            status, error = failure if isinstance(failure, tuple) else (failure, {"message": f"stub says {failure}"})
+            return JSONResponse({"error": {"type": "x", "code": status} | error}, status)
         if body.get("stream"):
-            return StreamingResponse(self.stream(body, bool(failures)), media_type="text/event-stream")
+            return StreamingResponse(self.stream(body, failures), media_type="text/event-stream")
         task, gone = asyncio.ensure_future(asyncio.sleep(self.pause)), asyncio.ensure_future(request.receive())
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         self.cancelled += not task.done()
@@ -47,18 +58,27 @@ class StubProvider(Running):
         text = json.dumps(self.head(body, "chat.completion") | {"choices": choices, "usage": USAGE})
         return Response(text, media_type="application/json")
 
+    async def anthropic(self, request):
+        self.bodies.append(await request.json())
+        answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "end_turn"}
+        content = [{"type": "text", "text": "".join(WORDS)}]
+        return JSONResponse(answer | {"content": content, "usage": {"input_tokens": 10, "output_tokens": 3}})
+
     def head(self, body, kind):
         return {"id": "chatcmpl-stub", "object": kind, "created": 1, "model": f"{body['model']}-2026"}
 
-    async def stream(self, body, breaks):
+    async def stream(self, body, failures):
         finished = False
         try:
             for word in self.words:
                 delta = {"role": "assistant", "content": word}
                 yield self.event(body, [{"index": 0, "delta": delta, "finish_reason": None}])
                 await asyncio.sleep(self.pause)
-                if breaks:
+                if failures:
                     finished = True
+                    if failures[0] != "break":
+                        yield f"data: {json.dumps({'error': failures[0]})}\n\n"
+                        return
                     raise RuntimeError("the stub breaks off, as it was told")
             yield self.event(body, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
             if (body.get("stream_options") or {}).get("include_usage"):
