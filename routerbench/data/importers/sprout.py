@@ -3,8 +3,9 @@
 ``carrot/gen_sprout.py`` of github.com/somerstep/CARROT reads ``prompt`` and, for each model, an object with ``score``,
 ``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. What else the published
 files hold was not at hand: where there is a column ``dataset`` it is the benchmark, and ``--column response=NAME``
-takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens. Which split
-a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
+takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens, at the
+prices of ``SPROUT_COSTS`` in its ``carrot/constants.py`` (USD per million tokens, input and output) or at others. Which
+split a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
 """
 
 from __future__ import annotations
