@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from routerbench import artefact
 from routerbench.adjustment import Adjustment
+from routerbench.command_line import command_line
 from routerbench.config import (
     check_seeds,
     get_class,
@@ -241,7 +242,7 @@ def _save(
     artefact.save(folder, router, encoder, train, data, {"val/aiq": val_aiq}, seen, recipe, operating)
     tracker.trained(folder, val_aiq, on_val, train, val)
     log.info("val/aiq %.4f; router saved in %s", val_aiq, folder)
-    log.info("next: python evaluate.py 'routers=[%s]'", folder)
+    log.info("next: %s", command_line("evaluate.py", {"routers": [folder]}))
     return val_aiq
 
 

@@ -2,9 +2,11 @@
 
 import json
 import pickle
+import shlex
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from routerbench.__main__ import main
 from routerbench.data.table import parse, read
@@ -103,7 +105,49 @@ def test_of_battles_the_most_compared_models_are_named(tmp_path, capsys):
     assert "read b.jsonl as battles" in printed
     assert "2 outcomes are of a prompt and model seen before: means are taken" in printed
     assert "of two models a and b share most prompts, 1\n" in printed
-    assert printed.endswith("""next: python train.py data=table data.path=b.parquet 'data.models=["a","b"]'\n""")
+    assert printed.endswith("""next: python train.py data=table data.path=b.parquet 'data.models=[a,b]'\n""")
+
+
+def test_what_comes_next_is_what_the_shell_and_hydra_read(tmp_path, capsys):
+    sources.write_csv(tmp_path / "t.csv", ["prompt", "a", "b"], ["p", 1, 0])
+    (tmp_path / "mine $x").mkdir()
+    main(["convert", "t.csv", "mine $x/it's.parquet"])
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[:4] == ["next:", "python", "train.py", "data=table"]
+    path = OverridesParser.create().parse_override(words[4])
+    assert (path.key_or_group, path.value()) == ("data.path", "mine $x/it's.parquet")
+
+
+def test_models_are_named(tmp_path):
+    sources.write_csv(tmp_path / "t.csv", ["prompt", "a", "b", "length", "c"], ["p", 1, 0, 9, ""], ["q", 1, 0, 8, ""])
+    assert refusal("t.csv", "t.parquet").endswith(
+        "if 'length' is not about quality, name the models with --model NAME for each"
+    )
+    main(["convert", "t.csv", "t.parquet", "--model", "b", "--model", "a"])
+    assert read("t.parquet").models == ("b", "a")
+    entries = [{"question": "q", "scores": {"x": 1, "y": 0, "z": None}}]
+    sources.write_json(tmp_path / "arc.json", entries)
+    assert refusal("arc.json", "o.parquet").endswith(
+        "model 'z' has no quality in any row; name the models to keep with --model NAME for each"
+    )
+    main(["convert", "arc.json", "o.parquet", "--model", "x", "--model", "y"])
+    assert read("o.parquet").models == ("x", "y")
+    assert "no model 'w'; the table has x, y, z" in refusal("arc.json", "o.parquet", "--model", "w")
+
+
+def test_advice_is_about_our_options(tmp_path):
+    sources.write_csv(tmp_path / "t.csv", ["question", "a", "b"], ["p", 1, 0])
+    assert refusal("t.csv", "o.parquet").endswith("say which one it is with --column prompt=NAME")
+    sources.write_csv(tmp_path / "t.csv", ["prompt", "answer"], ["p", "x"])
+    assert refusal("t.csv", "o.parquet").endswith("with --column model=NAME --column quality=NAME")
+    sources.write_csv(tmp_path / "t.csv", ["prompt", "a", "b"], ["p", 1, 7])
+    for words in (["--column", "eval_name=nosuch"], ["--model", "nosuch"], ["--column", "x=a"], []):
+        assert "data." not in refusal("t.csv", "o.parquet", *words)
+
+
+def test_a_list_that_breaks_off_is_json(tmp_path):
+    (tmp_path / "t.json").write_text('[{"question": "p"')
+    assert "t.json: JSON that breaks off (" in refusal("t.json", "o.parquet")
 
 
 def test_mistakes(tmp_path):

@@ -66,7 +66,9 @@ def test_split(tmp_path, capsys, part, options, expected):
 
 def test_columns(tmp_path, capsys):
     path = write_table(tmp_path / "log.csv", prompt="question")
-    assert "no column 'prompt'" in refusal("audit", path)
+    message = refusal("audit", path)
+    assert "no column 'prompt'" in message
+    assert message.endswith("say which one it is with --column prompt=NAME")
     main(["audit", path, "--column", "prompt=question"])
     assert "60 prompts" in capsys.readouterr().out
     assert "--column 'question' is not of the form WORD=NAME" in refusal("audit", path, "--column", "question")
@@ -92,6 +94,17 @@ def test_embeddings(tmp_path, capsys):
     assert "short.npy: 3 rows of embeddings, but the table has 60" in refusal(
         "audit", path, "--embeddings", "short.npy"
     )
+
+
+def test_audit_of_some_models(tmp_path, capsys):
+    main(["audit", write_table(tmp_path / "log.csv", unpriced=True), "--model", "b", "--model", "a"])
+    assert "60 prompts, 2 models" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**31)])
+def test_a_seed_that_no_generator_takes(tmp_path, seed):
+    path = write_table(tmp_path / "log.csv")
+    assert f"--seed must be from 0 to 2147483647, got {seed}" in refusal("audit", path, "--seed", seed)
 
 
 def test_one_seed_one_page(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import routerbench
 from routerbench.__main__ import main
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 STUB = """
 import json, math, pathlib, sys, time
 words = dict(word.split("=", 1) for word in sys.argv[1:])
-folder = pathlib.Path(words.pop("hydra.run.dir").strip("'"))
+folder = pathlib.Path(words.pop("hydra.run.dir"))
 if pathlib.Path("hang").exists():
     (folder / "hanging").touch()
     time.sleep(60)
@@ -148,7 +150,13 @@ def test_the_real_thing(tmp_path, monkeypatch, capsys):
             router = routerbench.load(folder / "trials" / number / "router")
             assert f"{router.card['validation']['val/aiq']:.4f}" == score
             assert f"{router.card['policy']['guard']:.3g}" == guard
-    assert "best: python train.py router=linear" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "best: python train.py router=linear" in printed
+    (following,) = [line for line in printed.splitlines() if line.startswith("next: ")]
+    (router,) = OverridesParser.create().parse_override(shlex.split(following)[-1]).value()
+    assert routerbench.load(router).card["validation"]["val/aiq"] == pytest.approx(
+        max(float(score) for _, score, *_ in rows if score[0].isdigit()), abs=1e-4
+    )
 
 
 def test_refusals(stub, monkeypatch):

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routerbench.commands.reading import add_column_option, given_columns, remarks_of_readers
+from routerbench.commands.reading import add_table_options, given_columns, reading
+from routerbench.commands.seed import add_seed_option, check_seed
 
 if TYPE_CHECKING:
     from routerbench.encoders.base import Encoder
@@ -25,12 +26,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help=f"column of the published split; '{NO_SPLIT}' passes over the one called split",
     )
-    add_column_option(parser)
+    add_table_options(parser)
     parser.add_argument(
         "--embeddings", metavar="FILE.npy", help="embeddings, a row per row of the table; hashed n-grams by default"
     )
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="where to; outputs/audit/TABLE by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the split, where the table has none, and of samples")
+    add_seed_option(parser, "of the split, where the table has none, and of samples")
     parser.set_defaults(run=run)
 
 
@@ -42,8 +43,9 @@ def run(options: argparse.Namespace) -> None:
     from routerbench.evaluation.audit import audit
     from routerbench.report.audit import audit_text, write_audit
 
-    with remarks_of_readers(f"{options.table}: ") as remarks:
-        table = read(options.table, columns=_columns(options), drop_unpriced_models=True)
+    check_seed(options.seed)
+    with reading(f"{options.table}: ") as remarks:
+        table = read(options.table, models=options.models, columns=_columns(options), drop_unpriced_models=True)
     encoder, name = _encoder(options.embeddings, len(table))
     store = EmbeddingStore(os.environ.get("ROUTERBENCH_CACHE", "~/.cache/routerbench"))
     found = audit(table, lambda part: encoder.embed(part, store), name, options.seed)

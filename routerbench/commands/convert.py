@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerbench.commands.reading import add_column_option, given_columns, remarks_of_readers
+from routerbench.command_line import Value, command_line
+from routerbench.commands.reading import add_table_options, given_columns, reading
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--from", dest="word", metavar="FORMAT", default=AUTO,
         help="table, battles, embedllm, llmrouterbench, routellm, routerdc or sprout; told by content by default",
     )  # fmt: skip
-    add_column_option(parser)
+    add_table_options(parser)
     parser.add_argument("--prices", metavar="FILE.json", help="price list, to make costs of token counts")
     parser.set_defaults(run=run)
 
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> None:
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"{output}: is the source itself; give another file to write to")
     word = detect(source) if options.word == AUTO else options.word
-    with remarks_of_readers(f"{source}: ") as remarks:
-        table = read(source, word, given_columns(options))
+    with reading(f"{source}: ") as remarks:
+        table = read(source, word, given_columns(options), options.models)
         table = table if options.prices is None else with_prices(table, options.prices)
         write_table(table, output)
     sys.stdout.write("\n".join([f"read {source} as {word}", *remarks, *_summary(table, output)]) + "\n")
@@ -58,7 +58,7 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
 
     from routerbench.data.split import duplicate_groups
 
-    following = f"next: python train.py data=table data.path={output}"
+    following: dict[str, Value] = {"data": "table", "data.path": output}
     cells = table.quality.size
     lines = [f"{len(table):,} prompts, {table.num_models} models, {len(set(table.benchmark))} benchmarks"]
     if table.split is not None:
@@ -78,7 +78,7 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
         ]
         if unpriced:
             lines.append(f"models without any cost: {', '.join(unpriced)}; they are left out of training")
-            following += " data.drop_unpriced_models=true"
+            following["data.drop_unpriced_models"] = True
         if free := [model for model in free if model not in unpriced]:
             lines.append(f"models whose cost is always 0: {', '.join(free)}")
     if not np.isfinite(table.quality).all(axis=1).any():
@@ -87,8 +87,8 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
             "no prompt has the outcomes of all models, so that no router of all can be validated; "
             f"of two models {one} and {other} share most prompts, {count:,}"
         )
-        following += f" 'data.models={json.dumps([one, other], separators=(',', ':'))}'"
-    return [*lines, following]
+        following["data.models"] = [one, other]
+    return [*lines, f"next: {command_line('train.py', following)}"]
 
 
 def _most_compared(table: OutcomeTable) -> tuple[str, str, int]:

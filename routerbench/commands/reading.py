@@ -1,4 +1,4 @@
-"""What the commands that read a table share: the option that names its columns, and what its readers remark."""
+"""What the commands that read a table share: options of its columns and models, and what its readers say."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from routerbench.errors import InputError
 
 
-def add_column_option(parser: argparse.ArgumentParser) -> None:
-    """Describe ``--column``."""
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Describe ``--column`` and ``--model``."""
     parser.add_argument(
         "--column", metavar="WORD=NAME", action="append", default=[],
         help="the name that a column has in the file, as prompt=question; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="NAME", action="append", dest="models",
+        help="a model to keep; all by default; given once for each",
     )  # fmt: skip
 
 
@@ -34,8 +38,12 @@ def given_columns(options: argparse.Namespace) -> dict[str, str]:
 
 
 @contextmanager
-def remarks_of_readers(prefix: str) -> Iterator[list[str]]:
-    """Collect what the readers of ``routerbench.data`` log, without the prefix that names the file."""
+def reading(prefix: str) -> Iterator[list[str]]:
+    """Collect what the readers of ``routerbench.data`` log, without the prefix that names the file.
+
+    Raises:
+        InputError: as the readers do, with our options in place of those of ``data=table``.
+    """
     found: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: found.append(record.getMessage().removeprefix(prefix))  # type: ignore[method-assign]
@@ -45,6 +53,12 @@ def remarks_of_readers(prefix: str) -> Iterator[list[str]]:
     log.setLevel(logging.INFO)
     try:
         yield found
+    except InputError as error:
+        raise InputError(" ".join([error.message, *map(_ours, error.options)])) from error
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+
+
+def _ours(option: str) -> str:
+    return "--model NAME for each" if option.startswith("models=") else f"--column {option.removeprefix('columns.')}"

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from routerbench.commands.seed import add_seed_option, check_seed
 from routerbench.errors import InputError
 
 
@@ -20,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="where to; beside DIR by default")
     parser.add_argument("--resamples", type=int, default=1000, help="behind each interval; 0 for none")
-    parser.add_argument("--seed", type=int, default=0, help="of folds and resamples")
+    add_seed_option(parser, "of folds and resamples")
     parser.set_defaults(run=run)
 
 
@@ -34,9 +35,9 @@ def run(options: argparse.Namespace) -> None:
     from routerbench.evaluation.self_knowledge import self_knowledge
     from routerbench.report.self_knowledge import self_knowledge_text, write_self_knowledge
 
-    for name in ("resamples", "seed"):
-        if getattr(options, name) < 0:
-            raise InputError(f"--{name} must be at least 0, got {getattr(options, name)}")
+    check_seed(options.seed)
+    if options.resamples < 0:
+        raise InputError(f"--resamples must be at least 0, got {options.resamples}")
     trained = artefact.load(options.folder)
     data = trained.card["data"]
     table = instantiate_data(data.get("config", {}))

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from routerbench.command_line import command_line, override
+from routerbench.commands.seed import add_seed_option, check_seed
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="OPTION", nargs="+", help="as train.py takes them, some with several values")
     parser.add_argument("--trials", type=int, default=20, help="how many in all, earlier ones included; 20 by default")
     parser.add_argument("--output", metavar="FOLDER", type=Path, default=Path("outputs/tune"), help="the study's")
-    parser.add_argument("--seed", type=int, default=0, help="of what Optuna draws; that of the training is seed=...")
+    add_seed_option(parser, "of what Optuna draws; that of the training is seed=...")
     parser.set_defaults(run=run)
 
 
@@ -51,8 +53,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("no option is left open; write router=mlp,knn or router.dropout=interval(0,0.5)")
     if not Path("train.py").is_file():
         raise InputError("there is no train.py here; change to the folder that it is in")
-    if not 0 <= options.seed < 2**31:
-        raise InputError(f"--seed must be from 0 to {2**31 - 1}, got {options.seed}")
+    check_seed(options.seed)
     study = _open(options.output, options.words)
     distributions = {name: _distribution(values) for name, values in space.items()}
     while trial := _next(study, distributions, options):
@@ -147,10 +148,9 @@ def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[
     from optuna.trial import TrialState
 
     words = [f"{name}={value}" for name, value in trial.params.items()]
-    quoted = str(place).replace("\\", "\\\\").replace("'", "\\'")
     try:
         with (place / "stderr.txt").open("w") as stderr:
-            command = [sys.executable, "train.py", *fixed, *words, f"hydra.run.dir='{quoted}'"]
+            command = [sys.executable, "train.py", *fixed, *words, override("hydra.run.dir", place)]
             status = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, check=False).returncode
         value, error = _outcome(place, status)
         trial.set_user_attr("error", error)
@@ -183,9 +183,10 @@ def _last_words(study: Study, fixed: list[str], folder: Path) -> str:
         return f"no trial came to a router; see {folder / 'trials'}"
     best = study.best_trial
     words = [*fixed, *(f"{name}={value}" for name, value in best.params.items())]
+    router = folder / "trials" / str(best.number) / "router"
     return (
         f"best: python train.py {shlex.join(words)}\n"
-        f"next: python evaluate.py 'routers=[{folder / 'trials' / str(best.number) / 'router'}]'\n"
+        f"next: {command_line('evaluate.py', {'routers': [router]})}\n"
         f"report: {folder / 'tuning.md'} and {folder / 'tuning.png'}"
     )
 

@@ -51,12 +51,11 @@ def quality_cells(column: Column, name: str, source: str) -> NDArray[np.float64]
         InputError: a cell is not a number in [0, 1].
     """
     values, wrong = numbers(column)
-    advice = f"; if {name!r} is not about quality, name the models with data.models=[...]"
     if len(wrong):
-        raise _wrong_cell(column, wrong[0], name, source, "is not a number; quality is a number in [0, 1]" + advice)
+        raise _wrong_cell(column, wrong[0], name, source, "is not a number; quality is a number in [0, 1]")
     outside = np.flatnonzero((values < 0) | (values > 1))
     if len(outside):
-        why = "is not a quality in [0, 1]; divide by the highest possible score" + advice
+        why = "is not a quality in [0, 1]; divide by the highest possible score"
         raise _wrong_cell(column, outside[0], name, source, why)
     return values
 

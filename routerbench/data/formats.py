@@ -1,9 +1,9 @@
-"""A file's bytes as columns: Parquet, CSV, JSON lines or a pickled pandas frame, told apart by content, not by name."""
+"""A file's bytes as columns: Parquet, CSV, JSON or a pickled pandas frame, told apart by content, not by name."""
 
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.checks import Column
+from routerbench.data.records import columns_of, read_json, read_json_lines, records_of
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ACCEPTED = "a table is a Parquet, CSV or JSON lines file, or a pickled pandas frame of texts and numbers"
+_ACCEPTED = "a table is a Parquet, CSV or JSON file, or a pickled pandas frame of texts and numbers"
 # A row must fit in one block, and few-shot prompts with eleven responses are long.
 _CSV_BLOCK_BYTES = 64 * 2**20
 
@@ -46,7 +47,7 @@ def _reader(path: Path) -> Any:
         with path.open("rb") as file:
             head = file.read(4096)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; give the table's path as data.path=FILE") from error
+        raise InputError(f"{path}: no such file; check the path") from error
     except IsADirectoryError as error:
         raise InputError(f"{path}: is a folder; give the file of the table inside it") from error
     except OSError as error:
@@ -61,7 +62,10 @@ def _reader(path: Path) -> Any:
         return read_pickle
     if b"\0" in head:
         raise InputError(f"{path}: is not a table; {_ACCEPTED}")
-    return _read_jsonl if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _read_csv
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        return _read_jsonl
+    return _read_json_list if re.match(rb"\[\s*([{\]]|$)", text) else _read_csv
 
 
 def _read_parquet(path: Path) -> dict[str, Column]:
@@ -136,27 +140,14 @@ def _csv_table(path: Path, names: Sequence[str] | None) -> pa.Table:
 
 
 def _read_jsonl(path: Path) -> dict[str, Column]:
-    # The standard library, not pyarrow: a line may have any length, no text becomes a date, an error knows its line.
-    records: list[dict[str, Any]] = []
     try:
-        with open(path, encoding="utf-8-sig", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    records.append(_record(line, number, path))
+        return columns_of(read_json_lines(path))
     except UnicodeDecodeError as error:
         raise _unreadable(path, "JSON lines", error) from error
-    names = dict.fromkeys(name for record in records for name in record)
-    return {name: _objects((record.get(name) for record in records), len(records)) for name in names}
 
 
-def _record(line: str, number: int, path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: line {number} is not JSON ({error}); write one object on each line") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: line {number} is not a JSON object; write one object on each line")
-    return record
+def _read_json_list(path: Path) -> dict[str, Column]:
+    return columns_of(records_of(read_json(path), path))
 
 
 def _from_arrow(table: pa.Table, path: Path) -> dict[str, Column]:

@@ -44,7 +44,7 @@ def _read(path: str | Path) -> dict[str, Any]:
     try:
         listed = json.loads(Path(path).expanduser().read_text())
     except OSError as error:
-        raise InputError(f"{path}: no price list there ({error.strerror}); give it as data.prices=FILE") from error
+        raise InputError(f"{path}: no price list there ({error.strerror}); check the path") from error
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     if not isinstance(listed, dict):

@@ -126,15 +126,15 @@ def _name_columns(found: Mapping[str, Column], columns: Mapping[str, str] | None
     renamed = {word: name for word, name in given.items() if name is not None and name != word}
     for word, name in renamed.items():
         if word not in WORDS:
-            raise InputError(f"{source}: data.columns has no {word!r}; it renames {', '.join(WORDS)}")
+            raise InputError(f"{source}: no word {word!r} for a column; the words are {', '.join(WORDS)}")
         if name not in found:
-            raise InputError(f"{source}: no column {name!r} (data.columns.{word}); the table has {', '.join(found)}")
+            raise InputError(f"{source}: no column {name!r} to take as {word}; the table has {', '.join(found)}")
     plain = [word for word in WORDS if word in found and given.get(word, word) == word]
     names = {word: word for word in plain if word not in renamed.values()} | renamed
     if "prompt" not in names:
         raise InputError(
-            f"{source}: no column 'prompt'; say which one it is with data.columns.prompt=NAME; "
-            f"the table has {', '.join(found)}"
+            f"{source}: no column 'prompt'; the table has {', '.join(found)}; say which one it is with",
+            "columns.prompt=NAME",
         )
     return names
 
@@ -148,8 +148,9 @@ def _layout(layout: str, names: Mapping[str, str], found: Mapping[str, Column], 
         for word in ("model", "quality"):
             if word not in names:
                 raise InputError(
-                    f"{source}: a long table needs a column {word!r}; say which one it is with "
-                    f"data.columns.{word}=NAME; the table has {', '.join(found)}"
+                    f"{source}: a long table needs a column {word!r}; the table has {', '.join(found)}; say which one "
+                    "it is with",
+                    f"columns.{word}=NAME",
                 )
     return layout
 
@@ -181,7 +182,8 @@ def check_models(table: OutcomeTable, models: Sequence[str] | None = None) -> Ou
     for model, observed in zip(table.models, _is_known(table.quality), strict=True):
         if not observed:
             raise InputError(
-                f"{table.source}: model {model!r} has no quality in any row; leave it out with data.models=[...]"
+                f"{table.source}: model {model!r} has no quality in any row; name the models to keep with",
+                "models=[...]",
             )
     return table
 

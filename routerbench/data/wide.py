@@ -46,13 +46,13 @@ def read_cells(
     chosen = found if models is None else tuple(dict.fromkeys(models))
     for model in chosen:
         if model not in found:
-            raise InputError(f"{source}: no model {model!r} in data.models; the table has {', '.join(found)}")
+            raise InputError(f"{source}: no model {model!r}; the table has {', '.join(found)}")
     used = {*names.values(), *(name + suffix for name in chosen for suffix in ("", *SUFFIXES))}
     if ignored := [name for name in columns if name not in used]:
         log.info("%s: columns not used: %s", source, ", ".join(ignored))
     count = len(next(iter(columns.values())))
     unknown = np.full(count, np.nan)
-    quality = [quality_cells(columns[name], name, source) for name in chosen]
+    quality = [_quality(columns[name], name, models is None, source) for name in chosen]
 
     def amounts(suffix: str, check: Callable[[Column, str, str], NDArray[np.float64]]) -> NDArray[np.float64]:
         names = [name + suffix for name in chosen]
@@ -99,10 +99,22 @@ def _find_models(columns: Mapping[str, Column], described: set[str], source: str
     if not models:
         raise InputError(
             f"{source}: no model column; a wide table has a column of quality and one of cost for each model ('NAME', "
-            f"'NAME{COST_SUFFIX}'), a long one the columns 'model' and 'quality' (other names: data.columns.model=NAME "
-            f"data.columns.quality=NAME); this one has {', '.join(columns)}"
+            f"'NAME{COST_SUFFIX}'), a long one the columns 'model' and 'quality'; this one has {', '.join(columns)}; "
+            "if it is a long one, say which they are with",
+            *("columns.model=NAME", "columns.quality=NAME"),
         )
     return models
+
+
+def _quality(column: Column, name: str, is_guessed: bool, source: str) -> NDArray[np.float64]:
+    """The cells of what is a model: as the user says, or as we guess."""
+    try:
+        return quality_cells(column, name, source)
+    except InputError as error:
+        if not is_guessed:
+            raise
+        advice = f"{error}; if {name!r} is not about quality, name the models with"
+        raise InputError(advice, "models=[...]") from error
 
 
 def _is_numeric(column: Column) -> bool:

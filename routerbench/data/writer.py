@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from routerbench.data.outcomes import SPLITS, OutcomeTable
-from routerbench.data.prompts import read_prompts
+from routerbench.data.prompts import lost_characters, read_prompts, whole_characters
 from routerbench.data.table import WORDS
 from routerbench.data.wide import COST_SUFFIX, NO_MODELS, RESPONSE_SUFFIX, SUFFIXES, TOKEN_SUFFIXES
 from routerbench.errors import InputError
@@ -91,26 +91,17 @@ def _labels(texts: Iterable[str], name: str, source: str) -> Any:
     try:
         return pa.array(texts, pa.large_string())
     except UnicodeEncodeError as error:
-        wrong = next(row for row, text in enumerate(texts) if _repaired(text) != text)
+        wrong = next(row for row, text in enumerate(texts) if whole_characters(text) != text)
         raise InputError(
             f"{source}: row {wrong + 1}, column {name!r}: {texts[wrong]!r} holds half of a character; rename it"
         ) from error
 
 
 def _encodable(texts: Any, model: str, source: str) -> list[str | None]:
-    repaired = [None if text is None else _repaired(text) for text in texts]
-    count = sum(mended != text for mended, text in zip(repaired, texts, strict=True))
-    if count:
+    texts = texts.tolist()
+    if count := sum(text is not None and lost_characters(text) > 0 for text in texts):
         log.warning(
             "%s: column %r: %d responses hold half of a character and get U+FFFD there",
             *(source, model + RESPONSE_SUFFIX, count),
         )
-    return repaired
-
-
-def _repaired(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+    return [None if text is None else whole_characters(text) for text in texts]

@@ -67,7 +67,7 @@ NOT_TABLES = {
     "nothing": (b"", "the file is empty"),
     "zip": (
         gzip.compress(b"prompt,a\np,1\n" * 9)[:40] + b"\0",
-        "is not a table; a table is a Parquet, CSV or JSON lines",
+        "is not a table; a table is a Parquet, CSV or JSON file",
     ),
     "picture": (b"\x89PNG\r\n\x1a\n\0\0\0", "is not a table"),
     "cut Parquet": (b"PAR1 and then nothing", "cannot be read as Parquet"),
@@ -75,6 +75,14 @@ NOT_TABLES = {
     "ragged CSV": (b"prompt,a\np,1\nq,2,3\n", "Row #3"),
     "broken JSON": (b'{"prompt": "p"}\n{"prompt": \n', "line 2 is not JSON"),
     "half JSON": (b'{"prompt": "p"}\n[1]\n', "line 2 is not a JSON object"),
+    "JSON list that breaks off in a record": (
+        b'[{"prompt": "p", "a": 1}, {"prom',
+        "JSON that breaks off (Unterminated",
+    ),
+    "JSON list that breaks off between records": (b'[{"prompt": "p"},', "JSON that breaks off (Expecting"),
+    "JSON list of a comma too much": (b'[{"prompt": "p"},,]', "not JSON (Expecting"),
+    "JSON list of no records": (b'[{"prompt": "p"}, 5]', "row 2: '5' is not a record"),
+    "empty JSON list": (b"[]", "not a list of records"),
     "header alone": (b"prompt,a\n", "the table has no rows"),
     "same name twice": (b"prompt,a,a\np,1,2\n", "two columns are called 'a'"),
 }
@@ -96,7 +104,7 @@ def test_an_empty_parquet_has_no_rows(tmp_path):
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.csv: no such file; .*data\.path=FILE"):
+    with pytest.raises(InputError, match=r"nowhere\.csv: no such file; check the path"):
         read_columns(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="is a folder"):
         read_columns(tmp_path)

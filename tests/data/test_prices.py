@@ -131,7 +131,7 @@ def test_a_wrong_price_list_is_answered_in_one_line(tmp_path, case):
 
 def test_a_price_list_that_is_not_there_and_a_table_without_tokens(tmp_path):
     path, prices = write(tmp_path, WIDE)
-    with pytest.raises(InputError, match=r"nowhere\.json: no price list there .*data\.prices=FILE"):
+    with pytest.raises(InputError, match=r"nowhere\.json: no price list there .*; check the path"):
         read(path, prices=tmp_path / "nowhere.json")
     write(tmp_path, {name: WIDE[name] for name in ("prompt", "a", "b")})
     with pytest.raises(InputError, match=r"t\.csv: no token counts .*'NAME\|input_tokens'"):

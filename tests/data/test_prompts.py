@@ -51,6 +51,22 @@ def test_half_characters_are_replaced_and_counted(caplog):
     assert "row 2" in caplog.text
 
 
+def test_lists_may_be_json(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert read(r'["a\/b", "\ud83d\ude00"]', '["one", null, "two"]', "['three']") == [
+            "a/b\n\n😀",
+            "one\n\ntwo",
+            "three",
+        ]
+    assert not caplog.text
+
+
+def test_two_halves_of_a_character_are_one_and_are_not_counted(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert read("\ud83d\ude00", "\ufffd \ud83d\ude00", "\ufffd \ude00") == ["😀", "\ufffd 😀", "\ufffd \ufffd"]
+    assert "1 prompts hold half of a character and get U+FFFD there, the first in row 3" in caplog.text
+
+
 def test_turns_that_are_all_blank_are_refused():
     with pytest.raises(InputError, match=r"t\.csv: row 2, column 'prompt': \"\[' ', ''\]\" is an empty prompt"):
         read("['a']", "[' ', '']")

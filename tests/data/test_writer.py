@@ -90,9 +90,9 @@ def test_names_that_the_layout_needs_are_refused(tmp_path, name):
 
 
 def test_half_characters(tmp_path, caplog):
-    broken = np.array([["\ud83d!", None]], dtype=object)
-    write_table(make_table([[1, 0]], [[1, 1]], responses=broken), tmp_path / "t.parquet")
-    assert parse(tmp_path / "t.parquet").responses.tolist() == [["\ufffd!", None]]
+    broken = np.array([["\ud83d!", None], ["\ud83d\ude00", "\ufffd"]], dtype=object)
+    write_table(make_table([[1, 0]] * 2, [[1, 1]] * 2, responses=broken), tmp_path / "t.parquet")
+    assert parse(tmp_path / "t.parquet").responses.tolist() == [["\ufffd!", None], ["😀", "\ufffd"]]
     assert "'model-0|model_response': 1 responses hold half of a character" in caplog.text
     with pytest.raises(InputError, match="row 1, column 'sample_id'"):
         write_table(make_table([[1, 0]], [[1, 1]], ids=np.array(["\ud83d"], dtype=object)), tmp_path / "t.parquet")

@@ -7,13 +7,13 @@ A module has ``COLUMNS`` (our words for the columns that can be renamed -> their
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from routerbench.data.importers.files import column_names, data_files
+from routerbench.data.importers.files import Names, column_names, data_files
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.data.table import parse
+from routerbench.data.table import check_models, parse
 from routerbench.errors import InputError
 
 TABLE = "table"
@@ -29,31 +29,32 @@ FORMATS = {
 _PEEKS = 20  # files of a folder whose columns are looked at
 
 
-def read(path: str | Path, word: str, columns: Mapping[str, str]) -> OutcomeTable:
+def read(path: str | Path, word: str, columns: Mapping[str, str], models: Sequence[str] | None = None) -> OutcomeTable:
     """Read a source.
 
     Args:
         path: file or folder.
         word: one of ``FORMATS``.
-        columns: our word for a column -> its name in the source, where it is another than usual.
+        columns: our word for a column -> its name in the source, which must have it.
+        models: the models to keep, in this order; None keeps all.
 
     Returns:
         The outcomes, with the source's own split if it has train and test.
 
     Raises:
-        InputError: something of the source, or a word of ``columns``, is wrong.
+        InputError: something of the source, or a word of ``columns``, is wrong; there are fewer than two models, or
+            one has no quality.
     """
     file = Path(path).expanduser()
     if not file.exists():
         raise InputError(f"{path}: no such file or folder")
     if word == TABLE:
-        return parse(path, columns=columns)
+        return parse(path, models=models, columns=columns)
     importer = _module(word)
     for name in columns:
         if name not in importer.COLUMNS:
             raise InputError(f"--column {name}=...: --from {word} renames {', '.join(importer.COLUMNS)}")
-    table: OutcomeTable = importer.read(file, {**importer.COLUMNS, **columns})
-    return table
+    return check_models(importer.read(file, Names(importer.COLUMNS, columns)), models)
 
 
 def detect(path: str | Path) -> str:

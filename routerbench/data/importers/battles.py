@@ -2,8 +2,9 @@
 
 Parquet, CSV, JSON lines or a JSON list with ``model_a``, ``model_b`` and either ``winner`` ("model_a", "model_b",
 "tie", "tie (bothbad)"; of ``lmsys/chatbot_arena_conversations``) or a one in ``winner_model_a``, ``winner_model_b`` or
-``winner_tie`` (of ``lmsys-arena-human-preference-55k``). The prompt is ``prompt``, else what the user says in
-``conversation_a``, a list of ``{"role", "content"}`` or its JSON. The columns of the first are those of its card; those
+``winner_tie`` (of ``lmsys-arena-human-preference-55k``). The prompt is ``prompt``, a text or the JSON
+of a list of turns, as in the latter; else what the user says in ``conversation_a``, a list of ``{"role", "content"}``
+or its JSON. The columns of the first are those of its card; those
 of the second, the words of ``winner`` and the rest are from memory, as the files themselves were not at hand.
 
 There is no table of qualities behind battles. Each prompt is one row; the winner has quality 1 there, the loser 0, both
@@ -15,10 +16,7 @@ split in the files' names is passed over.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +24,9 @@ from numpy.typing import NDArray
 from routerbench.data.checks import Column, label_cells, numbers, objects
 from routerbench.data.formats import read_columns
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import data_files, field, read_json, records_of
+from routerbench.data.importers.files import Names, data_files
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.data.prompts import TURN_SEPARATOR
+from routerbench.data.prompts import conversation, read_prompts
 from routerbench.errors import InputError
 
 COLUMNS = {"prompt": "prompt", "model_a": "model_a", "model_b": "model_b", "winner": "winner", "eval_name": ""}
@@ -42,7 +40,7 @@ def fits(names: set[str]) -> bool:
     return {"model_a", "model_b"} <= names
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read a file, or all of a folder.
 
     Args:
@@ -54,12 +52,13 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
     """
     outcomes = Collection(path)
     for file in data_files(path):
-        _add(_columns(file), file, names, outcomes)
+        _add(read_columns(file), file, names, outcomes)
     return outcomes.table()
 
 
-def _add(columns: dict[str, Column], file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+def _add(columns: dict[str, Column], file: Path, names: Names, outcomes: Collection) -> None:
     source = str(file)
+    names.check(names, columns, file)
     for word in ("model_a", "model_b"):
         if names[word] not in columns:
             raise InputError(f"{file}: no column {names[word]!r}; the table has {', '.join(columns)}")
@@ -79,7 +78,7 @@ def _add(columns: dict[str, Column], file: Path, names: Mapping[str, str], outco
     outcomes.add(rows, outcomes.models(other), quality=1 - result)
 
 
-def _results(columns: dict[str, Column], names: Mapping[str, str], source: str) -> NDArray[np.float64]:
+def _results(columns: dict[str, Column], names: Names, source: str) -> NDArray[np.float64]:
     """``(n,)`` 1 where model_a wins, 0 where model_b does, .5 in a tie."""
     name = names["winner"]
     if name in columns:
@@ -100,32 +99,12 @@ def _results(columns: dict[str, Column], names: Mapping[str, str], source: str) 
     return votes @ np.array(list(ONE_HOT.values()))
 
 
-def _prompts(columns: dict[str, Column], names: Mapping[str, str], source: str) -> tuple[Column, str]:
+def _prompts(columns: dict[str, Column], names: Names, source: str) -> tuple[NDArray[np.object_], str]:
     name = names["prompt"]
     if name in columns:
-        return columns[name], name
+        return read_prompts(columns[name], name, source), name
     if CONVERSATION not in columns:
         raise InputError(f"{source}: no column {name!r}, nor {CONVERSATION!r}; the table has {', '.join(columns)}")
-    said = (_said(cell, row, source) for row, cell in enumerate(columns[CONVERSATION].tolist()))
-    return objects(said), CONVERSATION
-
-
-def _said(cell: Any, row: int, source: str) -> str:
-    """What the user says in a conversation."""
-    try:
-        turns = json.loads(cell) if isinstance(cell, str) else list(cell)
-        return TURN_SEPARATOR.join([turn["content"] for turn in turns if turn["role"] == "user"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{source}: row {row + 1}, column {CONVERSATION!r}: {str(cell)[:60]!r} is not a list of turns with a role "
-            "and a content of text"
-        ) from error
-
-
-def _columns(file: Path) -> dict[str, Column]:
-    with file.open("rb") as stream:
-        is_list = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-    if not is_list:
-        return read_columns(file)
-    records = records_of(read_json(file), file)
-    return {name: field(records, name, file) for name in dict.fromkeys(name for record in records for name in record)}
+    cells = enumerate(columns[CONVERSATION].tolist())
+    said = objects(conversation(cell, row, CONVERSATION, source) for row, cell in cells)
+    return read_prompts(said, CONVERSATION, source), CONVERSATION

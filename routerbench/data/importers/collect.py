@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from routerbench.data.checks import Column, response_cells
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.data.prompts import read_prompts
 from routerbench.data.split import read_split
-from routerbench.data.table import check_models
 from routerbench.errors import InputError
 
 NUMBERS = ("quality", "cost", "input_tokens", "output_tokens")
@@ -26,7 +24,8 @@ class Collection:
     """What the files of a source say, in the order in which it is added.
 
     A cell that is added several times, as where several people judged one answer, gets the mean of its numbers and
-    the first of its responses; how many there are is logged.
+    the first of its responses. A prompt that is in several benchmarks is of the one that it was in first. How many of
+    both there are is logged.
 
     Args:
         source: file or folder, for messages.
@@ -37,44 +36,58 @@ class Collection:
         self._row: dict[Any, int] = {}
         self._model: dict[str, int] = {}
         self._prompts: list[tuple[str, str, str, str]] = []  # prompt, benchmark, split, file
+        self._other: dict[int, str] = {}  # row -> a further benchmark of it
         self._cells: list[dict[str, NDArray[Any]]] = []
 
     def rows(
-        self, keys: Sequence[Any], prompts: Column, benchmark: Sequence[str], split: str, file: Path, name: str
+        self,
+        keys: Sequence[Any],
+        prompts: NDArray[np.object_],
+        benchmark: Sequence[str],
+        split: str,
+        file: Path,
+        name: str,
+        places: NDArray[np.int64] | None = None,
+        advice: str = "correct one of them",
     ) -> NDArray[np.int64]:
         """Number the prompts of a file.
 
         Args:
             keys: ``n`` what makes two rows of the source one prompt.
-            prompts: ``(n,)`` cells of the file.
+            prompts: ``(n,)`` texts, as ``read_prompts`` gives them.
             benchmark: ``n`` names.
             split: a word for train, val or test, "" if the file says none.
             file: where they come from.
             name: of the prompts' column, for the message.
+            places: ``(n,)`` index of each one's row in the file, for the message; None if they are all rows.
+            advice: what to do about two prompts of one key, for the message.
 
         Returns:
             ``(n,)`` index of each prompt in the table.
 
         Raises:
-            InputError: a prompt is empty, no text, or another than the one its key had before.
+            InputError: a prompt is another than the one its key had before, or in another split.
         """
-        texts = read_prompts(prompts, name, str(file))
-        found = np.empty(len(texts), dtype=np.int64)
-        for position, (key, text, kind) in enumerate(zip(keys, texts, benchmark, strict=True)):
+        found = np.empty(len(prompts), dtype=np.int64)
+        for position, (key, text, kind) in enumerate(zip(keys, prompts, benchmark, strict=True)):
             row = found[position] = self._row.setdefault(key, len(self._prompts))
             if row == len(self._prompts):
                 self._prompts.append((text, kind, split, str(file)))
-            elif self._prompts[row][0] != text:
-                other = self._prompts[row]
+                continue
+            first, its_kind, its_split, its_file = self._prompts[row]
+            place = f"{file}: row {(position if places is None else places[position]) + 1}, column {name!r}"
+            if first != text:
                 raise InputError(
-                    f"{file}: row {position + 1}, column {name!r}: {text[:50]!r} is another prompt than "
-                    f"{other[0][:50]!r} of {other[3]}, but both are number {key!r}; correct one of them"
+                    f"{place}: {text[:50]!r} is another prompt than {first[:50]!r} of {its_file}, but both are number "
+                    f"{key!r}; {advice}"
                 )
-            elif self._prompts[row][2] != split:
+            if its_split != split:
                 raise InputError(
-                    f"{file}: row {position + 1}, column {name!r}: prompt {text[:50]!r} is in {split!r} here, in "
-                    f"{self._prompts[row][2]!r} in {self._prompts[row][3]}; keep it in one of them"
+                    f"{place}: prompt {text[:50]!r} is in {split!r} here, in {its_split!r} in {its_file}; keep it in "
+                    "one of them"
                 )
+            if its_kind != kind:
+                self._other.setdefault(row, kind)
         return found
 
     def models(self, names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
@@ -102,33 +115,39 @@ class Collection:
         """The outcomes of all prompts; the split is kept if it has train and test.
 
         Raises:
-            InputError: there are fewer than two models, or one has no quality.
+            InputError: no outcome was added.
         """
         shape = len(self._prompts), len(self._model)
+        if not any(len(part["row"]) for part in self._cells):
+            raise InputError(f"{self.source}: no outcomes; each model needs a quality in some row")
         place = np.concatenate([part["row"] * shape[1] + part["model"] for part in self._cells])
         cells, number = np.unique(place, return_inverse=True)
         repeats = len(place) - len(cells)
         if repeats:
             log.info("%s: %d outcomes are of a prompt and model seen before: means are taken", self.source, repeats)
+        if self._other:
+            row, other = next(iter(self._other.items()))
+            log.info(
+                "%s: %d prompts are in several benchmarks and are kept in the first, as %r and not %r",
+                *(self.source, len(self._other), self._prompts[row][1], other),
+            )
         added = {word for part in self._cells for word in part}
         values = {word: _mean(self._column(word), number, cells, shape) for word in NUMBERS if word in added}
         unknown = np.full(shape, np.nan)
         prompts, benchmark, split, _ = (np.array(column, dtype=object) for column in zip(*self._prompts, strict=True))
         tokens = [values.get(word, unknown) for word in ("input_tokens", "output_tokens")]
-        return check_models(
-            OutcomeTable(
-                prompts=prompts,
-                models=tuple(self._model),
-                quality=values["quality"],
-                cost=values.get("cost", unknown),
-                benchmark=benchmark,
-                ids=np.array([str(number + 1) for number in range(shape[0])], dtype=object),
-                rows=np.arange(shape[0]),
-                source=self.source,
-                split=self._split(split),
-                responses=self._responses(place, shape) if "response" in added else None,
-                tokens=np.stack(tokens, axis=2) if {"input_tokens", "output_tokens"} & added else None,
-            )
+        return OutcomeTable(
+            prompts=prompts,
+            models=tuple(self._model),
+            quality=values["quality"],
+            cost=values.get("cost", unknown),
+            benchmark=benchmark,
+            ids=np.array([str(number + 1) for number in range(shape[0])], dtype=object),
+            rows=np.arange(shape[0]),
+            source=self.source,
+            split=self._split(split),
+            responses=self._responses(place, shape) if "response" in added else None,
+            tokens=np.stack(tokens, axis=2) if {"input_tokens", "output_tokens"} & added else None,
         )
 
     def _column(self, word: str) -> NDArray[np.float64]:

@@ -3,24 +3,27 @@
 ``train.csv``, ``val.csv`` and ``test.csv`` have ``prompt_id``, ``model_id``, ``model_name``, ``label`` (1 for right, 0
 for wrong) and ``category``; ``question_order.csv`` has ``prompt_id`` and ``prompt``. These names are those that its
 ``algorithm/mf.py`` and ``data_preprocessing`` and readers by others use; the files themselves were not at hand. Where
-the outcomes have a ``prompt`` of their own, it is taken. The authors of IrtNet report outcomes that are there twice
-with different labels: they get the mean, and are counted. There are no costs.
+the outcomes have a ``prompt`` of their own, it is taken; an id with two prompts is refused. The authors of IrtNet
+report outcomes that are there twice with different labels: they get the mean, and are counted. A prompt in several
+categories, as mmlu and mmlu_anatomy, is one prompt of the category that it is in first; such prompts are counted too.
+There are no costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.checks import Column, label_cells, quality_cells
+from routerbench.data.checks import Column, label_cells, objects, prompt_cells, quality_cells
 from routerbench.data.formats import read_coded_csv
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import column_names, data_files, split_in
+from routerbench.data.importers.files import Names, column_names, data_files, split_in
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import read_prompts
 from routerbench.errors import InputError
 
 COLUMNS = {
@@ -31,6 +34,7 @@ COLUMNS = {
     "sample_id": "prompt_id",
 }
 QUESTIONS = "question_order.csv"
+Check = Callable[[Column, str, str], Column]
 
 
 def fits(names: set[str]) -> bool:
@@ -38,7 +42,7 @@ def fits(names: set[str]) -> bool:
     return {"prompt_id", "label"} <= names and bool({"model_id", "model_name"} & names)
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read one file of outcomes, or all of a folder.
 
     Args:
@@ -46,51 +50,66 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
         names: our word for a column -> its name.
 
     Raises:
-        InputError: no file has outcomes, no file has the prompts, or a cell is wrong.
+        InputError: no file has outcomes, no file has the prompts, an id has two prompts, or a cell is wrong.
     """
     needed = {names["sample_id"], names["quality"]}
     files = [file for file in data_files(path, (".csv",)) if needed <= column_names(file)]
     if not files:
         raise InputError(f"{path}: no CSV file with the columns {', '.join(sorted(needed))}")
-    outcomes, questions = Collection(path), _questions(path if path.is_dir() else path.parent, names)
+    outcomes, questions = Collection(path), {}
+    if any(names["prompt"] not in column_names(file) for file in files):
+        questions = _questions(path if path.is_dir() else path.parent, names)
     for file in files:
         _add(file, names, questions, outcomes)
     return outcomes.table()
 
 
-def _add(file: Path, names: Mapping[str, str], questions: dict[str, str], outcomes: Collection) -> None:
+def _add(file: Path, names: Names, questions: dict[str, str], outcomes: Collection) -> None:
     found, source = column_names(file), str(file)
+    names.check(("model", "eval_name", *(() if questions else ("prompt",))), sorted(found), file)
+    id_name, prompt_name, kind_name, quality_name = (
+        names[word] for word in ("sample_id", "prompt", "eval_name", "quality")
+    )
     model_name = names["model"] if names["model"] in found else "model_id"
-    wanted = [names["sample_id"], model_name, names["quality"]]
-    wanted += [name for name in (names["prompt"], names["eval_name"]) if name in found]
-    columns = read_coded_csv(file, wanted)
-    for name in (names["sample_id"], model_name):
-        label, texts = columns[name]
-        if (label < 0).any() or not all(text.strip() for text in texts):
-            label_cells(_taken(label, texts), name, source)  # says which row it is
-    codes, ids = columns[names["sample_id"]]
-    _, first = np.unique(codes, return_index=True)
+    described = [id_name, *(name for name in (prompt_name, kind_name) if name in found)]
+    columns = read_coded_csv(file, list(dict.fromkeys([*described, model_name, quality_name])))
+    for name in dict.fromkeys([*described, model_name]):
+        _check(prompt_cells if name == prompt_name else label_cells, columns[name], name, source)
+    # One row of each combination of id, prompt and category: of 100 models' outcomes all but one say the same again.
+    shape = [len(columns[name][1]) for name in described]
+    combination = np.ravel_multi_index([columns[name][0] for name in described], shape)
+    first = np.sort(np.unique(combination, return_index=True)[1])
 
-    def of_prompts(name: str) -> Column:
-        code, texts = columns[name]
-        return _taken(code[first], texts)
+    def cells(name: str) -> Column:
+        codes, texts = columns[name]
+        return texts[codes[first]]
 
-    if names["prompt"] in columns:
-        prompts = of_prompts(names["prompt"])
+    if prompt_name in columns:
+        prompts = read_prompts(cells(prompt_name), prompt_name, source, first)
     else:
-        prompts = np.array([questions.get(key) for key in ids], dtype=object)
-        if lacking := [key for key, prompt in zip(ids, prompts, strict=True) if prompt is None]:
+        prompts = _prompts_of(cells(id_name), questions, id_name, file, first)
+    benchmark = cells(kind_name).tolist() if kind_name in columns else ["all"] * len(first)
+    rows = outcomes.rows(
+        *(cells(id_name).tolist(), prompts, benchmark, split_in(file.stem)[1], file, prompt_name), places=first
+    )
+    codes, ids = columns[id_name]
+    row_of_id = np.empty(len(ids), dtype=np.int64)
+    row_of_id[codes[first]] = rows
+    model_codes, models = columns[model_name]
+    quality = _quality(*columns[quality_name], quality_name, source)
+    outcomes.add(row_of_id[codes], outcomes.models(models.tolist())[model_codes], quality=quality)
+
+
+def _prompts_of(
+    ids: Column, questions: dict[str, str], name: str, file: Path, places: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    for row, key in zip(places, ids, strict=True):
+        if key not in questions:
             raise InputError(
-                f"{file}: row {first[ids.tolist().index(lacking[0])] + 1}, column {names['sample_id']!r}: "
-                f"{lacking[0]!r} has no prompt in {file.parent / QUESTIONS}; put that file beside it"
+                f"{file}: row {row + 1}, column {name!r}: {key!r} has no prompt in {file.parent / QUESTIONS}; put that "
+                "file beside it"
             )
-    kind = names["eval_name"]
-    benchmark = label_cells(of_prompts(kind), kind, source) if kind in columns else ["all"] * len(first)
-    split = split_in(file.stem)[1]
-    rows = outcomes.rows(ids.tolist(), prompts, list(benchmark), split, file, names["prompt"])
-    models = outcomes.models(columns[model_name][1].tolist())
-    label, texts = columns[names["quality"]]
-    outcomes.add(rows[codes], models[columns[model_name][0]], quality=_quality(label, texts, names["quality"], source))
+    return objects(questions[key] for key in ids)
 
 
 def _quality(codes: NDArray[np.int64], texts: Column, name: str, source: str) -> NDArray[np.float64]:
@@ -104,10 +123,28 @@ def _taken(codes: NDArray[np.int64], values: Column, missing: Any = None) -> Col
     return np.append(values, [missing]).astype(values.dtype)[codes]  # code -1 is an empty cell: the last
 
 
-def _questions(folder: Path, names: Mapping[str, str]) -> dict[str, str]:
+def _check(cells: Check, column: tuple[NDArray[np.int64], Column], name: str, source: str) -> None:
+    """Refuse an empty cell; all cells are looked at only to say in which row it is."""
+    codes, texts = column
+    if (codes < 0).any() or not all(text.strip() for text in texts):
+        cells(_taken(codes, texts), name, source)
+
+
+def _questions(folder: Path, names: Names) -> dict[str, str]:
+    """The prompt of each id."""
     file = folder / QUESTIONS
     if not file.is_file():
         return {}
-    columns = read_coded_csv(file, [names["sample_id"], names["prompt"]])
-    ids, prompts = (_taken(*columns[names[word]]) for word in ("sample_id", "prompt"))
-    return dict(zip(ids.tolist(), prompts.tolist(), strict=True))
+    id_name, prompt_name = names["sample_id"], names["prompt"]
+    columns = read_coded_csv(file, [id_name, prompt_name])
+    ids = label_cells(_taken(*columns[id_name]), id_name, str(file)).tolist()
+    prompts = read_prompts(_taken(*columns[prompt_name]), prompt_name, str(file)).tolist()
+    first: dict[str, int] = {}
+    for row, key in enumerate(ids):
+        other = first.setdefault(key, row)
+        if prompts[other] != prompts[row]:
+            raise InputError(
+                f"{file}: row {row + 1}, column {prompt_name!r}: {prompts[row][:50]!r} is another prompt than "
+                f"{prompts[other][:50]!r} of row {other + 1}, but both are number {key!r}; correct one of them"
+            )
+    return {key: prompts[row] for key, row in first.items()}

@@ -5,13 +5,42 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from routerbench.data.checks import Column, objects
 from routerbench.errors import InputError
 
 SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
+
+
+class Names(dict[str, str]):
+    """Our word for a column -> its name in the source.
+
+    Args:
+        usual: the names that the project gives them; such a column may be missing, unless the importer needs it.
+        typed: those that the user gives; such a column must be there.
+    """
+
+    def __init__(self, usual: Mapping[str, str], typed: Mapping[str, str]) -> None:
+        super().__init__({**usual, **typed})
+        self._typed = typed
+
+    def check(self, words: Iterable[str], found: Iterable[str], file: Path) -> None:
+        """Refuse a file without a column that the user typed.
+
+        Args:
+            words: ours, of the columns to look for.
+            found: names of all columns that they could be.
+            file: the file, for the message.
+
+        Raises:
+            InputError: the file lacks a column.
+        """
+        found = list(found)
+        for word in words:
+            if word in self._typed and self[word] not in found:
+                raise InputError(f"{file}: no column {self[word]!r} to take as {word}; the file has {', '.join(found)}")
 
 
 def data_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
@@ -43,46 +72,6 @@ def column_names(file: Path) -> set[str]:
             return set(next(csv.reader(lines), []))
     except (OSError, UnicodeDecodeError, csv.Error):
         return set()  # the reader will say it
-
-
-def read_json(file: Path) -> Any:
-    """The one value of a JSON file.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            return json.load(stream)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: not JSON ({error})") from error
-
-
-def records_of(value: Any, file: Path) -> list[dict[str, Any]]:
-    """A list of objects.
-
-    Raises:
-        InputError: it is no list, it is empty, or one of its members is no object.
-    """
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{file}: not a list of records")
-    for row, record in enumerate(value):
-        if not isinstance(record, dict):
-            raise InputError(f"{file}: row {row + 1}: {str(record)[:60]!r} is not a record; it must be a JSON object")
-    return value
-
-
-def field(records: list[dict[str, Any]], name: str, file: Path) -> Column:
-    """``(n,)`` one field of all records, None where a record lacks it.
-
-    Raises:
-        InputError: all lack it.
-    """
-    if not any(name in record for record in records):
-        raise InputError(f"{file}: no field {name!r} in its records; they have {', '.join(records[0])}")
-    return objects(record.get(name) for record in records)
 
 
 def split_in(stem: str) -> tuple[str, str]:

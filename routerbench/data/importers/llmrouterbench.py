@@ -5,7 +5,8 @@ holds ``DATASET-SPLIT-MODEL-YYYYMMDD_HHMMSS.json``, an object with ``dataset_nam
 and ``records``; a record has ``index``, ``origin_query``, ``prompt``, ``prompt_tokens``, ``completion_tokens``,
 ``cost`` (USD), ``score``, ``prediction``, ``raw_output``. As there, the latest run that is no demo counts; unlike
 there, a record without score is not observed, instead of wrong. One dataset's records of one split and index are
-one prompt.
+one prompt. A prompt is a text, or a list of ``{"role", "content"}``, of which what the user says counts; upstream takes
+the JSON of the list.
 The split is the benchmark's own, "test" as a rule; it is kept only if it says both train and test. Answers are left
 out, as they are most of the bytes; ``--column response=raw_output`` takes them along. The published files themselves
 were not at hand.
@@ -15,15 +16,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from routerbench.data.checks import cost_cells, label_cells, quality_cells, token_cells
+from routerbench.data.checks import cost_cells, label_cells, objects, quality_cells, token_cells
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import data_files, field, read_json, records_of
+from routerbench.data.importers.files import Names, data_files
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import conversation, read_prompts
+from routerbench.data.records import field, read_json, records_of
 from routerbench.errors import InputError
 
 COLUMNS = {
@@ -34,6 +36,7 @@ COLUMNS = {
     "output_tokens": "completion_tokens",
     "response": "",
 }
+QUERY = "origin_query"  # the prompt before it is put into words for a model
 _RUN = ("dataset_name", "split", "model_name")
 
 log = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ def fits(names: set[str]) -> bool:
     return {*_RUN, "records"} <= names
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read a tree of runs, or one of its branches.
 
     Args:
@@ -77,14 +80,20 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
     return outcomes.table()
 
 
-def _add(run: dict[str, Any], file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+def _add(run: dict[str, Any], file: Path, names: Names, outcomes: Collection) -> None:
     dataset, split, model = (run[name] for name in _RUN)
     records, source = records_of(run["records"], file), str(file)
     cells = {word: field(records, name, file) for word, name in names.items() if name}
     index = label_cells(field(records, "index", file), "index", source)
+    name = names["prompt"]
+    texts = objects(
+        conversation(cell, row, name, source) if isinstance(cell, list) else cell
+        for row, cell in enumerate(cells["prompt"])
+    )
     rows = outcomes.rows(
         [f"{dataset}/{split}/{number}" for number in index],
-        *(cells["prompt"], [dataset] * len(records), split, file, names["prompt"]),
+        *(read_prompts(texts, name, source), [dataset] * len(records), split, file, name),
+        advice="correct one of them" if name == QUERY else f"if each model has its own, --column prompt={QUERY}",
     )
     outcomes.add(
         rows,

@@ -8,7 +8,6 @@ own routers were trained on; they are kept here. Its training data are battles: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ import numpy as np
 from routerbench.data.checks import quality_cells
 from routerbench.data.formats import read_columns
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import data_files
+from routerbench.data.importers.files import Names, data_files
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import read_prompts
 from routerbench.data.wide import NO_MODELS, SUFFIXES
 from routerbench.errors import InputError
 
@@ -30,7 +30,7 @@ def fits(names: set[str]) -> bool:
     return "prompt" in names and any(name + RESPONSE_SUFFIX in names for name in names)
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read a file, or all of a folder.
 
     Args:
@@ -45,7 +45,7 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
         columns = read_columns(file)
         if names["prompt"] not in columns:
             raise InputError(f"{file}: no column {names['prompt']!r}; the table has {', '.join(columns)}")
-        prompts = columns.pop(names["prompt"])
+        prompts = read_prompts(columns.pop(names["prompt"]), names["prompt"], str(file))
         models = [name for name in columns if name not in NO_MODELS and not name.endswith(RESPONSE_SUFFIX)]
         if wrong := [name for name in models if name.endswith(SUFFIXES)]:
             raise InputError(f"{file}: column {wrong[0]!r} is not RouteLLM's; the file is a wide table: --from table")

@@ -11,15 +11,16 @@ the share of right answers. Scores are read as they are. Its CSV files of Router
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from routerbench.data.checks import objects, quality_cells
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import data_files, field, read_json, records_of, split_in
+from routerbench.data.importers.files import Names, data_files, split_in
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import read_prompts
+from routerbench.data.records import field, read_json, records_of
 from routerbench.errors import InputError
 
 COLUMNS = {"prompt": "question", "quality": "scores"}
@@ -32,7 +33,7 @@ def fits(names: set[str]) -> bool:
     return "question" in names and any(name.startswith("scores.") for name in names)
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read a file, or all of a folder.
 
     Args:
@@ -58,7 +59,8 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
                 )
         keys = [(str(file), row) for row in range(len(records))]
         kinds = [benchmark or file.stem] * len(records)
-        rows = outcomes.rows(keys, prompts, kinds, split, file, names["prompt"])
+        texts = read_prompts(prompts, names["prompt"], str(file))
+        rows = outcomes.rows(keys, texts, kinds, split, file, names["prompt"])
         for model in dict.fromkeys(model for entry in scores for model in entry):
             quality = quality_cells(objects(entry.get(model) for entry in scores), model, str(file))
             known = np.isfinite(quality)

@@ -3,20 +3,21 @@
 ``carrot/gen_sprout.py`` of github.com/somerstep/CARROT reads ``prompt`` and, for each model, an object with ``score``,
 ``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. What else the published
 files hold was not at hand: where there is a column ``dataset`` it is the benchmark, and ``--column response=NAME``
-takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens. Which split
-a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
+takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens, at the
+prices of ``SPROUT_COSTS`` in its ``carrot/constants.py`` (USD per million tokens, input and output) or at others. Which
+split a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from routerbench.data.checks import Column, label_cells, objects, quality_cells, token_cells
 from routerbench.data.importers.collect import Collection
-from routerbench.data.importers.files import data_files, split_in
+from routerbench.data.importers.files import Names, data_files, split_in
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.prompts import read_prompts
 from routerbench.errors import InputError
 
 COLUMNS = {
@@ -29,6 +30,9 @@ COLUMNS = {
 }
 
 
+MEASURED = ("input_tokens", "output_tokens", "response")
+
+
 def fits(names: set[str]) -> bool:
     """Whether a file has objects with a score and tokens."""
     return "prompt" in names and any(
@@ -36,7 +40,7 @@ def fits(names: set[str]) -> bool:
     )
 
 
-def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
+def read(path: Path, names: Names) -> OutcomeTable:
     """Read a file, or all of a folder.
 
     Args:
@@ -59,7 +63,7 @@ def read(path: Path, names: Mapping[str, str]) -> OutcomeTable:
     return outcomes.table()
 
 
-def _add(columns: Any, file: Path, names: Mapping[str, str], outcomes: Collection) -> None:
+def _add(columns: Any, file: Path, names: Names, outcomes: Collection) -> None:
     from pyarrow import types
 
     schema, source = columns.schema_arrow, str(file)
@@ -77,7 +81,9 @@ def _add(columns: Any, file: Path, names: Mapping[str, str], outcomes: Collectio
     def cells(name: str) -> Column:
         return objects(columns.read([name]).column(0).to_pylist())
 
-    prompts, kind = cells(names["prompt"]), names["eval_name"]
+    names.check(("eval_name",), schema.names, file)
+    names.check(MEASURED, dict.fromkeys(inner.name for model in models for inner in schema.field(model).type), file)
+    prompts, kind = read_prompts(cells(names["prompt"]), names["prompt"], source), names["eval_name"]
     benchmark = label_cells(cells(kind), kind, source) if kind in schema.names else ["all"] * len(prompts)
     keys = [(source, row) for row in range(len(prompts))]
     rows = outcomes.rows(keys, prompts, list(benchmark), split_in(file.stem)[1], file, names["prompt"])
@@ -85,12 +91,12 @@ def _add(columns: Any, file: Path, names: Mapping[str, str], outcomes: Collectio
         outcomes.add(rows, model, **_measured(columns, model, names, source))
 
 
-def _measured(columns: Any, model: str, names: Mapping[str, str], source: str) -> dict[str, Column]:
+def _measured(columns: Any, model: str, names: Names, source: str) -> dict[str, Column]:
     """The cells of one model."""
     checks = {"quality": quality_cells, "input_tokens": token_cells, "output_tokens": token_cells}
     # A field of a model's column by its path: the answers, most of the bytes, stay on the disk.
     inner = {field.name: field for field in columns.schema_arrow.field(model).type}
-    wanted = {word: name for word, name in names.items() if word in {*checks, "response"} and name in inner}
+    wanted = {word: name for word, name in names.items() if word in {"quality", *MEASURED} and name in inner}
     read = columns.read([f"{model}.{name}" for name in wanted.values()]).column(model).to_pylist()
     found = {word: objects(None if cell is None else cell[name] for cell in read) for word, name in wanted.items()}
     return {

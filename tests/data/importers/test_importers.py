@@ -83,7 +83,31 @@ def test_llmrouterbench_refuses_what_is_no_run(tmp_path):
     write_json(again, {"records": []})
     assert "not a run of LLMRouterBench" in refusal(folder, "llmrouterbench")
     again.write_text("{")
-    assert f"{again}: not JSON" in refusal(folder, "llmrouterbench")
+    assert f"{again}: JSON that breaks off" in refusal(folder, "llmrouterbench")
+
+
+def test_llmrouterbench_reads_conversations(tmp_path):
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    turns += [{"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Why?"}]
+    for model in "ab":
+        file = sources.run_of(tmp_path, "d", "test", model, [(1, turns, 1, 0), (2, "two", 0, 0)])
+    assert read(tmp_path, "llmrouterbench", {}).prompts.tolist() == ["Hi\n\nWhy?", "two"]
+    for wrong in ([{"role": "user", "content": [{"type": "text"}]}], ["Hi"], [{"content": "Hi"}]):
+        sources.run_of(tmp_path, "d", "test", "b", [(2, "two", 0, 0), (1, wrong, 1, 0)])
+        message = refusal(tmp_path, "llmrouterbench")
+        assert message.startswith(f"{file}: row 2, column 'prompt': ")
+        assert message.endswith("is not a list of turns with a role and a content of text")
+    sources.run_of(tmp_path, "d", "test", "b", [(2, "two", 0, 0), (1, {"role": "user", "content": "Hi"}, 1, 0)])
+    assert refusal(tmp_path, "llmrouterbench").startswith(f"{file}: row 2, column 'prompt': ")
+    assert "is not a text" in refusal(tmp_path, "llmrouterbench")
+
+
+def test_llmrouterbench_says_what_to_do_about_a_prompt_for_each_model(tmp_path):
+    for model in "ab":
+        sources.run_of(tmp_path, "d", "test", model, [(1, f"You are {model}.", 1, 0)])
+    message = refusal(tmp_path, "llmrouterbench")
+    assert message.endswith("; if each model has its own, --column prompt=origin_query")
+    assert read(tmp_path, "llmrouterbench", {"prompt": "origin_query"}).prompts.tolist() == ["q1"]
 
 
 def test_embedllm(tmp_path):
@@ -129,6 +153,61 @@ def test_embedllm_names_file_and_row(tmp_path, row, expected):
     assert message.startswith(f"{file}: {expected}")
 
 
+HEADER = ["prompt_id", "model_id", "label", "category", "prompt", "model_name"]
+
+
+def test_embedllm_refuses_two_prompts_of_one_id(tmp_path):
+    rows = [[0, 0, 1, "a", "P zero", "m0"], [1, 0, 1, "a", "P one", "m0"], [0, 1, 0, "b", "TOTALLY OTHER", "m1"]]
+    file = write_csv(tmp_path / "train.csv", HEADER, *rows)
+    assert refusal(file, "embedllm").startswith(
+        f"{file}: row 3, column 'prompt': 'TOTALLY OTHER' is another prompt than 'P zero' of {file}, but both are "
+        "number '0'"
+    )
+
+
+def test_embedllm_counts_prompts_of_several_categories(tmp_path, caplog):
+    caplog.set_level("INFO")
+    rows = [[n, m, n == m, kind, f"p{n}", f"m{m}"] for kind in ("mmlu", "mmlu_anatomy") for n in (0, 1) for m in (0, 1)]
+    rows += [[2, m, 1, "mmlu_law", "p2", f"m{m}"] for m in (0, 1)]
+    table = read(write_csv(tmp_path / "train.csv", HEADER, *rows), "embedllm", {})
+    assert table.prompts.tolist() == ["p0", "p1", "p2"]
+    assert table.benchmark.tolist() == ["mmlu", "mmlu", "mmlu_law"]
+    np.testing.assert_array_equal(table.quality, [[1, 0], [0, 1], [1, 1]])
+    assert (
+        "2 prompts are in several benchmarks and are kept in the first, as 'mmlu' and not 'mmlu_anatomy'" in caplog.text
+    )
+    assert "4 outcomes are of a prompt and model seen before" in caplog.text
+
+
+def test_embedllm_refuses_two_questions_of_one_id(tmp_path):
+    folder = sources.write_embedllm(tmp_path / "e")
+    rows = [[0, "zero"], [1, "one"], [2, "two"], [1, "one"]]
+    file = write_csv(folder / "question_order.csv", ["prompt_id", "prompt"], *rows)
+    assert sorted(read(folder, "embedllm", {}).prompts) == ["one", "two", "zero"]
+    write_csv(file, ["prompt_id", "prompt"], *rows, [0, "another"])
+    assert refusal(folder, "embedllm").startswith(
+        f"{file}: row 5, column 'prompt': 'another' is another prompt than 'zero' of row 1, but both are number '0'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1, 1, 1, "", "p1", "m1"], "column 'category': None is empty"),
+        ([1, 1, 1, "a", "", "m1"], "column 'prompt': None is an empty prompt"),
+        ([2, 1, 1, "a", "[' ']", "m1"], "column 'prompt': \"[' ']\" is an empty prompt"),
+        ([1, 1, 1, "a", "['other']", "m1"], "column 'prompt': 'other' is another prompt than 'p1'"),
+    ],
+)
+def test_embedllm_names_the_row_of_the_file(tmp_path, row, expected):
+    rows = [[n, m, 1, "a", f"['p{n}']", f"m{m}"] for n in (0, 1) for m in (0, 1, 2, 3)]
+    file = write_csv(tmp_path / "train.csv", HEADER, *rows, [0, 4, 1, "a", "['p0']", "m4"], row)
+    assert refusal(file, "embedllm").startswith(f"{file}: row 10, {expected}")
+    write_csv(tmp_path / "s" / "test.csv", HEADER, *rows)
+    other = write_csv(tmp_path / "s" / "val.csv", HEADER, *[[7, m, 1, "a", "['p7']", "m0"] for m in range(5)], rows[0])
+    assert refusal(tmp_path / "s", "embedllm").startswith(f"{other}: row 6, column 'prompt': prompt 'p0' is in 'val'")
+
+
 def test_embedllm_refuses_a_prompt_in_two_splits(tmp_path):
     folder = sources.write_embedllm(tmp_path / "e")
     write_csv(folder / "val.csv", sources.OUTCOMES, [0, 0, 0, 1, "llm-0", "maths"])
@@ -165,6 +244,13 @@ def test_routerdc_missing_and_wrong_scores(tmp_path):
     assert f"{file}: row 2: '5' is not a record" in refusal(file, "routerdc")
     write_json(file, [{"question": "c"}])
     assert "no field 'scores' in its records; they have question" in refusal(file, "routerdc")
+
+
+def test_routerdc_without_outcomes(tmp_path):
+    file = write_json(tmp_path / "arc.json", [{"question": "q", "scores": {}}])
+    assert refusal(file, "routerdc").startswith(f"{file}: no outcomes;")
+    write_json(file, [{"question": "q", "scores": {"x": None, "y": None}}])
+    assert refusal(file, "routerdc").startswith(f"{file}: no outcomes;")
 
 
 def test_routellm(tmp_path):
@@ -226,6 +312,15 @@ def test_battles_with_a_column_for_each_result(tmp_path):
     assert f"{file}: row 2, columns winner_model_a, winner_model_b, winner_tie: 1, 0, 1;" in refusal(file, "battles")
 
 
+def test_battles_of_the_list_in_json(tmp_path, caplog):
+    header = ["model_a", "model_b", "prompt", "winner_model_a", "winner_model_b", "winner_tie"]
+    prompts = [r'["a\/b \ud83d\ude00"]', '["Hi", null, "there"]', r'["half \ud83d"]']
+    rows = [["a", "b", prompt, 1, 0, 0] for prompt in prompts]
+    table = read(write_csv(tmp_path / "train.csv", header, *rows), "battles", {})
+    assert table.prompts.tolist() == ["a/b 😀", "Hi\n\nthere", "half \ufffd"]
+    assert "1 prompts hold half of a character and get U+FFFD there, the first in row 3" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -282,3 +377,53 @@ def test_what_cannot_be_told_is_asked_for(tmp_path):
 def test_columns_that_a_format_lacks_are_refused(tmp_path):
     message = refusal(sources.write_routerdc(tmp_path / "d"), "routerdc", cost="price")
     assert message == "--column cost=...: --from routerdc renames prompt, quality"
+
+
+TYPED = [
+    (word, column)
+    for word, columns in {
+        "sprout": ("prompt", "eval_name", "quality", "input_tokens", "output_tokens", "response"),
+        "embedllm": ("prompt", "model", "quality", "eval_name", "sample_id"),
+        "battles": ("prompt", "model_a", "model_b", "winner", "eval_name"),
+        "llmrouterbench": ("prompt", "quality", "cost", "input_tokens", "output_tokens", "response"),
+        "routerdc": ("prompt", "quality"),
+        "routellm": ("prompt",),
+        "table": ("prompt", "eval_name", "split", "cost"),
+    }.items()
+    for column in columns
+]
+
+
+@pytest.mark.parametrize(("word", "column"), TYPED)
+def test_a_column_that_was_typed_must_be_there(tmp_path, word, column):
+    if word == "battles":
+        path = sources.write_battles(tmp_path / "b.parquet")
+    elif word == "table":
+        path = write_csv(tmp_path / "t.csv", ["prompt", "a", "b"], ["p", 1, 0])
+    else:
+        path = getattr(sources, f"write_{word}")(tmp_path / "s")
+    read(path, word, {})
+    message = refusal(path, word, **{column: "nosuch"})
+    assert message.startswith(str(path))
+    assert "nosuch" in message
+
+
+@pytest.mark.parametrize(("word", "column"), [("embedllm", "eval_name"), ("embedllm", "model"), ("battles", "prompt")])
+def test_a_usual_name_that_was_typed_must_be_there(tmp_path, word, column):
+    if word == "battles":
+        path = sources.write_battles(tmp_path / "b.parquet")
+    else:
+        path = write_csv(
+            tmp_path / "t.csv", ["prompt_id", "model_id", "label", "prompt"], [1, 0, 1, "p"], [1, 1, 1, "p"]
+        )
+    read(path, word, {})
+    usual = {"eval_name": "category", "model": "model_name", "prompt": "prompt"}[column]
+    assert f"{path}: no column {usual!r} to take as {column}; the file has " in refusal(path, word, **{column: usual})
+
+
+def test_embedllm_takes_prompts_of_a_name_that_only_the_outcomes_have(tmp_path):
+    folder = sources.write_embedllm(tmp_path / "e")
+    for split, number in (("train", 0), ("val", 1), ("test", 2)):
+        rows = [[number, m, 1, f"mine {number}"] for m in (0, 1)]
+        write_csv(folder / f"{split}.csv", ["prompt_id", "model_id", "label", "text"], *rows)
+    assert sorted(read(folder, "embedllm", {"prompt": "text"}).prompts) == ["mine 0", "mine 1", "mine 2"]
