@@ -17,7 +17,7 @@ from routerbench.serving.providers import read_providers
 from routerbench.serving.service import Service
 from routerbench.serving.streams import Stream
 from tests.serving.conftest import PROMPTS
-from tests.serving.running import Running, wait_for
+from tests.serving.running import Running
 
 KEY, HEADER = "sk-secret-C", "header-secret-7"
 MESSAGES = [{"role": "user", "content": PROMPTS[0]}]
@@ -101,7 +101,6 @@ def test_the_next_model_answers_what_was_too_long_for_the_best(folder, stub, tmp
     file.write_text(json.dumps({f"model-{i}": {"model": f"openai/upstream-{i}", **own} for i in range(3)}))
     service = Service(ServedRouter(folder, "cpu"), read_providers(file))
     with Running(make_app(service, None)) as server:
-        wait_for(lambda: service.is_ready)
         (best,) = service.served.current.router.route([PROMPTS[0]], float("inf"))
         stub.fail[best.model.replace("model", "upstream")] = [TOO_LONG]
         body = {"model": "router-inf", "messages": MESSAGES, "stream": stream}
