@@ -82,7 +82,8 @@ def snapshot(
 
 def upload(
     name: str,
-    files: Mapping[str, Path | bytes],
+    card: str,
+    files: Mapping[str, Path],
     replaced: Sequence[str],
     *,
     commit_message: str,
@@ -95,10 +96,11 @@ def upload(
 
     Args:
         name: ``owner/name``.
-        files: path in the repository -> a file here, or its content.
+        card: README.md, which the hub checks before anything is made.
+        files: path in the repository -> a file here.
         replaced: patterns of files that go if they are not among ``files``.
         commit_message: this and what follows are as ``TrainedRouter.push_to_hub`` takes them.
-        private: of a new repository.
+        private: of a new repository; of one that exists it must be so.
         token: with the right to write.
         branch: to commit to.
         create_pr: propose the commit.
@@ -107,19 +109,28 @@ def upload(
         The address of the commit, or of the pull request.
 
     Raises:
-        InputError: the name is none, access is refused, or the hub cannot be reached.
+        InputError: the name is none, the card or access is refused, the repository is public where ``private`` says
+            otherwise or the reverse, or the hub cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(token=token)
     with _explained(name):
+        _check_card(card)
         name = api.create_repo(name, private=private, exist_ok=True).repo_id
+        if private is not None and (is_private := bool(api.model_info(name).private)) != private:
+            kind, other = ("private", "public") if is_private else ("public", "private")
+            raise InputError(
+                f"{name} exists and is {kind}; private={private} holds for new repositories only: make it {other} in "
+                f"its settings on the hub, or say private={is_private}"
+            )
         there = api.list_repo_files(name, revision=None if create_pr else branch)
         stale = [file for file in there if file not in files and any(fnmatch(file, pattern) for pattern in replaced)]
         commit = api.create_commit(
             name,
             [
-                *(CommitOperationAdd(path, content) for path, content in files.items()),
+                CommitOperationAdd("README.md", card.encode()),
+                *(CommitOperationAdd(path, file) for path, file in files.items()),
                 *(CommitOperationDelete(path) for path in stale),
             ],
             commit_message=commit_message,
@@ -129,6 +140,20 @@ def upload(
     return str(commit.pr_url or commit.commit_url)
 
 
+def _check_card(text: str) -> None:
+    """Ask the hub whether it takes a model card.
+
+    Raises:
+        InputError: it does not, as when the licence is none that it knows.
+    """
+    from huggingface_hub import ModelCard
+
+    try:
+        ModelCard(text).validate()
+    except ValueError as error:
+        raise InputError(f"the hub refuses the card: {_line(error)}") from error
+
+
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Say in one line why a commit failed."""
@@ -136,6 +161,8 @@ def _explained(name: str) -> Iterator[None]:
 
     try:
         yield
+    except InputError:
+        raise
     except hub.HFValidationError as error:
         raise InputError(f"{name!r} is no name of a repository; write owner/name") from error
     except hub.RevisionNotFoundError as error:

@@ -31,9 +31,8 @@ def publish(
             folder = Path(scratch) / "router"
             trained.save(folder)
             trained = replace(trained, card=json.loads((folder / CARD).read_text()))
-        files: dict[str, Path | bytes] = {path: folder / path for path in artefact_files(folder)}
-        if trained.folder and sha256_of(folder / WEIGHTS) != trained.card["weights_sha256"]:
-            raise InputError(f"{folder}: another router was saved there since this one was loaded; load it again")
+        _check_unchanged(folder, trained)
+        files = {path: folder / path for path in artefact_files(folder)}
         picture = None
         if evaluation is not None:
             read_evaluation(evaluation, trained)
@@ -45,8 +44,26 @@ def publish(
             write_validation(trained.operating, picture)
         if picture:
             files[PICTURE] = picture
-        files["README.md"] = repository_card(trained, repo_id, evaluation, license).encode()
-        return hub.upload(repo_id, files, REPLACED, **options)
+        card = repository_card(trained, repo_id, evaluation, license)
+        return hub.upload(repo_id, card, files, REPLACED, **options)
+
+
+def _check_unchanged(folder: Path, trained: TrainedRouter) -> None:
+    """Refuse a folder that holds another router, or other facts about it, than was loaded: the card tells of that one.
+
+    Raises:
+        InputError: it does, or it is gone.
+    """
+    try:
+        found, weights = json.loads((folder / CARD).read_text()), sha256_of(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename}: is gone since the router was loaded; load it from where it is now"
+        ) from error
+    # As text, in which one NaN is as another.
+    is_same = json.dumps(found, sort_keys=True) == json.dumps(trained.card, sort_keys=True)
+    if not is_same or weights != found["weights_sha256"]:
+        raise InputError(f"{folder}: changed since it was loaded; load it again")
 
 
 def artefact_files(folder: Path) -> list[str]:

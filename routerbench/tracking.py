@@ -6,10 +6,12 @@ Nothing here imports wandb unless that logger was chosen.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ _QUANTILES = np.linspace(0.1, 0.9, 9)
 # Set by whatever starts several processes for one training: torchrun and Lightning, or Slurm.
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
@@ -53,7 +57,11 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
     """
     logger = config["logger"]
     is_chosen = isinstance(logger, Mapping) and logger.get("_target_") == f"{__name__}.{fit_logger.__name__}"
-    if not is_chosen or any(int(os.environ.get(name, 0)) for name in _RANKS):
+    _correct_ranks(config)
+    rank = max(int(os.environ.get(name, 0)) for name in _RANKS)
+    if is_chosen and rank:
+        log.info("logger=wandb: this is process %d of a training; only process 0 tells W&B of it", rank)
+    if not is_chosen or rank:
         yield Tracker(None)
         return
     run = _open(config, job_type)
@@ -63,6 +71,22 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
         run.finish(exit_code=1)
         raise
     run.finish()
+
+
+def _correct_ranks(config: Mapping[str, Any]) -> None:
+    """Leave in the environment only what numbers the processes of one training, before Lightning reads it.
+
+    Slurm numbers its tasks whatever they do. They train one router together only where the trainer spans several
+    devices; of ``srun -n4 wandb agent ...`` each has a run of its own. Lightning must see it so, too: its
+    ``rank_zero_only`` would let the loggers of all but the first say nothing, and it refuses ``srun -n4`` otherwise.
+    """
+    for name in _RANKS:
+        if not os.environ.get(name):
+            os.environ.pop(name, None)  # empty is not set; Lightning takes it for a number
+    trainer = config.get("trainer") or {}
+    is_one_process = (str(trainer.get("devices", 1)), str(trainer.get("num_nodes", 1))) == ("1", "1")
+    if "SLURM_PROCID" in os.environ and (is_one_process or not config.get("finetune")):
+        os.environ |= {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}
 
 
 def fit_logger(save_dir: str, **options: Any) -> WandbLogger:
@@ -198,7 +222,7 @@ def _artifact(trained: TrainedRouter) -> wandb.Artifact:
     artifact = wandb.Artifact(f"router-{card['name']}", type="router", metadata=card)
     artifact.add_dir(str(trained.folder))
     with artifact.new_file("README.md", encoding="utf-8") as stream:
-        stream.write(router_card(trained))
+        stream.write(router_card(replace(trained, folder=None)))  # who downloads it has it elsewhere
     return artifact
 
 

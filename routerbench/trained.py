@@ -180,7 +180,7 @@ class TrainedRouter:
             evaluation: folder that ``evaluate.py`` wrote, of which the card takes verdict and picture.
             license: of the router and the data it learned from, as the hub writes it: "apache-2.0", "cc-by-4.0", ...
             commit_message: one line.
-            private: whether a new repository is; None leaves it to the owner's default.
+            private: whether a new repository is, and an old one must be; None leaves it to the owner's default.
             token: with the right to write; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
             branch: to commit to; None for "main".
             create_pr: propose the commit instead of making it.
@@ -189,7 +189,8 @@ class TrainedRouter:
             The address of the commit, or of the pull request.
 
         Raises:
-            InputError: the evaluation is none of this router, access is refused, or the hub cannot be reached.
+            InputError: the evaluation is none of this router, the folder changed since it was loaded, the card
+                or access is refused, the repository is not as private as wanted, or the hub cannot be reached.
         """
         from routerbench.publish import publish
 

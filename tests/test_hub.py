@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from routerbench.evaluation.references import best_single
 from routerbench.report.card import router_card
 from routerbench.routers.knn import KNNRouter
 from routerbench.routers.linear import LinearRouter
-from tests.conftest import make_examples, write_bert
+from tests.conftest import make_examples, make_table, write_bert
 from tests.encoders.test_hub import Hub
 
 NAME, TOKEN = "owner/router", "hf_secret"
+LICENCES = '"license" must be one of [apache-2.0, mit]'
 PROMPTS = ["What is 2 + 2?", "Prove that there are infinitely many primes."]
 
 
@@ -41,6 +43,9 @@ class WritableHub(Hub):
             return self.answer(b"{}", "", *self.server.status)
         if self.server.token and self.headers["Authorization"] != f"Bearer {self.server.token}":
             return self.answer(b"{}", "", 401, "RepoNotFound")
+        name = self.path.removeprefix("/api/models/")
+        if name in self.server.created:
+            return self.say({"id": name, "private": self.server.created[name].get("visibility") == "private"})
         return super().do_GET()
 
     def do_PUT(self):
@@ -50,6 +55,11 @@ class WritableHub(Hub):
     def do_POST(self):
         path, body = self.path.split("?")[0], self.body()
         self.server.requests.append(path)
+        if path == "/api/validate-yaml":  # anyone may ask
+            self.server.validated = json.loads(body)["content"]
+            if "license: nonsense" in self.server.validated:
+                return self.answer(f"- Error: {LICENCES}".encode(), "", 400)
+            return self.say({})
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             return self.say({"error": "no right to write"}, 403)
         if path == "/api/repos/create":
@@ -61,9 +71,6 @@ class WritableHub(Hub):
             (self.server.store / name / "0").mkdir(parents=True)
             self.server.models[name] = (self.server.store / name / "0", "0" * 40)
             return self.say({"url": f"{self.server.url}/{name}"})
-        if path == "/api/validate-yaml":
-            self.server.validated = json.loads(body)["content"]
-            return self.say({"errors": [], "warnings": []})
         if "/preupload/" in path:
             modes = [
                 {
@@ -234,8 +241,49 @@ def test_what_was_changed_after_loading(hub, tmp_path, trained):
     same(routerbench.load(NAME), grown)
     assert f"digest {routerbench.load(NAME).digest}" in (hub.models[NAME][0] / "README.md").read_text()
     shutil.copy(tmp_path / "knn" / "weights.safetensors", trained.folder)
-    with pytest.raises(InputError, match="another router was saved there"):
+    with pytest.raises(InputError, match="changed since it was loaded; load it again"):
         trained.push_to_hub(NAME)
+
+
+def test_a_card_that_was_changed_or_lost_after_loading(hub, trained):
+    file = trained.folder / "router.json"
+    card = json.loads(file.read_text())
+    card["mean_cost_usd_per_prompt"]["model-0"] *= 2
+    file.write_text(json.dumps(card))
+    with pytest.raises(InputError, match="changed since it was loaded; load it again"):
+        trained.push_to_hub(NAME)
+    again = routerbench.load(trained.folder)
+    again.push_to_hub(NAME)
+    assert routerbench.load(NAME).card == again.card == card
+    shutil.rmtree(trained.folder)
+    with pytest.raises(InputError, match=r"router\.json: is gone since the router was loaded"):
+        again.push_to_hub(NAME)
+
+
+def test_a_figure_that_is_no_number_is_no_change(hub, trained):
+    file = trained.folder / "router.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"validation": {"val/aiq": float("nan")}}))
+    routerbench.load(trained.folder).push_to_hub(NAME)
+
+
+@pytest.mark.parametrize(("was", "wanted"), [("public", True), ("private", False)])
+def test_a_repository_of_the_other_visibility_is_refused(hub, trained, was, wanted):
+    trained.push_to_hub(NAME, private=not wanted)
+    before = hub.models[NAME]
+    with pytest.raises(InputError, match=f"owner/router exists and is {was}; private={wanted} holds for new") as found:
+        trained.push_to_hub(NAME, private=wanted)
+    assert "\n" not in str(found.value)
+    assert hub.models[NAME] == before, "nothing went up"
+    for agreed in (not wanted, None):
+        trained.push_to_hub(NAME, private=agreed)
+
+
+def test_a_licence_that_the_hub_does_not_know_is_told_before_anything_is_made(hub, trained):
+    with pytest.raises(InputError, match="the hub refuses the card: - Error: ") as found:
+        trained.push_to_hub(NAME, license="nonsense")
+    assert LICENCES in str(found.value)
+    assert "\n" not in str(found.value)
+    assert not hub.created
 
 
 def test_revisions(hub, trained):
@@ -352,6 +400,40 @@ def test_without_an_evaluation_it_says_validation(trained):
     assert f"| 90% | {points.willingness_to_pay[row]:.4g} |" in card
 
 
+def example(trained):
+    """Run what the card says under "Use"."""
+    code = re.search(r"```python\n(.*?)```", router_card(trained), re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_example_runs_with_and_without_costs(trained, tmp_path):
+    assert "Decision(model=" in example(trained)
+    train = make_examples(100, seed=0)[0]
+    free = make_table(train.table.quality, np.full_like(train.table.cost, np.nan))
+    router = LinearRouter(8, 3, [10.0])
+    router.fit(replace(train, table=free), replace(train, table=free), validation_aiq)
+    artefact.save(tmp_path / "free", router, HashingEncoder(dim=8), free, {}, {}, np.empty(0, np.uint64))
+    loaded = routerbench.load(tmp_path / "free")
+    assert "Decision(model=" in example(loaded)
+    assert "cheapest" not in router_card(loaded)
+
+
+def test_odd_names_of_models_keep_to_their_cells(trained):
+    names = ["a|x", "two\nlines", "plain"]
+    card = {**trained.card, "mean_cost_usd_per_prompt": dict.fromkeys(names, 1e-3)}
+    text = router_card(replace(trained, card=card)).split("## Models\n\n")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()[2:]]
+    assert rows == [["a\\|x", "1.00"], ["two lines", "1.00"], ["plain", "1.00"]]
+
+
+def test_the_folder_of_an_encoder_stays_private(trained):
+    encoder = {**trained.card["encoder"], "arguments": {"name": "/home/me/bert"}}
+    text = router_card(replace(trained, card={**trained.card, "encoder": encoder}))
+    assert "on `bert`" in text
+    assert "/home/me" not in text
+
+
 def test_another_routers_evaluation_is_refused(hub, trained, tmp_path):
     with pytest.raises(InputError, match=r"does not contain this router .* only mlp \(other\)"):
         trained.push_to_hub(NAME, evaluation=evaluation(tmp_path / "e", ["other"]))
@@ -364,8 +446,6 @@ def test_another_routers_evaluation_is_refused(hub, trained, tmp_path):
 
 
 def test_the_digest_is_of_all_that_decides(trained):
-    from dataclasses import replace
-
     others = [
         {"policy": {"guard": 1.0}},
         {"models": ["a", "b", "c"]},

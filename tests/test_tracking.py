@@ -1,16 +1,19 @@
 """``logger=wandb`` of both programs, read back from what an offline run leaves on this machine."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import evaluate
+import routerbench
 import train
-from routerbench.tracking import tracked
+from routerbench.tracking import _artifact, tracked
 from tests.conftest import write_bert
 from tests.offline_runs import OfflineRun
 from tests.test_entry_points import QUICK, ROOT, make_world, run
@@ -188,13 +191,54 @@ def test_offline_is_an_option_of_the_command_line(tmp_path, mode):
     assert OfflineRun(tmp_path).exit_code == 0
 
 
-@pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
-def test_only_the_first_process_of_a_training_opens_a_run(rank, tmp_path, monkeypatch):
-    monkeypatch.setenv(rank, "1")
+DISTRIBUTED = {"finetune": {"max_epochs": 1}, "trainer": {"strategy": "ddp", "devices": 2}}
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Of a program that tells W&B, in an environment without ranks."""
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.setenv(name, "")  # what the program changes is undone after the test, too
+        monkeypatch.delenv(name)
     logger = {"_target_": "routerbench.tracking.fit_logger", "save_dir": str(tmp_path), "project": "p"}
-    with tracked({"logger": logger, "output_dir": str(tmp_path)}, "train") as tracker:
+    return {"logger": logger, "output_dir": str(tmp_path)}
+
+
+@pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+def test_only_the_first_process_of_a_training_opens_a_run(rank, config, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setenv(rank, "1")
+    with tracked(config | DISTRIBUTED, "train") as tracker:
         assert tracker.run is None
     assert not list(tmp_path.iterdir())
+    assert caplog.messages == ["logger=wandb: this is process 1 of a training; only process 0 tells W&B of it"]
+
+
+def test_a_rank_that_is_empty_is_none(config, monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.setenv(name, "")
+    with tracked(config, "evaluate") as tracker:
+        assert tracker.run is not None
+
+
+def test_tasks_of_slurm_that_do_not_train_together_have_a_run_each(tmp_path):
+    """As of ``srun -n4 wandb agent ...``; in a new process, as Lightning reads the rank when it is imported."""
+    words = (*QUICK, "router=mlp", "logger=wandb", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}")
+    command = [sys.executable, "train.py", *words, f"cache_dir={tmp_path / 'cache'}"]
+    environment = os.environ | {"SLURM_PROCID": "1", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    logged = OfflineRun(tmp_path)
+    assert [row["epoch"] for row in logged.history if "val/loss" in row] == [0, 1], "Lightning's logger tells, too"
+    assert len(routers_of(logged)) == 1
+
+
+def test_the_card_of_an_artifact_names_no_place_of_this_machine(knn):
+    folder, _ = knn
+    artifact = _artifact(routerbench.load(folder / "router"))
+    text = Path(artifact.manifest.entries["README.md"].local_path).read_text()
+    assert 'routerbench.load("DIR")' in text
+    assert str(folder) not in text
 
 
 def test_wandb_stays_out_of_other_runs(tmp_path):

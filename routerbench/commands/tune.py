@@ -7,17 +7,17 @@ Hydra's own Optuna sweeper wants Optuna 2.10 and does not run with Hydra 1.4; th
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from routerbench.command_line import command_line, override
 from routerbench.commands.seed import add_seed_option, check_seed
 from routerbench.errors import InputError
+from routerbench.trials import outcome, stoppable, train
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -54,12 +54,25 @@ def run(options: argparse.Namespace) -> None:
     if not Path("train.py").is_file():
         raise InputError("there is no train.py here; change to the folder that it is in")
     check_seed(options.seed)
-    study = _open(options.output, options.words)
-    distributions = {name: _distribution(values) for name, values in space.items()}
-    while trial := _next(study, distributions, options):
-        _try(study, *trial, fixed)
+    if options.trials < 1:
+        raise InputError(f"--trials must be at least 1, got {options.trials}")
+    status: Any = 0
+    with stoppable():
+        study = _open(options.output, options.words)
+        distributions = {name: _distribution(values) for name, values in space.items()}
+        try:
+            while trial := _next(study, distributions, options):
+                _try(study, *trial, fixed)
+        except SystemExit as stop:
+            status = stop.code
+    with _lock(options.output / "lock"):
+        _fail_the_dead(study, options.output)
     write_tuning(study.trials, options.output)
-    sys.stdout.write(f"{tuning_table(study.trials)}\n\n{_last_words(study, fixed, options.output)}\n")
+    sys.stdout.write(f"{tuning_table(study.trials)}\n\n")
+    if status:
+        sys.stdout.write("stopped; the same command goes on from here\n")
+        sys.exit(status)
+    sys.stdout.write(f"{_last_words(study, fixed, options.output)}\n")
 
 
 def _open(folder: Path, words: list[str]) -> Study:
@@ -111,8 +124,7 @@ def _next(
 
     folder = options.output
     with _lock(folder / "lock"):
-        for running in study.get_trials(states=(TrialState.RUNNING,)):
-            _fail_if_dead(study, running.number, folder)
+        _fail_the_dead(study, folder)
         trials = study.trials
         interrupted = [
             t for t in trials if t.state == TrialState.FAIL and t.user_attrs.get("error", INTERRUPTED) == INTERRUPTED
@@ -122,7 +134,8 @@ def _next(
         with warnings.catch_warnings(action="ignore"):  # that an option of the sampler is young
             # A seed for each trial: a study that was interrupted goes on as if it had not been, and no two processes
             # draw the same. The constant liar keeps those that run at once apart.
-            study.sampler = TPESampler(seed=options.seed + len(trials), constant_liar=True)
+            seed = np.random.SeedSequence([options.seed, len(trials)]).generate_state(1)[0]
+            study.sampler = TPESampler(seed=int(seed), constant_liar=True)
         trial = study.ask(distributions)
         trial.set_user_attr("error", INTERRUPTED)  # until more is known
         place = folder / "trials" / str(trial.number)
@@ -131,16 +144,17 @@ def _next(
         return trial, place, lock
 
 
-def _fail_if_dead(study: Study, number: int, folder: Path) -> None:
-    """Close a trial whose process was killed: the operating system has let go of its lock."""
+def _fail_the_dead(study: Study, folder: Path) -> None:
+    """Close the trials whose process was killed: the operating system has let go of their locks."""
     from filelock import Timeout
     from optuna.trial import TrialState
 
-    try:
-        with _lock(folder / "trials" / str(number) / "lock").acquire(timeout=0):
-            study.tell(number, state=TrialState.FAIL)
-    except Timeout:
-        return
+    for running in study.get_trials(states=(TrialState.RUNNING,)):
+        try:
+            with _lock(folder / "trials" / str(running.number) / "lock").acquire(timeout=0):
+                study.tell(running.number, state=TrialState.FAIL)
+        except Timeout:
+            continue
 
 
 def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[str]) -> None:
@@ -151,8 +165,8 @@ def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[
     try:
         with (place / "stderr.txt").open("w") as stderr:
             command = [sys.executable, "train.py", *fixed, *words, override("hydra.run.dir", place)]
-            status = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, check=False).returncode
-        value, error = _outcome(place, status)
+            status = train(command, stderr)
+        value, error = outcome(place, status)
         trial.set_user_attr("error", error)
         study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)
     finally:
@@ -162,25 +176,18 @@ def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[
     sys.stdout.flush()
 
 
-def _outcome(place: Path, status: int) -> tuple[float | None, str]:
-    """A trial's ``val/aiq``, or None and why there is none."""
-    if status:
-        lines = (place / "stderr.txt").read_text(errors="replace").split("\n")
-        said = [line for line in lines if line.startswith("error: ")] or [line for line in lines if line.strip()]
-        return None, said[-1].removeprefix("error: ") if said else f"train.py ended with status {status}"
-    card = place / "router" / "router.json"
-    if not card.is_file():
-        return None, "train.py saved no router; leave experiment=... out"
-    value = json.loads(card.read_text())["validation"]["val/aiq"]
-    return (value, "") if value is not None and math.isfinite(value) else (None, f"val/aiq is {value}")
-
-
 def _last_words(study: Study, fixed: list[str], folder: Path) -> str:
-    """What was found, and the commands that use it."""
+    """What was found, and the commands that use it.
+
+    Raises:
+        InputError: all trials failed.
+    """
     from optuna.trial import TrialState
 
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        return f"no trial came to a router; see {folder / 'trials'}"
+        if study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            return "no trial has come to a router yet; other processes are at it"
+        raise InputError(f"no trial came to a router; see {folder / 'trials'}")
     best = study.best_trial
     words = [*fixed, *(f"{name}={value}" for name, value in best.params.items())]
     router = folder / "trials" / str(best.number) / "router"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerbench.errors import InputError
 from routerbench.report.formatting import per_thousand, share
+from routerbench.report.tables import Table, markdown
 
 if TYPE_CHECKING:
     from routerbench.trained import TrainedRouter
@@ -115,7 +116,10 @@ def _what(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
     yield f"# {repo_id or 'Router ' + trained.card['name']}"
     yield ""
     yield f"A learned router of {len(trained.models)} language models. From the prompt alone it predicts"
-    yield "quality and cost of each model's answer and takes the one with the largest `lambda * quality - cost`."
+    if _has_cost(trained):
+        yield "quality and cost of each model's answer and takes the one with the largest `lambda * quality - cost`."
+    else:
+        yield "the quality of each model's answer and takes the best."
     yield f"It is `router={trained.card['name']}` of routerbench on `{_encoder(trained)}`; digest {trained.digest}."
 
 
@@ -125,9 +129,13 @@ def _use(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
     yield "```python"
     yield "import routerbench"
     yield f'router = routerbench.load("{repo_id or trained.folder or "DIR"}")'
-    yield 'print(router.route(["What is 7 + 5?"], willingness_to_pay=0.02))'
+    lambda_ = "0.02" if _has_cost(trained) else 'float("inf")'
+    yield f'print(router.route(["What is 7 + 5?"], willingness_to_pay={lambda_}))'
     yield "```"
     yield ""
+    if not _has_cost(trained):
+        yield "It was trained without costs, and takes no other `willingness_to_pay`: infinity picks the best model."
+        return
     yield "`willingness_to_pay`, lambda, is in USD per unit of quality: 0 picks the cheapest model, infinity the best."
     if trained.operating is not None:
         yield "`budget_usd_per_1k=` or `keep=`, a share of the best single model's quality, may be given instead."
@@ -136,10 +144,8 @@ def _use(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
 def _models(trained: TrainedRouter) -> Iterator[str]:
     yield "## Models"
     yield ""
-    yield "| model | mean USD per 1,000 prompts in training |"
-    yield "| --- | ---: |"
-    for name, cost in trained.card["mean_cost_usd_per_prompt"].items():
-        yield f"| {name} | {per_thousand(cost)} |"
+    rows = ((name, per_thousand(cost)) for name, cost in trained.card["mean_cost_usd_per_prompt"].items())
+    yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (tuple(rows),)))
 
 
 def _data(trained: TrainedRouter, license: str | None) -> Iterator[str]:
@@ -219,9 +225,18 @@ def _versions(trained: TrainedRouter) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in trained.card["versions"].items() if version)
 
 
+def _has_cost(trained: TrainedRouter) -> bool:
+    """Whether it learned what any model costs."""
+    return any(cost is not None for cost in trained.card["mean_cost_usd_per_prompt"].values())
+
+
 def _encoder(trained: TrainedRouter) -> str:
+    """What the encoder is called: a folder's name, never its place, or the name on the hub, or its word."""
     encoder = trained.card["encoder"]
-    return encoder["arguments"].get("name") or encoder["class"].split(".")[-2]
+    name = encoder["arguments"].get("name")
+    if not name:
+        return encoder["class"].split(".")[-2]
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _source(trained: TrainedRouter) -> str:
