@@ -23,8 +23,8 @@ demo: install ## train an MLP and a kNN router, evaluate both: about a minute
 	$(RUN) train.py router=knn hydra.run.dir=outputs/knn
 	$(RUN) evaluate.py 'routers=[outputs/mlp/router,outputs/knn/router]' hydra.run.dir=outputs/demo
 
-test: install ## the whole test suite
-	$(RUN) -m pytest
+test: install ## the whole test suite, in two processes: a quarter of an hour
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 test-ray: install ## a sweep by Ray, which gets an environment of its own
 	$(UV) venv --quiet --clear --python $(RUN) .venv/ray

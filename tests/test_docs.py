@@ -82,6 +82,8 @@ def run_all(folder, text):
             named |= {"encoder"}
         if words[0] == "train.py":  # the same words on a smaller world, so that the suite stays quick
             words += [word for option, small in QUICK.items() if option not in named for word in small]
+        if "experiment=new_models" in words:
+            words.append("experiment.num_prompts=[10,100]")
         if words[0] == "evaluate.py":
             words.append("resamples=50")
         done = run(folder, *words)

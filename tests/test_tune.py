@@ -68,7 +68,12 @@ def start(folder, *arguments):
     command = [sys.executable, "-m", "routerbench", "tune", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, process_group=0, **pipes)
+    return subprocess.Popen(command, cwd=folder, env=environment, process_group=0, preexec_fn=_hear_ctrl_c, **pipes)
+
+
+def _hear_ctrl_c():
+    """What a shell starts in its background, as the tests may be, is deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(condition):
