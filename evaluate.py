@@ -22,6 +22,7 @@ from routerbench.evaluation.deployment import Validation
 from routerbench.evaluation.evaluate import check_prediction, evaluate
 from routerbench.evaluation.results import Targets
 from routerbench.experiments.baselines import BASELINES
+from routerbench.processes import correct_ranks
 from routerbench.report import write_report
 from routerbench.report.abstention import write_abstention
 from routerbench.report.curves import write_predictions
@@ -43,6 +44,7 @@ def main(cfg: DictConfig) -> None:
     with one_line_errors():
         check_seeds(cfg)
         make_folder(cfg.output_dir)
+        correct_ranks(to_dict(cfg))
         with tracked(to_dict(cfg), "evaluate") as tracker:
             run(cfg, tracker)
 

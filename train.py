@@ -36,6 +36,7 @@ from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import with_baselines
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
+from routerbench.processes import correct_ranks
 from routerbench.routers.base import ClosedFormRouter, Prediction, Router
 from routerbench.tracking import Tracker, tracked
 from routerbench.training.closed_form import ClosedForm
@@ -50,6 +51,7 @@ def main(cfg: DictConfig) -> float | None:
     with one_line_errors():
         check_seeds(cfg)
         make_folder(cfg.output_dir)
+        correct_ranks(to_dict(cfg))
         with tracked(to_dict(cfg), "train") as tracker:
             return run(cfg, tracker)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import inspect
 import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +22,7 @@ from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.files import atomic_folder, atomic_path, sha256_of
+from routerbench.recipes import build, recipe_of
 from routerbench.routers.base import Router
 from routerbench.trained import TrainedRouter
 
@@ -36,8 +35,6 @@ GRAPHS = ("onnx.json", "encoder.onnx", "router.onnx", "tokenizer.json")  # what 
 SEEN = "seen_prompts"  # name of the keys among the weights
 OPERATING = "operating_points"  # prefix of the names of the validation curve among the weights
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
-MACHINE = ("device", "cache_dir")  # arguments that say nothing about the router
-T = TypeVar("T")
 
 
 def save(
@@ -182,11 +179,11 @@ def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> T
     card = _read_card(folder)
     models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], _read_adjustment(card)
     graphs = _read_graphs(folder, card, device) if backend == "onnx" else None
-    network = (graphs and graphs.router) or _build(card["router"], Router, folder)  # type: ignore[type-abstract]
+    network = (graphs and graphs.router) or build(card["router"], Router, folder / CARD)  # type: ignore[type-abstract]
     router = AdjustedRouter(network, **adjustment) if adjustment else network
     encoder = encoder or (graphs and graphs.encoder)
     fingerprint = None if encoder else encoder_card["fingerprint"]
-    encoder = encoder or _build(_located(encoder_card, folder), Encoder, folder, device=device)  # type: ignore[type-abstract]
+    encoder = encoder or build(_located(encoder_card, folder), Encoder, folder / CARD, device=device)  # type: ignore[type-abstract]
     if router.num_models != len(models):
         raise InputError(f"{folder / CARD}: names {len(models)} models for a router of {router.num_models}")
     try:
@@ -268,13 +265,6 @@ def _read_adjustment(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"calibration": calibration, "guard": policy["guard"], "best_single": best}
 
 
-def recipe_of(part: Router | Encoder) -> dict[str, Any]:
-    """The class and the constructor arguments, which are attributes of the same names; what is the machine's stays."""
-    names = [name for name in inspect.signature(type(part)).parameters if name not in MACHINE]
-    arguments = {name: getattr(part, name) for name in names}
-    return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
-
-
 def _encoder_recipe(encoder: Encoder) -> dict[str, Any]:
     """The recipe of an encoder, without the place of one that travels with the artefact."""
     recipe = recipe_of(encoder)
@@ -289,23 +279,6 @@ def _located(recipe: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if not recipe.get("travels"):
         return recipe
     return {**recipe, "arguments": {**recipe["arguments"], "name": str(folder / ENCODER)}}
-
-
-def _build(recipe: Mapping[str, Any], kind: type[T], folder: Path, **machine: Any) -> T:
-    """Construct what ``recipe_of`` described, refusing anything but a ``kind`` of this package."""
-    path, arguments = str(recipe.get("class")), recipe.get("arguments", {})
-    module, _, name = path.rpartition(".")
-    try:
-        cls = getattr(importlib.import_module(module), name) if module.startswith("routerbench.") else None
-    except (ImportError, AttributeError):
-        cls = None
-    if not (inspect.isclass(cls) and issubclass(cls, kind)):
-        raise InputError(f"{folder / CARD}: refuses to load {path!r}; it is no {kind.__name__} of routerbench")
-    accepted = {key: value for key, value in machine.items() if key in inspect.signature(cls).parameters}
-    try:
-        return cls(**arguments, **accepted)
-    except TypeError as error:
-        raise InputError(f"{folder / CARD}: {path} does not take these arguments: {error}") from error
 
 
 def _version(package: str) -> str | None:

@@ -22,6 +22,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
+from routerbench.processes import process_number
 from routerbench.report.card import router_card
 from routerbench.report.figures import write_frontier
 from routerbench.report.tables import result_rows
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 # Shares of the switches between models after which the call shares are shown, beside the two ends of lambda.
 _QUANTILES = np.linspace(0.1, 0.9, 9)
-# Set by whatever starts several processes for one training: torchrun and Lightning, or Slurm.
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +56,10 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
     """
     logger = config["logger"]
     is_chosen = isinstance(logger, Mapping) and logger.get("_target_") == f"{__name__}.{fit_logger.__name__}"
-    _correct_ranks(config)
-    rank = max(int(os.environ.get(name, 0)) for name in _RANKS)
-    if is_chosen and rank:
-        log.info("logger=wandb: this is process %d of a training; only process 0 tells W&B of it", rank)
-    if not is_chosen or rank:
+    number = process_number()
+    if is_chosen and number:
+        log.info("logger=wandb: this is process %d of a training; only process 0 tells W&B of it", number)
+    if not is_chosen or number:
         yield Tracker(None)
         return
     run = _open(config, job_type)
@@ -71,22 +69,6 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
         run.finish(exit_code=1)
         raise
     run.finish()
-
-
-def _correct_ranks(config: Mapping[str, Any]) -> None:
-    """Leave in the environment only what numbers the processes of one training, before Lightning reads it.
-
-    Slurm numbers its tasks whatever they do. They train one router together only where the trainer spans several
-    devices; of ``srun -n4 wandb agent ...`` each has a run of its own. Lightning must see it so, too: its
-    ``rank_zero_only`` would let the loggers of all but the first say nothing, and it refuses ``srun -n4`` otherwise.
-    """
-    for name in _RANKS:
-        if not os.environ.get(name):
-            os.environ.pop(name, None)  # empty is not set; Lightning takes it for a number
-    trainer = config.get("trainer") or {}
-    is_one_process = (str(trainer.get("devices", 1)), str(trainer.get("num_nodes", 1))) == ("1", "1")
-    if "SLURM_PROCID" in os.environ and (is_one_process or not config.get("finetune")):
-        os.environ |= {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}
 
 
 def fit_logger(save_dir: str, **options: Any) -> WandbLogger:

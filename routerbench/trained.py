@@ -134,7 +134,7 @@ class TrainedRouter:
             )
         if name in self.models:
             raise InputError(f"the router has a model {name!r} already; it routes {', '.join(self.models)}")
-        from routerbench.artefact import recipe_of
+        from routerbench.recipes import recipe_of
 
         embeddings, quality, cost = self.embed(prompts), np.asarray(quality, float), np.asarray(cost, float)
         grown = copy.deepcopy(self.router)

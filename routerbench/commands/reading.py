@@ -61,4 +61,7 @@ def reading(prefix: str) -> Iterator[list[str]]:
 
 
 def _ours(option: str) -> str:
-    return "--model NAME for each" if option.startswith("models=") else f"--column {option.removeprefix('columns.')}"
+    """The option of a command that is an option of ``data=table``."""
+    if option.startswith("columns."):
+        return f"--column {option.removeprefix('columns.')}"
+    return "--model NAME for each" if option.startswith("models=") else option

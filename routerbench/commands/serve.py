@@ -35,7 +35,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at")
     parser.add_argument("--queue", type=int, default=1024, metavar="N", help="prompts that may wait; then 503")
-    parser.add_argument("--max-body", type=float, default=32, metavar="MB", help="size of a request; beyond, 413")
+    parser.add_argument(
+        "--max-body",
+        type=float,
+        default=32.0,
+        metavar="MB",
+        help="most of a request; beyond, 413",
+    )
     parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS", help="look for a new router; 0: never")
     parser.set_defaults(run=run)
 

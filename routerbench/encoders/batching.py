@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 64  # batches' worth of prompts that are sorted by length together
-PADDING = 64  # a batch ends where its padding would be more than one part in so many of its budget
+MAX_PADDING = 1 / 64  # of a batch's budget
 
 
 def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
@@ -32,7 +32,7 @@ def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.in
         longest = int(lengths[order[start]])
         rows = order[start : start + max(1, budget // max(1, longest))]
         padding = np.cumsum(longest - lengths[rows])
-        batches.append(rows[: np.searchsorted(padding, budget // PADDING, side="right")])
+        batches.append(rows[: np.searchsorted(padding, budget * MAX_PADDING, side="right")])
         start += len(batches[-1])
     return batches
 

@@ -236,7 +236,7 @@ def _encoder(trained: TrainedRouter) -> str:
     name = encoder["arguments"].get("name")
     if not name:
         return encoder["class"].split(".")[-2]
-    return Path(name).name if Path(name).is_absolute() else name
+    return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name
 
 
 def _source(trained: TrainedRouter) -> str:

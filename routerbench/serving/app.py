@@ -30,8 +30,6 @@ _PATHS = frozenset(
     {"/v1/route", "/v1/chat/completions", "/v1/models", "/v1/feedback", "/v1/reload", "/health", "/metrics"}
 )
 
-MAX_BODY = 32 * 2**20  # bytes; a chat may hold images
-
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +43,7 @@ class Feedback(BaseModel):
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
-def make_app(service: Service, api_key: str | None = None, max_body: int = MAX_BODY) -> FastAPI:
+def make_app(service: Service, api_key: str | None, max_body: int) -> FastAPI:
     """The application of a service.
 
     Args:

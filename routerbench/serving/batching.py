@@ -14,9 +14,8 @@ from routerbench.routers.base import Prediction
 from routerbench.serving.artefact import Loaded, ServedRouter
 from routerbench.serving.errors import ServiceError
 
-MAX_CHARACTERS = (
-    50_000  # of a prompt that are predicted from, its last ones; one huge prompt must not hold up all others
-)
+# Of a prompt that are predicted from, its last ones: one huge prompt must not hold up all others.
+MAX_CHARACTERS = 50_000
 
 
 class Predicted(NamedTuple):

@@ -38,7 +38,7 @@ async def chat(request: Request, service: Service) -> Response:
         body = body | {"stream_options": {**options, "include_usage": True}}
     call, answer = await _unless_disconnected(_answer(body, service, service.forwarder), request)
     if body.get("stream"):
-        events = _events(answer, call, bool(options.get("include_usage")), service, service.forwarder)
+        events = _events(Stream(answer), call, bool(options.get("include_usage")), service, service.forwarder)
         return StreamingResponse(events, media_type="text/event-stream", headers=call.headers())
     found = answer.model_dump(exclude_none=True) | {"model": call.decision.model}
     await _log(call, getattr(answer, "usage", None), service, service.forwarder)
@@ -69,8 +69,6 @@ async def _answer(body: dict[str, Any], service: Service, forwarder: Forwarder) 
     while True:
         try:
             answer = await forwarder.call(call.decision.model, passed_on)
-            if body.get("stream"):
-                answer = await Stream.begin(answer)
             service.count(call.decision.model, call.cost)
             return call, answer
         except UpstreamError as error:
@@ -102,13 +100,8 @@ async def _events(
     stream: Stream, call: Call, with_usage: bool, service: Service, forwarder: Forwarder
 ) -> AsyncGenerator[str]:
     """A stream as it is sent, and its end."""
-    model = call.decision.model
-
-    def broke_off(error: UpstreamError) -> None:
-        service.metrics.upstream_errors.labels(model, error.status).inc()
-
     try:
-        async with aclosing(stream.events(model, with_usage, broke_off)) as events:
+        async with aclosing(stream.events(call.decision.model, with_usage)) as events:
             async for event in events:
                 yield event
     finally:  # who hangs up in the middle may still say how good it was

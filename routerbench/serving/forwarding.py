@@ -96,7 +96,8 @@ class Forwarder:
                 otherwise. Of fields that LiteLLM does not know a provider gets those that speaks OpenAI's protocol.
 
         Returns:
-            LiteLLM's response, or an async generator of its chunks, whose errors are ``UpstreamError``.
+            LiteLLM's response, or an async generator of its chunks, whose errors are ``UpstreamError``. The first
+            chunk has come then: with it come the errors of the call.
 
         Raises:
             UpstreamError: the last error.
@@ -117,11 +118,27 @@ class Forwarder:
         litellm, provider = await asyncio.to_thread(load_litellm), self.providers[model]
         try:
             answer = await litellm.acompletion(**litellm_parameters(body, provider))
+            if not isinstance(answer, AsyncIterator):
+                return answer
+            return self._chunks(await _first(answer), answer, model)
         except InputError as error:  # of whoever wrote the providers' file, not of the client
             raise UpstreamError(404, "this server does not know its provider", str(error)) from error
         except Exception as error:
             raise upstream_error(error, provider) from error
-        return _chunks(answer, model, provider) if isinstance(answer, AsyncIterator) else answer
+
+    async def _chunks(self, first: list[Any], others: Any, model: str) -> AsyncGenerator[Any]:
+        try:
+            for chunk in first:
+                yield chunk
+            async for chunk in others:
+                yield chunk
+        except Exception as error:
+            failed = upstream_error(error, self.providers[model])
+            self.metrics.upstream_errors.labels(model, failed.status).inc()
+            log.warning("%s broke off: %s", model, failed.detail)
+            raise failed from error
+        finally:
+            await others.aclose()
 
     def cost(self, model: str, usage: Any) -> float | None:
         """What an answer cost in USD, by its tokens and the prices in the providers' file, else LiteLLM's.
@@ -141,29 +158,26 @@ class Forwarder:
             return None
 
 
-async def _chunks(chunks: Any, model: str, provider: Mapping[str, Any]) -> AsyncGenerator[Any]:
+async def _first(chunks: Any) -> list[Any]:
+    """The first chunk; none if there is none."""
     try:
-        async for chunk in chunks:
-            yield chunk
-    except Exception as error:
-        failed = upstream_error(error, provider)
-        log.warning("%s broke off: %s", model, failed.detail)
-        raise failed from error
-    finally:
+        return [await anext(chunks)]
+    except StopAsyncIteration:
+        return []
+    except BaseException:  # the client may have hung up
         await chunks.aclose()
+        raise
 
 
-def upstream_error(error: Exception, provider: Mapping[str, Any] | None = None) -> UpstreamError:
+def upstream_error(error: Exception, provider: Mapping[str, Any]) -> UpstreamError:
     """What went wrong at the provider, in one line.
 
     Args:
         error: of LiteLLM.
         provider: whose secrets the line may not have.
     """
-    if isinstance(error, UpstreamError):
-        return error
     message = str(getattr(error, "message", error)).partition(_TRACEBACK)[0]
-    for secret in sorted(secrets_of(provider or {}), key=len, reverse=True):  # one may be a part of another
+    for secret in sorted(secrets_of(provider), key=len, reverse=True):  # one may be a part of another
         message = message.replace(secret, "***")
     message = " ".join(message.split()) or type(error).__name__
     if _is_models_limit(error):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerbench.encoders.batching import PADDING, longest_first, padding_share, shuffled
+from routerbench.encoders.batching import MAX_PADDING, longest_first, padding_share, shuffled
 
 LENGTHS = st.lists(st.integers(1, 512), min_size=1, max_size=200).map(np.array)
 
@@ -23,11 +23,11 @@ def test_longest_first_pads_little_and_leaves_room_for_no_other(lengths, budget)
     """The first prompt of the next batch would not have fitted, or would have been padded too much."""
     batches = longest_first(lengths, budget)
     padding = [int((lengths[rows].max() - lengths[rows]).sum()) for rows in batches]
-    assert max(padding) <= budget // PADDING
+    assert max(padding) <= budget * MAX_PADDING
     for rows, padded, following in zip(batches, padding, batches[1:], strict=False):
         longest = lengths[rows].max()
         is_full = (len(rows) + 1) * longest > budget
-        assert is_full or padded + longest - lengths[following[0]] > budget // PADDING
+        assert is_full or padded + longest - lengths[following[0]] > budget * MAX_PADDING
 
 
 @settings(deadline=None)

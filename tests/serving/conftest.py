@@ -9,6 +9,7 @@ from tests.conftest import make_examples
 from tests.serving.stub import StubProvider
 
 DIM = 8
+MAX_BODY = 2**20
 PROMPTS = [f"Prompt {i}: what is {i} + {i * i % 7}?" for i in range(40)]
 
 

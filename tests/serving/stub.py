@@ -44,6 +44,10 @@ class StubProvider(Running):
             failure = failures.pop(0)
             status, error = failure if isinstance(failure, tuple) else (failure, {"message": f"stub says {failure}"})
             return JSONResponse({"error": {"type": "x", "code": status} | error}, status)
+        if failures and failures[0] == "first":
+            failures.pop(0)
+            event = {"error": {"message": "stub breaks the first piece", "type": "server_error", "code": 500}}
+            return StreamingResponse(iter([f"data: {json.dumps(event)}\n\n"]), media_type="text/event-stream")
         if body.get("stream"):
             return StreamingResponse(self.stream(body, failures), media_type="text/event-stream")
         task, gone = asyncio.ensure_future(asyncio.sleep(self.pause)), asyncio.ensure_future(request.receive())

@@ -15,7 +15,7 @@ from routerbench.serving.artefact import ServedRouter
 from routerbench.serving.providers import read_providers
 from routerbench.serving.service import Service
 from routerbench.serving.spending import Spending
-from tests.serving.conftest import PROMPTS
+from tests.serving.conftest import MAX_BODY, PROMPTS
 from tests.serving.running import Running, wait_for
 from tests.serving.stub import TOOL_CALL, USAGE
 
@@ -38,7 +38,7 @@ def service(folder, stub, tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(service):
-    with Running(make_app(service, KEY)) as running:
+    with Running(make_app(service, KEY, MAX_BODY)) as running:
         yield running
 
 
@@ -243,7 +243,15 @@ def test_a_plain_model_has_no_stand_in(client, stub):
     assert len(stub.bodies) == 3
 
 
-def test_a_stream_that_breaks_off_says_so(server, stub):
+def test_a_stream_that_fails_at_once_is_tried_again(client, service, stub):
+    stub.fail["upstream-1"] = ["first", "first"]
+    chunks = list(ask(client, "model-1", stream=True).parse())
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Forty-two!"
+    assert len(stub.bodies) == 3
+    assert 'upstream_errors_total{model="model-1",status="500"} 2.0' in service.metrics.text().decode()
+
+
+def test_a_stream_that_breaks_off_says_so(server, service, stub):
     stub.fail["upstream-0"] = ["break"]
     body = {"model": "model-0", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     text = httpx.post(f"{server.url}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {KEY}"}).text
@@ -251,6 +259,7 @@ def test_a_stream_that_breaks_off_says_so(server, stub):
     assert "Forty" in events[0]
     assert "model-0 broke off" in events[-1]
     assert "[DONE]" not in text
+    assert 'upstream_errors_total{model="model-0"' in service.metrics.text().decode()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -289,7 +298,10 @@ def test_a_stream_is_paid_for_without_a_log_too(folder, stub, tmp_path):
         json.dumps({"model-1": {"model": "openai/upstream-1", "api_base": stub.url, "api_key": "x", **PRICES}})
     )
     service = Service(ServedRouter(folder, "cpu"), read_providers(file))
-    with Running(make_app(service)) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="x") as client:
+    with (
+        Running(make_app(service, None, MAX_BODY)) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="x") as client,
+    ):
         list(ask(client, "model-1", stream=True).parse())
         cost = service.metrics.registry.get_sample_value("routerbench_measured_cost_usd_total", {"model": "model-1"})
     assert cost == pytest.approx(MEASURED)

@@ -21,7 +21,7 @@ from routerbench.serving.journal import Journal
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import read_providers
 from routerbench.serving.service import Service
-from tests.serving.conftest import PROMPTS
+from tests.serving.conftest import MAX_BODY, PROMPTS
 from tests.serving.running import Running
 from tests.serving.test_route import error_of, make_service, post, talk
 
@@ -50,7 +50,10 @@ def test_asked_models_scored_answers_a_table_and_a_router_trained_on_it(folder, 
     )
     log = tmp_path / "log.jsonl"
     service = Service(ServedRouter(folder, "cpu"), read_providers(tmp_path / "providers.json"), log)
-    with Running(make_app(service)) as server, httpx.Client(base_url=f"{server.url}/v1", timeout=60) as client:
+    with (
+        Running(make_app(service, None, MAX_BODY)) as server,
+        httpx.Client(base_url=f"{server.url}/v1", timeout=60) as client,
+    ):
         for prompt in PROMPTS:
             for model in MODELS:
                 body = {"model": model, "messages": [{"role": "user", "content": prompt}]}

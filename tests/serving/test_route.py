@@ -19,7 +19,7 @@ from routerbench.serving.batching import MAX_CHARACTERS, Batcher
 from routerbench.serving.errors import ServiceError
 from routerbench.serving.service import Service
 from routerbench.serving.spending import Spending
-from tests.serving.conftest import PROMPTS, save_router
+from tests.serving.conftest import MAX_BODY, PROMPTS, save_router
 
 JSON = {"content-type": "application/json"}
 
@@ -32,7 +32,7 @@ def talk(service, conversation):
     """Run ``conversation(client)`` against the application, in this process and without a socket."""
 
     async def run():
-        app = make_app(service)
+        app = make_app(service, None, MAX_BODY)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
@@ -369,7 +369,7 @@ def test_a_body_beyond_the_limit_is_refused_announced_or_not(folder):
             yield body[start : start + 500]
 
     async def conversation():
-        app = make_app(service, max_body=1500)
+        app = make_app(service, None, 1500)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client,
