@@ -18,7 +18,7 @@ install: .venv/installed ## environment in .venv with the tested versions
 	$(UV) pip install --quiet --python $(RUN) $(VERSIONS) -e '.[dev]'
 	touch $@
 
-demo: install ## train an MLP and a kNN router, evaluate both: about a minute
+demo: install ## train an MLP and a kNN router, evaluate both: a minute or two
 	$(RUN) train.py router=mlp hydra.run.dir=outputs/mlp
 	$(RUN) train.py router=knn hydra.run.dir=outputs/knn
 	$(RUN) evaluate.py 'routers=[outputs/mlp/router,outputs/knn/router]' hydra.run.dir=outputs/demo
