@@ -214,13 +214,6 @@ def test_only_the_first_process_of_a_training_opens_a_run(rank, config, tmp_path
     assert caplog.messages == ["logger=wandb: this is process 1 of a training; only process 0 tells W&B of it"]
 
 
-def test_a_rank_that_is_empty_is_none(config, monkeypatch):
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
-        monkeypatch.setenv(name, "")
-    with tracked(config, "evaluate") as tracker:
-        assert tracker.run is not None
-
-
 def test_tasks_of_slurm_that_do_not_train_together_have_a_run_each(tmp_path):
     """As of ``srun -n4 wandb agent ...``; in a new process, as Lightning reads the rank when it is imported."""
     words = (*QUICK, "router=mlp", "logger=wandb", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}")
