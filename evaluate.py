@@ -44,8 +44,9 @@ def main(cfg: DictConfig) -> None:
     with one_line_errors():
         check_seeds(cfg)
         make_folder(cfg.output_dir)
-        correct_ranks(to_dict(cfg))
-        with tracked(to_dict(cfg), "evaluate") as tracker:
+        config = to_dict(cfg)
+        correct_ranks(config)
+        with tracked(config, "evaluate") as tracker:
             run(cfg, tracker)
 
 

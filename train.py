@@ -51,8 +51,9 @@ def main(cfg: DictConfig) -> float | None:
     with one_line_errors():
         check_seeds(cfg)
         make_folder(cfg.output_dir)
-        correct_ranks(to_dict(cfg))
-        with tracked(to_dict(cfg), "train") as tracker:
+        config = to_dict(cfg)
+        correct_ranks(config)
+        with tracked(config, "train") as tracker:
             return run(cfg, tracker)
 
 

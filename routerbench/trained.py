@@ -35,6 +35,11 @@ class Decision(NamedTuple):
     quality: float
     cost: float
 
+    @property
+    def known_cost(self) -> float | None:
+        """The cost as JSON has it: None where it is NaN."""
+        return None if np.isnan(self.cost) else self.cost
+
 
 @dataclass(frozen=True)
 class TrainedRouter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -90,8 +89,7 @@ def _route(
                     break
             decisions = trained.decide(trained.predict(prompts), lambda_, models) if prompts else []
             for known, decision in zip(fields, decisions, strict=True):
-                cost = None if math.isnan(decision.cost) else decision.cost
-                answer = known | decision._asdict() | {"cost": cost}
+                answer = known | decision._asdict() | {"cost": decision.known_cost}
                 output.write(json.dumps(answer) + "\n")
             output.flush()
             if mistake:

@@ -35,13 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at")
     parser.add_argument("--queue", type=int, default=1024, metavar="N", help="prompts that may wait; then 503")
-    parser.add_argument(
-        "--max-body",
-        type=float,
-        default=32.0,
-        metavar="MB",
-        help="most of a request; beyond, 413",
-    )
+    parser.add_argument("--max-body", type=float, default=32.0, metavar="MB", help="most of a request; beyond, 413")
     parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS", help="look for a new router; 0: never")
     parser.set_defaults(run=run)
 
@@ -78,8 +72,6 @@ def run(options: argparse.Namespace) -> None:
     served = ServedRouter(locate(options.router, options.backend), options.device, options.backend, default)
     providers = read_providers(options.providers) if options.providers else None
     service = Service(served, providers, options.log, options.queue, options.poll)
-    if service.forwarder is not None:
-        service.forwarder.prepare()
     app = make_app(service, os.environ.get(API_KEY) or None, int(options.max_body * 2**20))
     uvicorn.run(
         app,

@@ -53,12 +53,12 @@ class Call:
     @property
     def quality(self) -> float | None:
         """Expected quality in [0, 1]; None for a model that the client named."""
-        return _known(self.decision.quality)
+        return None if self.lambda_ is None else self.decision.quality
 
     @property
     def cost(self) -> float | None:
         """Expected cost in USD; None for a model that the client named, or of a router trained without costs."""
-        return _known(self.decision.cost)
+        return self.decision.known_cost
 
     def try_next(self) -> bool:
         """Let the next best model stand in for the one that failed; False if there is none."""
@@ -135,7 +135,3 @@ def _terms(body: Mapping[str, Any]) -> Terms:
         where = ".".join(str(part) for part in (TERMS, *first["loc"]))
         example = f'{{"{TERMS}": {{"models": ["a", "b"], "price_factors": {{"a": 0.5}}}}}}'
         raise InputError(f"{where}: {first['msg']}; it is of the form {example}") from None
-
-
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number

@@ -85,12 +85,12 @@ async def route(request: RouteRequest, service: Service) -> RouteResponse:
     lambda_ = service.lambda_of(spending, router)
     found = router.decide(predicted.prediction, lambda_, request.models, request.price_factors)
     decisions = []
-    for prompt, (model, quality, cost) in zip(prompts, found, strict=True):
-        known_cost = None if math.isnan(cost) else cost
-        decisions.append(RouteDecision(id=service.new_id(), model=model, quality=quality, cost=known_cost))
-        service.count(model, known_cost)
+    for prompt, decision in zip(prompts, found, strict=True):
+        model, quality, cost = decision.model, decision.quality, decision.known_cost
+        decisions.append(RouteDecision(id=service.new_id(), model=model, quality=quality, cost=cost))
+        service.count(model, cost)
         await service.log(
-            decisions[-1].id, prompt=prompt, model=model, expected_quality=quality, expected_cost=known_cost,
+            decisions[-1].id, prompt=prompt, model=model, expected_quality=quality, expected_cost=cost,
             willingness_to_pay=shown(lambda_), digest=digest,
         )  # fmt: skip
     return RouteResponse(decisions=decisions, willingness_to_pay=shown(lambda_), digest=digest)

@@ -115,7 +115,7 @@ class Forwarder:
         raise AssertionError("unreachable")
 
     async def _call(self, model: str, body: Mapping[str, Any]) -> Any:
-        litellm, provider = await asyncio.to_thread(load_litellm), self.providers[model]
+        litellm, provider = load_litellm(), self.providers[model]
         try:
             answer = await litellm.acompletion(**litellm_parameters(body, provider))
             if not isinstance(answer, AsyncIterator):

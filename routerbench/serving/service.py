@@ -48,6 +48,7 @@ class Service:
         self.journal = Journal(log_path, self.metrics) if log_path else None
         if self.forwarder is not None:
             served.require(self.forwarder.check_models)
+            self.forwarder.prepare()
 
     async def run(self) -> None:
         """Work until cancelled."""

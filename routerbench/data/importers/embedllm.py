@@ -53,19 +53,19 @@ def read(path: Path, names: Names) -> OutcomeTable:
         InputError: no file has outcomes, no file has the prompts, an id has two prompts, or a cell is wrong.
     """
     needed = {names["sample_id"], names["quality"]}
-    files = [file for file in data_files(path, (".csv",)) if needed <= column_names(file)]
+    files = {file: found for file in data_files(path, (".csv",)) if needed <= (found := column_names(file))}
     if not files:
         raise InputError(f"{path}: no CSV file with the columns {', '.join(sorted(needed))}")
     outcomes, questions = Collection(path), {}
-    if any(names["prompt"] not in column_names(file) for file in files):
+    if any(names["prompt"] not in found for found in files.values()):
         questions = _questions(path if path.is_dir() else path.parent, names)
-    for file in files:
-        _add(file, names, questions, outcomes)
+    for file, found in files.items():
+        _add(file, found, names, questions, outcomes)
     return outcomes.table()
 
 
-def _add(file: Path, names: Names, questions: dict[str, str], outcomes: Collection) -> None:
-    found, source = column_names(file), str(file)
+def _add(file: Path, found: set[str], names: Names, questions: dict[str, str], outcomes: Collection) -> None:
+    source = str(file)
     names.check(("model", "eval_name", *(() if questions else ("prompt",))), sorted(found), file)
     id_name, prompt_name, kind_name, quality_name = (
         names[word] for word in ("sample_id", "prompt", "eval_name", "quality")
