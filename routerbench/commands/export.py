@@ -58,7 +58,9 @@ def _onnx(options: argparse.Namespace) -> None:
     if not written.files:
         sys.stdout.write(f"{options.folder}: encoder and router run without torch as they are; no graph is needed\n")
     else:
-        sys.stdout.write(f"largest difference to torch: {written.difference:.1g}\n")
+        difference = f"largest difference to torch in {written.dtype}: {written.difference:.1g}"
+        others = "" if written.dtype == "float32" else "; the graphs compute in float32, so a choice may differ"
+        sys.stdout.write(f"{difference}{others}\n")
 
 
 def _vllm_semantic_router(options: argparse.Namespace) -> None:

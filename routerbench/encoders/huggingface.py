@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -33,7 +32,6 @@ DTYPES = ("float32", "bfloat16", "float16")
 # On a GPU or not: small batches stay in a CPU's cache, a GPU wants enough work per launch.
 AUTO_BATCH_TOKENS = {False: 4096, True: 65536}
 BLOCK = 16384  # prompts that are tokenised and sorted by length together
-BFLOAT16_CPUS = {"avx512_bf16", "amx_bf16"}  # instructions without which bfloat16 is slower than float32
 
 TOKENIZER_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
 
@@ -51,8 +49,8 @@ class HuggingFaceEncoder(Encoder):
         max_length: most tokens T of a prompt, special ones included.
         truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
         normalize: scale every embedding to length 1.
-        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU or CPU that has it,
-            float32 elsewhere. The attribute holds the format chosen, so that an artefact computes the same map on any
+        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, float32
+            elsewhere. The attribute holds the format chosen, so that an artefact computes the same map on any
             machine.
         batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
         device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
@@ -293,18 +291,8 @@ def _native_dtype(device: str) -> str:
         # GPUs older than compute capability 8 emulate bfloat16, slower than float32.
         if torch.cuda.is_available():
             return "bfloat16" if torch.cuda.get_device_capability()[0] >= 8 else "float32"
-    return "bfloat16" if device in ("auto", "cpu") and _cpu_has_bfloat16() else "float32"
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 natively, as Linux tells it: asking torch takes seconds to import it."""
-    flags = re.search(r"^flags\s*:(.*)$", _cpu_info(), re.MULTILINE)
-    return flags is not None and not BFLOAT16_CPUS.isdisjoint(flags[1].split())
-
-
-def _cpu_info() -> str:
-    info = Path("/proc/cpuinfo")
-    return info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    # On a CPU it depends on more than its flags: some that have avx512_bf16 run bfloat16 slower than float32.
+    return "float32"
 
 
 def download(name: str, revision: str) -> Path:

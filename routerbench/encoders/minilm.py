@@ -26,7 +26,7 @@ class MiniLMEncoder(HuggingFaceEncoder):
     Args:
         max_length: most tokens T of a prompt, special ones included; the model was tuned on 256 and takes up to 512.
         truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
-        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU or CPU that has it, else float32.
+        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, else float32.
         batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
         device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
     """

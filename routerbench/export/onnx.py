@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,11 +78,30 @@ class Written(NamedTuple):
 
     Attributes:
         files: the graphs and the tokenizer.
-        difference: the largest difference to torch in an embedding, or in a predicted quality.
+        dtype: number format of the encoder that the card names and torch computes in; the graphs are float32.
+        difference: the largest difference between graphs and torch, which computes in ``dtype``, in an embedding or a
+            predicted quality.
     """
 
     files: list[Path]
+    dtype: str
     difference: float
+
+
+class Part(NamedTuple):
+    """An encoder or a network as a graph.
+
+    Attributes:
+        graph: reads what was written; None where no graph is needed.
+        card: its constructor's arguments.
+        files: what was written.
+        difference: the largest difference to torch in float32.
+    """
+
+    graph: Any = None
+    card: dict[str, Any] | None = None
+    files: Sequence[Path] = ()
+    difference: float = 0.0
 
 
 def export(folder: Path | str) -> Written:
@@ -102,29 +122,36 @@ def export(folder: Path | str) -> Written:
     trained = artefact.load(folder, device="cpu")
     trained.check_encoder()
     network = trained.router.router if isinstance(trained.router, AdjustedRouter) else trained.router
-    encoder_card, encoder_files, difference = _export_encoder(trained.encoder, folder)
-    router_card, router_files, router_difference = _export_router(network, folder)
-    files = encoder_files + router_files
+    is_transformer = isinstance(trained.encoder, HuggingFaceEncoder)
+    embeddings = trained.encoder.encode(TEXTS) if is_transformer else None  # before its weights become float32
+    encoder, router = _export_encoder(trained.encoder, folder), _export_router(network, folder)
+    difference, files = router.difference, [*encoder.files, *router.files]
+    if embeddings is not None:
+        theirs = encoder.graph.encode(TEXTS)
+        ours = (router.graph or network).predict(theirs).quality
+        difference = max(
+            *(difference, _difference(theirs, embeddings)),
+            _difference(ours, network.predict(embeddings).quality),
+        )
     card = {
         "weights_sha256": trained.card["weights_sha256"],
-        "encoder": encoder_card,
-        "router": router_card,
+        "encoder": encoder.card,
+        "router": router.card,
         "files": {file.name: sha256_of(file) for file in files},
         "versions": {name: importlib.metadata.version(name) for name in ("torch", *PACKAGES)},
     }
     with atomic_path(folder / CARD) as part:
         part.write_text(json.dumps(card, indent=2) + "\n")
-    return Written(files, max(difference, router_difference))
+    return Written(files, getattr(trained.encoder, "dtype", "float32"), difference)
 
 
-def _export_encoder(encoder: Encoder, folder: Path) -> tuple[dict[str, Any] | None, list[Path], float]:
-    """Card, files, and how far the graph is off."""
+def _export_encoder(encoder: Encoder, folder: Path) -> Part:
+    """The graph of a transformer, whose weights become float32: a CPU computes fastest in it."""
     if isinstance(encoder, CombinedEncoder):
         raise InputError("export: encoder=combined is no single graph; train with encoder=minilm or huggingface")
     if not isinstance(encoder, HuggingFaceEncoder):
-        return None, [], 0.0
-    model = encoder.backbone.model.float()  # whatever the format of training, a CPU wants float32
-    backbone = Backbone(model, encoder.pooling, encoder.normalize)
+        return Part()
+    backbone = Backbone(encoder.backbone.model.float(), encoder.pooling, encoder.normalize)
     ids, mask = torch.ones((2, 2), dtype=torch.int64), torch.ones((2, 2), dtype=torch.int64)
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=max(2, encoder.max_length))}
     _write_graph(TextGraph(backbone), {"input_ids": (ids, dims), "attention_mask": (mask, dims)}, folder / ENCODER)
@@ -136,13 +163,13 @@ def _export_encoder(encoder: Encoder, folder: Path) -> tuple[dict[str, Any] | No
     }
     exported = OnnxEncoder(Graph(folder / ENCODER, "cpu"), folder / TOKENIZER, **card)
     difference = _check(exported.encode(TEXTS), encoder.encode(TEXTS), folder / ENCODER)
-    return card, [folder / ENCODER, folder / TOKENIZER], difference
+    return Part(exported, card, (folder / ENCODER, folder / TOKENIZER), difference)
 
 
-def _export_router(router: Any, folder: Path) -> tuple[dict[str, Any] | None, list[Path], float]:
-    """Card, files, and how far the graph is off."""
+def _export_router(router: Any, folder: Path) -> Part:
+    """The graph of a network."""
     if not isinstance(router, NeuralRouter) or router.has_policy:
-        return None, [], 0.0
+        return Part()
     graph = RouterGraph(router)
     inputs = torch.randn(3, router.embedding_dim, generator=torch.Generator().manual_seed(0))
     _write_graph(graph, {"embedding": (inputs, {0: torch.export.Dim("batch")})}, folder / ROUTER, ("quality", "cost"))
@@ -153,7 +180,7 @@ def _export_router(router: Any, folder: Path) -> tuple[dict[str, Any] | None, li
     }
     exported = OnnxRouter(Graph(folder / ROUTER, "cpu"), **card)
     ours, theirs = exported.predict(inputs.numpy()), router.predict(inputs.numpy())
-    return card, [folder / ROUTER], _check(ours.quality, theirs.quality, folder / ROUTER)
+    return Part(exported, card, (folder / ROUTER,), _check(ours.quality, theirs.quality, folder / ROUTER))
 
 
 def _write_graph(
@@ -204,8 +231,13 @@ def _write_tokenizer(encoder: HuggingFaceEncoder, file: Path) -> None:
 
 
 def _check(ours: NDArray[Any], theirs: NDArray[Any], file: Path) -> float:
-    """The largest difference between a graph and torch."""
-    difference = float((np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1)).max())
+    """The difference between a graph and torch in float32, where nothing but rounding may make one."""
+    difference = _difference(ours, theirs)
     if not difference <= TOLERANCE:
         raise InputError(f"{file}: the graph differs from torch by {difference:.1g}; this network cannot be exported")
     return difference
+
+
+def _difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The largest difference, as a share of numbers above 1."""
+    return float((np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1)).max())

@@ -22,6 +22,7 @@ from routerbench.encoders.onnx import OnnxEncoder
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.export import export
+from routerbench.export.onnx import TEXTS
 from routerbench.routers.families.neural import NeuralRouter
 from routerbench.routers.families.onnx import OnnxRouter
 from routerbench.routers.knn import KNNRouter
@@ -111,6 +112,20 @@ def test_minilm(tmp_path):
     assert_same(
         tmp_path, ["Hi", "What is 7 + 5?", "Q: a\nA: b\n\n" * 200 + "Q: Prove it.", "Zählt \u00fc\u0308 und 漢字?"]
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_difference_to_the_arithmetic_that_the_card_names_is_said(tmp_path, tiny_bert, dtype):  # noqa: F811
+    """A router trained on a GPU is in bfloat16; its graph is exact in float32, and how far that is off is reported."""
+    encoder = HuggingFaceEncoder(str(tiny_bert), max_length=24, dtype=dtype, device="cpu")
+    router, table = fitted_mlp(encoder.dim)
+    folder = save(tmp_path / "router", router, encoder, table)
+    written = export(folder)
+    ours, theirs = routerbench.load(folder, backend="onnx"), routerbench.load(folder, device="cpu")
+    measured = np.abs(ours.encoder.encode(TEXTS) - theirs.encoder.encode(TEXTS)).max()
+    assert written.dtype == theirs.encoder.dtype == dtype
+    assert written.difference >= measured
+    assert (written.difference < 1e-5) == (dtype == "float32")
 
 
 def networks():
@@ -224,7 +239,7 @@ def test_command(tmp_path, capsys):
     main(["export", str(save(tmp_path, router, HashingEncoder(dim=8), table))])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{tmp_path / 'router.onnx'}: 0.0 MB")
-    assert lines[1].startswith("largest difference to torch: ")
+    assert lines[1].startswith("largest difference to torch in float32: ")
     assert set(json.loads((tmp_path / "onnx.json").read_text())["files"]) == {"router.onnx"}
     with pytest.raises(SystemExit, match="no router there"):
         main(["export", str(tmp_path / "nowhere")])
