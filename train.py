@@ -25,7 +25,7 @@ from routerbench.config import (
     to_dict,
     words,
 )
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.base import Encoder
 from routerbench.encoders.store import EmbeddingStore
@@ -33,7 +33,6 @@ from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.references import best_single
-from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import with_baselines
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
 from routerbench.processes import correct_ranks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,3 +147,28 @@ class Examples:
 
     table: OutcomeTable
     embeddings: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
+        """Some of the prompts with their embeddings, by index or mask."""
+        return Examples(self.table.take(rows), self.embeddings[rows])
+
+
+class Parts(NamedTuple):
+    """The three splits of a table, with their embeddings."""
+
+    train: Examples
+    val: Examples
+    test: Examples
+
+    @classmethod
+    def of(cls, table: OutcomeTable, embeddings: NDArray[np.float32]) -> Parts:
+        """Part a table that has its split.
+
+        Args:
+            table: N outcomes.
+            embeddings: ``(N, D)``, one row per prompt of ``table``.
+
+        Raises:
+            InputError: a split is empty.
+        """
+        return cls(*(Examples(table.part(split), embeddings[table.split == split]) for split in SPLITS))

@@ -15,6 +15,7 @@ from routerbench.errors import InputError
 
 TEST_SHARE = 0.3
 VAL_SHARE = 1 / 7  # of what is not test: 60/10/30 in all
+NUM_FOLDS = 5
 
 _SYNONYMS = {"valid": "val", "validation": "val", "dev": "val"}
 _TRAIN, _VAL, _TEST, _UNUSED = range(4)
@@ -108,6 +109,21 @@ def prompt_keys(prompts: NDArray[np.object_]) -> NDArray[np.uint64]:
     folded = (" ".join(prompt.split()).casefold().encode(errors="surrogatepass") for prompt in prompts)
     keys = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in folded)
     return np.frombuffer(keys, dtype=np.uint64)
+
+
+def draw_folds(prompts: NDArray[np.object_], rng: np.random.Generator, num_folds: int = NUM_FOLDS) -> NDArray[np.int64]:
+    """Draw folds for cross-fitting; copies of a prompt are in the same one.
+
+    Args:
+        prompts: ``(N,)`` texts.
+        rng: draws.
+        num_folds: how many; no more than there are different prompts get one.
+
+    Returns:
+        ``(N,)`` numbers of folds, from 0 on.
+    """
+    group = duplicate_groups(prompts)
+    return (rng.permutation(group.max() + 1) % num_folds)[group]
 
 
 def _carve(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.evaluation.curve import Curve
-from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull
+from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull, open_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
 from routerbench.evaluation.played import Played
 from routerbench.evaluation.references import random_point, zero_router
@@ -225,10 +225,7 @@ class Contest:
 
     def _hull(self, means: Means, cost: NDArray[np.float64], quality: NDArray[np.float64]) -> Hull:
         """Hull of some points and, where costs are known, of calling the cheapest single model always."""
-        if not self.has_cost:
-            return non_decreasing_hull(cost, quality)
-        cheapest = int(means.cost.argmin())
-        return non_decreasing_hull(np.append(cost, means.cost[cheapest]), np.append(quality, means.quality[cheapest]))
+        return open_hull(cost, quality, *means) if self.has_cost else non_decreasing_hull(cost, quality)
 
     def _figures(self, means: Means, standings: Mapping[str, Standing]) -> NDArray[np.float64]:
         """``(R, F)`` all figures of everyone."""

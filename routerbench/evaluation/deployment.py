@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
-from routerbench.evaluation.records import Measured
 from routerbench.evaluation.references import zero_router
 from routerbench.evaluation.resample import basic_interval
 from routerbench.evaluation.results import Deployed, Figure, Targets
@@ -62,14 +62,14 @@ class Deployment:
                 self._slices[name, target] = slice(first, first + 2 * len(settings))
         self.columns = np.concatenate(columns, axis=1) if columns else np.empty((len(contest.quality), 0))
 
-    def records(self, name: str, measured: Measured) -> dict[str, Deployed]:
+    def records(self, name: str, measured: Bootstrap) -> dict[str, Deployed]:
         """What became of a router's settings, by target."""
         return {
             target: self._record(settings, self._slices[name, target], measured)
             for target, settings in self._settings.get(name, {}).items()
         }
 
-    def _record(self, settings: Sequence[Setting], place: slice, measured: Measured) -> Deployed:
+    def _record(self, settings: Sequence[Setting], place: slice, measured: Bootstrap) -> Deployed:
         means = self._contest.means
         found = self._figures(self.columns[:, place].mean(axis=0), means.cost, means.quality)
         resampled = None

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
+from routerbench.evaluation.bootstrap import Bootstrap, macro
 from routerbench.evaluation.contest import FIGURES, Contest
 from routerbench.evaluation.deployment import Deployment, Validation
 from routerbench.evaluation.metrics import brier, ece, reliability
 from routerbench.evaluation.played import Played
-from routerbench.evaluation.records import Measured, macro
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle
-from routerbench.evaluation.resample import weights
+from routerbench.evaluation.resample import BENCHMARK_SHARE, NUM_RESAMPLES
 from routerbench.evaluation.results import Calibration, Evaluation, Scored, Targets
 from routerbench.evaluation.spend import realised
 from routerbench.routers.base import Prediction
@@ -27,8 +27,6 @@ INFORMATION = {
 }
 # What every router is compared with: the references below the oracle, and two routers that are hard to beat.
 COMPARED = ("zero_router", "best_single", "benchmark_oracle", "knn", "linear")
-# The figures of one benchmark have a fifth of the resamples: there may be eighty benchmarks.
-_BENCHMARK_SHARE = 5
 
 Entrants = dict[str, Sequence[Prediction | Played]]
 Predictions = Mapping[str, Prediction | Sequence[Prediction]]
@@ -42,7 +40,7 @@ def evaluate(
     baselines: Predictions | None = None,
     validation: Validation | None = None,
     policies: Mapping[str, Sequence[Played]] | None = None,
-    num_resamples: int = 1000,
+    num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
     """Score routers beside the references: predictions choose, measurements score.
@@ -86,9 +84,12 @@ def evaluate(
     deployment = Deployment(contest, validation, best) if validation is not None and test.has_cost else None
     rng = np.random.default_rng(seed)
     num_resamples = num_resamples if len(table) > 1 else 0  # one prompt resamples to itself
-    whole = _measure_all(contest, table, None if deployment is None else deployment.columns, num_resamples, rng)
+    columns = None if deployment is None else deployment.columns
+    whole = Bootstrap.of(contest, num_resamples, rng, extras=columns, benchmark=table.benchmark)
     parts = {
-        name: _measure(_contest(_take(entrants, rows), table.take(rows), best), num_resamples // _BENCHMARK_SHARE, rng)
+        name: Bootstrap.of(
+            _contest(_take(entrants, rows), table.take(rows), best), num_resamples // BENCHMARK_SHARE, rng
+        )
         for name, rows in benchmarks.items()
     }
 
@@ -159,30 +160,6 @@ def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
     contest = Contest({"router": [prediction._replace(cost=cost)]}, table.quality, _cost(table), best=0)
     area = contest.figures[0, FIGURES.index("aiq")]
     return float(contest.sweeps["router"][0].quality[-1] if is_blind or np.isnan(area) else area)
-
-
-def _measure(contest: Contest, num_resamples: int, rng: np.random.Generator) -> Measured:
-    """A contest with resampled prompts."""
-    if not num_resamples or len(contest.quality) < 2:
-        return Measured(contest)
-    return Measured(contest, contest.resample(weights(len(contest.quality), num_resamples, rng), rng))
-
-
-def _measure_all(
-    contest: Contest,
-    table: OutcomeTable,
-    extras: NDArray[np.float64] | None,
-    num_resamples: int,
-    rng: np.random.Generator,
-) -> Measured:
-    """The contest over all of test, with resampled prompts and resampled benchmarks."""
-    if not num_resamples:
-        return Measured(contest)
-    prompts = contest.resample(weights(len(table), num_resamples, rng), rng, extras=extras)
-    names, group = np.unique(table.benchmark.astype(str), return_inverse=True)
-    if len(names) < 2:
-        return Measured(contest, prompts)
-    return Measured(contest, prompts, contest.resample(weights(len(names), num_resamples, rng), rng, group))
 
 
 def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> Calibration:

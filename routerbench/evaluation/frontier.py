@@ -102,6 +102,29 @@ def non_decreasing_hull(cost: NDArray[np.float64], quality: NDArray[np.float64])
     return Hull(cost, quality)
 
 
+def open_hull(
+    cost: NDArray[np.float64],
+    quality: NDArray[np.float64],
+    model_cost: NDArray[np.float64],
+    model_quality: NDArray[np.float64],
+) -> Hull:
+    """Hull of a router's points and of the point of the cheapest single model: calling that one is open to everyone.
+
+    Args:
+        cost: ``(P,)`` mean USD per prompt at the router's points.
+        quality: ``(P,)`` mean quality there, in [0, 1].
+        model_cost: ``(M,)`` mean cost of each single model on the same prompts, in USD per prompt.
+        model_quality: ``(M,)`` mean quality of each single model there, in [0, 1].
+
+    Example:
+        >>> hull = open_hull(np.array([3.0]), np.array([0.9]), np.array([1.0, 4.0]), np.array([0.5, 0.8]))
+        >>> hull.cost.tolist(), hull.quality.tolist()
+        ([1.0, 3.0], [0.5, 0.9])
+    """
+    cheapest = int(model_cost.argmin())
+    return non_decreasing_hull(np.append(cost, model_cost[cheapest]), np.append(quality, model_quality[cheapest]))
+
+
 def mean_hull(hulls: Sequence[Hull]) -> Hull:
     """Mean height of several hulls at equal cost: what drawing one of them at random for every prompt reaches.
 

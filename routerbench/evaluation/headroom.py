@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.evaluation.frontier import non_decreasing_hull
+from routerbench.evaluation.frontier import open_hull
 from routerbench.evaluation.metrics import aiq
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle, zero_router
 from routerbench.evaluation.sweep import sweep_prediction
@@ -100,9 +100,7 @@ def aiq_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom | None:
 
     def area(prediction: Prediction) -> float:
         curve = sweep_prediction(prediction, test.quality, test.cost)
-        cheapest = int(cost.argmin())
-        points = np.append(curve.cost, cost[cheapest]), np.append(curve.quality, quality[cheapest])
-        return aiq(non_decreasing_hull(*points), low, high)
+        return aiq(open_hull(curve.cost, curve.quality, cost, quality), low, high)
 
     blind = aiq(zero_router(cost, quality), low, high)
     return Headroom(blind, area(benchmark_oracle(train, test)), area(oracle(test)))

@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.split import prompt_keys
 from routerbench.evaluation.resample import basic_interval, weights
 from routerbench.evaluation.results import Figure
 
-NUM_FOLDS = 5
 # Candidates for the prompts without surprise that every feature starts with, the most cautious first; infinitely many
 # leave the self-entropy as it is.
 PENALTIES = np.array([np.inf, 10000.0, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0])
@@ -68,17 +66,6 @@ class Advantage:
     def is_significant(self) -> bool:
         """Whether the interval over prompts lies above 0."""
         return self.overall.low is not None and self.overall.low > 0
-
-
-def draw_folds(prompts: NDArray[np.object_], rng: np.random.Generator) -> NDArray[np.int64]:
-    """``(N,)`` numbers of folds, 0 to 4, copies of a prompt in the same one.
-
-    Args:
-        prompts: ``(N,)`` texts.
-        rng: draws.
-    """
-    _, group = np.unique(prompt_keys(prompts), return_inverse=True)
-    return (rng.permutation(group.max() + 1) % NUM_FOLDS)[group]
 
 
 def expected_loss(

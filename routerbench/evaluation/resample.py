@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from routerbench.evaluation.results import Interval
 
 LEVEL = 0.95
+NUM_RESAMPLES = 1000
+BENCHMARK_SHARE = 5  # the figures of one benchmark have a fifth of the resamples: there may be eighty benchmarks
 _ROUNDING = 1e-12
 # Resamples at a time: their curves stay in the cache, and a million prompts need 256 MB of weights.
 _CHUNK = 32

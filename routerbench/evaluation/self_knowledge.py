@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.split import draw_folds
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import check_prediction
-from routerbench.evaluation.loss_prediction import Advantage, advantages, draw_folds
+from routerbench.evaluation.loss_prediction import Advantage, advantages
 from routerbench.evaluation.multicalibration import GroupCalibration, Patch, choose_prior, group_calibration
 from routerbench.evaluation.references import best_single
 from routerbench.evaluation.results import Difference, Figure

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from routerbench.adjustment import GUARDS, gain_error
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.loss_prediction import Advantage, cross_fitted, predict_loss
 from routerbench.evaluation.metrics import brier, ece
-from routerbench.evaluation.records import Measured
 from routerbench.evaluation.references import benchmark_oracle
-from routerbench.evaluation.resample import basic_interval, weights
+from routerbench.evaluation.resample import basic_interval
 from routerbench.evaluation.results import Difference, Figure
 from routerbench.evaluation.self_knowledge_prompts import PROMPT_ONLY, Side
 from routerbench.policy import guard
@@ -148,10 +148,8 @@ def routed(
     contest = Contest(groups, table.quality, table.cost if table.has_cost else None, best)
     squares = [((everyone[name].quality.clip(0, 1) - table.quality) ** 2).mean(axis=1) for name in entrants]
     more = np.stack(squares, axis=1) - squares[0][:, None]  # than that of the router as it is
-    resamples = None
-    if num_resamples and len(table) > 1:
-        resamples = contest.resample(weights(len(table), num_resamples, rng), rng, extras=more)
-    measured = Measured(contest, resamples)
+    measured = Bootstrap.of(contest, num_resamples, rng, extras=more)
+    resamples = measured.prompts
 
     def calibrated(number: int, name: str) -> Calibrated:
         quality, value = everyone[name].quality.clip(0, 1), float(more[:, number].mean())

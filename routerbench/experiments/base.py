@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import SPLITS, Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.errors import InputError
 from routerbench.experiments.study import Study
 from routerbench.routers.base import Router
@@ -47,38 +47,12 @@ class Experiment(ABC):
         """
 
 
-class Parts(NamedTuple):
-    """The three splits of a table, with their embeddings."""
-
-    train: Examples
-    val: Examples
-    test: Examples
-
-    @classmethod
-    def of(cls, table: OutcomeTable, embeddings: NDArray[np.float32]) -> Parts:
-        """Part a table that has its split.
-
-        Args:
-            table: N outcomes.
-            embeddings: ``(N, D)``.
-
-        Raises:
-            InputError: a split is empty.
-        """
-        return cls(*(Examples(table.part(split), embeddings[table.split == split]) for split in SPLITS))
-
-
 class Lesson(NamedTuple):
     """What a router is to learn from in one setting."""
 
     setting: str
     train: Examples
     val: Examples
-
-
-def take(examples: Examples, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
-    """Some prompts with their embeddings, by index or mask."""
-    return Examples(examples.table.take(rows), examples.embeddings[rows])
 
 
 def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: int) -> Iterator[tuple[str, str, Router]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, fit_each, percent
+from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each, percent
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting, Study
 

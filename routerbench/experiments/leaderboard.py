@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from routerbench.data.outcomes import Examples
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import check_prediction, evaluate, validation_aiq
-from routerbench.experiments.base import Parts
 from routerbench.experiments.baselines import BASELINES
 from routerbench.experiments.standings import Entry, Standings
 from routerbench.routers.base import Prediction, Router

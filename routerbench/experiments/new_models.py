@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
-from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, fit_each, take
+from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting, Study
 from routerbench.routers.base import Prediction, Router
@@ -80,7 +80,7 @@ class NewModels(Experiment):
                 unable.append(f"{name} is unable to take in a model: it would have to be trained anew.")
                 continue
             for k in sizes:
-                grown = _grown(fitted, take(train, scored[:k]), num_seen)
+                grown = _grown(fitted, train.take(scored[:k]), num_seen)
                 runs[name, _label(k)] = grown.predict(test.embeddings)
         return score(
             runs,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, check_models, fit_each, take
+from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting, Study
 from routerbench.routers.base import Prediction
@@ -46,7 +46,7 @@ class LeaveOneBenchmarkOut(Experiment):
         parts = Parts.of(_in_families(table, self.families), embeddings)
         train, val, test = parts
         held_out = self._held_out(parts)
-        test = take(test, np.isin(test.table.benchmark.astype(str), held_out))
+        test = test.take(np.isin(test.table.benchmark.astype(str), held_out))
         parts = parts._replace(test=test)
         for name in held_out:
             _check(_without(train, name), _without(val, name), name)
@@ -117,7 +117,7 @@ def _family_notes(table: OutcomeTable, families: Sequence[str]) -> list[str]:
 
 
 def _without(examples: Examples, benchmark: str) -> Examples:
-    return take(examples, examples.table.benchmark != benchmark)
+    return examples.take(examples.table.benchmark != benchmark)
 
 
 def _check(train: Examples, val: Examples, held_out: str) -> None:

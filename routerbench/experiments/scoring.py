@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
 from routerbench.evaluation.evaluate import evaluate
-from routerbench.evaluation.records import Measured
-from routerbench.evaluation.resample import weights
+from routerbench.evaluation.resample import BENCHMARK_SHARE, NUM_RESAMPLES
 from routerbench.evaluation.results import Difference
-from routerbench.experiments.base import Parts
 from routerbench.experiments.study import Setting, Study
 from routerbench.routers.base import Prediction
 
-NUM_RESAMPLES = 1000
-BENCHMARK_SHARE = 5  # a benchmark alone has a fifth of them, as in `evaluate`: there may be eighty
 Runs = Mapping[tuple[str, str], Prediction]
 """Predictions for the test prompts by router and label of the setting."""
 
@@ -86,9 +83,5 @@ def _paired(
     """How much higher the first of each pair scores than the second on some rows, in every resample alike."""
     entrants = {name: [prediction.take(rows)] for name, prediction in predictions.items()}
     contest = Contest(entrants, table.quality[rows], table.cost[rows] if table.has_cost else None, best=0)
-    resamples = None
-    if len(rows) > 1:  # one prompt resamples to itself
-        number = NUM_RESAMPLES if is_whole else NUM_RESAMPLES // BENCHMARK_SHARE
-        resamples = contest.resample(weights(len(rows), number, rng), rng)
-    measured = Measured(contest, resamples)
+    measured = Bootstrap.of(contest, NUM_RESAMPLES if is_whole else NUM_RESAMPLES // BENCHMARK_SHARE, rng)
     return {name: measured.difference(name, other) for name, other in pairs.items()}

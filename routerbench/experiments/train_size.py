@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, Parts, check_models, fit_each, percent, take
+from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each, percent
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting, Study
 
@@ -52,9 +52,9 @@ class TrainSize(Experiment):
         order, val_order = rng.permutation(len(train.table)), rng.permutation(len(val.table))
 
         def lesson(fraction: float) -> Lesson:
-            few = take(train, np.sort(order[: round(fraction * len(order))]))
+            few = train.take(np.sort(order[: round(fraction * len(order))]))
             num_val = max(round(fraction * len(val_order)), MIN_VAL)
-            return Lesson(percent(fraction), few, take(val, np.sort(val_order[:num_val])))
+            return Lesson(percent(fraction), few, val.take(np.sort(val_order[:num_val])))
 
         for fraction in fractions:
             _check(lesson(fraction).train, fraction, len(order))

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
-from routerbench.experiments.base import Parts
+from routerbench.evaluation.resample import NUM_RESAMPLES
 from routerbench.experiments.baselines import BASELINES
 from routerbench.online.bandit import LinearBandit, ridge_weights, to_prediction
 from routerbench.online.served import Served, Service
 from routerbench.policy import select
 
-NUM_RESAMPLES = 1000
 DEAREST_WORTH = 0.5  # of a unit of quality, if lambda is not given
 _LOGGED = 10  # times in a stream
 

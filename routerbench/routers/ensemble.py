@@ -13,7 +13,7 @@ from routerbench.errors import InputError
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 from routerbench.routers.benchmark import BenchmarkRouter
 from routerbench.routers.families.cost import RidgeCost
-from routerbench.routers.families.stacking import folds, joined, routing_weights, take
+from routerbench.routers.families.stacking import folds, joined, routing_weights
 
 
 class EnsembleRouter(ClosedFormRouter):
@@ -105,7 +105,7 @@ class EnsembleRouter(ClosedFormRouter):
         summary = np.empty((len(examples.table), len(self.guesser.names) + len(self.components)), np.float32)
         guessed, cost = np.empty(shape), np.empty(shape)
         for is_held in parts:
-            rest, held = take(examples, ~is_held), take(examples, is_held)
+            rest, held = examples.take(~is_held), examples.take(is_held)
             guesser = self._guesser()
             guesser.fit(rest, held, score)
             summary[is_held] = self._summary(held.embeddings, guesser)
@@ -120,10 +120,10 @@ class EnsembleRouter(ClosedFormRouter):
             seen = views[_view(name)]
             quality.append(np.empty(shape))
             for is_held in parts:
-                held = take(seen, is_held)
-                router.fit(take(seen, ~is_held), held, score)
+                held = seen.take(is_held)
+                router.fit(seen.take(~is_held), held, score)
                 quality[-1][is_held] = router.predict(held.embeddings).quality
-            router.fit(take(seen, is_train), take(seen, ~is_train), score)
+            router.fit(seen.take(is_train), seen.take(~is_train), score)
         self.weights = routing_weights(np.array(quality), cost, examples.table, score, rng)
         self.cost = RidgeCost.fit(examples)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.evaluation.loss_prediction import draw_folds
+from routerbench.data.split import draw_folds
 from routerbench.routers.base import Prediction
 
 _LEAST_COST = 1e-9  # USD, stands for no cost where its logarithm is taken

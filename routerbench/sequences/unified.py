@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
-from routerbench.evaluation.frontier import non_decreasing_hull
+from routerbench.evaluation.frontier import open_hull
 from routerbench.evaluation.metrics import aiq
 from routerbench.evaluation.played import Played
 from routerbench.evaluation.sweep import sweep
@@ -177,8 +177,7 @@ def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDA
 def area_of_points(cost: NDArray[np.float64], quality: NDArray[np.float64], table: OutcomeTable) -> float:
     """AIQ of ``(P,)`` points on the interval of a table's single models; the best quality if it has no width."""
     single = table.cost.mean(axis=0)
-    cheapest = int(single.argmin())
-    hull = non_decreasing_hull(np.append(cost, single[cheapest]), np.append(quality, table.quality[:, cheapest].mean()))
+    hull = open_hull(cost, quality, single, table.quality.mean(axis=0))
     low, high = float(single.min()), float(single.max())
     return aiq(hull, low, high) if low < high else float(hull.quality[-1])
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerbench.data.outcomes import OutcomeTable
-from routerbench.data.split import assign_split
+from routerbench.data.split import NUM_FOLDS, assign_split, draw_folds
 from routerbench.errors import InputError
 
 
@@ -163,3 +163,10 @@ def test_an_unknown_held_out_benchmark_is_answered_with_those_there_are():
         assign_split(make_table("abc", ["x", "y", "y"]), seed=0, holdout_benchmarks=["new"])
     with pytest.raises(InputError, match=r"no prompt of its 3 is in train .*fewer held-out benchmarks"):
         assign_split(make_table("abc", ["x", "y", "y"]), seed=0, holdout_benchmarks=["x", "y"])
+
+
+def test_copies_share_a_fold():
+    prompts = np.array([f"Prompt {i // 2}" + " " * (i % 2) for i in range(200)], dtype=object)
+    fold = draw_folds(prompts, np.random.default_rng(0))
+    np.testing.assert_array_equal(fold[::2], fold[1::2])
+    assert (np.bincount(fold) == 200 // NUM_FOLDS).all()

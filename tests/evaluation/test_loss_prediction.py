@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routerbench.data.split import NUM_FOLDS
 from routerbench.evaluation.loss_prediction import (
-    NUM_FOLDS,
     PENALTIES,
     Features,
     advantages,
     cross_fitted,
-    draw_folds,
     expected_loss,
     predict_loss,
 )
@@ -179,10 +178,3 @@ def test_missing_outcomes():
     cells = np.isfinite(outcome).sum(axis=0)[[0, 2]]
     values = [found.per_model[0].value, found.per_model[2].value]
     assert found.overall.value == pytest.approx(np.average(values, weights=cells))
-
-
-def test_copies_share_a_fold():
-    prompts = np.array([f"Prompt {i // 2}" + " " * (i % 2) for i in range(200)], dtype=object)
-    fold = draw_folds(prompts, np.random.default_rng(0))
-    np.testing.assert_array_equal(fold[::2], fold[1::2])
-    assert (np.bincount(fold) == 200 // NUM_FOLDS).all()

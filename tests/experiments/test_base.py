@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
-from routerbench.data.outcomes import Examples
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Lesson, Parts, check_models, fit_each, take
+from routerbench.experiments.base import Lesson, check_models, fit_each
 from tests.conftest import make_table
 from tests.experiments.conftest import constant, make_world
 
@@ -16,14 +16,14 @@ def test_parts_keep_embeddings_beside_their_prompts():
     for name, part in Parts.of(table, embeddings)._asdict().items():
         assert (part.table.split == name).all()
         np.testing.assert_array_equal(part.embeddings[:, 0], part.table.rows)
-    some = take(part, np.array([4, 1]))
+    some = part.take(np.array([4, 1]))
     np.testing.assert_array_equal(some.embeddings[:, 0], some.table.rows)
 
 
 def test_every_router_learns_every_lesson_and_each_fit_is_logged(caplog):
     train, val, _ = Parts.of(*make_world())
     fits = {"a/b": constant(), "two": constant()}
-    lessons = [Lesson(f"{n} % of: all/that", take(train, np.arange(n)), val) for n in (10, 20)]
+    lessons = [Lesson(f"{n} % of: all/that", train.take(np.arange(n)), val) for n in (10, 20)]
     with caplog.at_level(logging.INFO, "routerbench"):
         done = [(name, setting, router.quality) for name, setting, router in fit_each(fits, iter(lessons), 2)]
     assert [(name, setting) for name, setting, _ in done] == [

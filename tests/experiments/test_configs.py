@@ -57,6 +57,6 @@ def test_a_chosen_router_takes_the_place_of_the_baseline_of_its_name():
 
 
 def examples_of(split):
-    from routerbench.experiments.base import Parts
+    from routerbench.data.outcomes import Parts
 
     return getattr(Parts.of(*make_world(num_models=3)), split)

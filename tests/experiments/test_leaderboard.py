@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import train
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate, validation_aiq
-from routerbench.experiments.base import Parts
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
 from routerbench.experiments.standings import Comparison, holm
 from routerbench.routers.base import Prediction

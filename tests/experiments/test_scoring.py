@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from routerbench.data.outcomes import Parts
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.experiments import scoring
-from routerbench.experiments.base import Parts
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Setting
 from routerbench.routers.base import Prediction

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from routerbench.experiments.base import Parts
+from routerbench.data.outcomes import Parts
 from routerbench.online.linucb import LinUCB
 from routerbench.online.pilot import PILOT
 from routerbench.online.thompson import Thompson

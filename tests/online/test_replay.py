@@ -7,9 +7,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from routerbench.config import instantiate
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
-from routerbench.experiments.base import Parts
 from routerbench.online import replay as module
 from routerbench.online.bandit import LinearBandit, ridge_weights
 from routerbench.online.replay import Replay

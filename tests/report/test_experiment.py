@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from routerbench.data.outcomes import Parts
 from routerbench.evaluation.results import Difference, Interval
 from routerbench.experiments import scoring
-from routerbench.experiments.base import Parts
 from routerbench.experiments.study import Setting
 from routerbench.report.experiment import benchmark_table, findings, study_table, write_study
 from routerbench.report.experiment_figures import write_picture

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable
-from routerbench.data.split import prompt_keys
+from routerbench.data.split import draw_folds
 from routerbench.routers.base import Prediction, Score
 
 ROUNDS = 10  # members that one bag picks, with repetition
@@ -67,14 +67,8 @@ def ensemble_selection(
 
 def folds(table: OutcomeTable, number: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
     """Masks of ``number`` folds; copies of one prompt are in one."""
-    keys, group = np.unique(prompt_keys(table.prompts), return_inverse=True)
-    fold = (rng.permutation(len(keys)) % number)[group]
-    return (fold == k for k in range(number) if (fold == k).any())
-
-
-def take(examples: Examples, rows: NDArray[np.bool_]) -> Examples:
-    """The prompts of a mask."""
-    return Examples(examples.table.take(rows), examples.embeddings[rows])
+    fold = draw_folds(table.prompts, rng, number)
+    return (fold == k for k in np.unique(fold))
 
 
 def joined(first: Examples, second: Examples) -> Examples:

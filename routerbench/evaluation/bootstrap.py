@@ -1,4 +1,6 @@
-"""From a contest and its resamples to the records of a result: figures, differences and bands."""
+"""Figures of a contest with their intervals, differences and bands, by resampling prompts and benchmarks."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.evaluation.contest import FIGURES, Contest, Resamples
-from routerbench.evaluation.resample import basic_interval, difference_interval, percentile_interval
+from routerbench.evaluation.resample import basic_interval, difference_interval, percentile_interval, weights
 from routerbench.evaluation.results import Band, Difference, Figure, Interval
 
 # Costs at a quality are skewed and may be infinite, so their intervals are percentiles.
@@ -15,7 +17,7 @@ _PERCENTILE = ("peak_cost", "qnc")
 
 
 @dataclass(frozen=True)
-class Measured:
+class Bootstrap:
     """A contest with its resamples: of prompts, and for the whole of test of benchmarks.
 
     Attributes:
@@ -27,6 +29,34 @@ class Measured:
     contest: Contest
     prompts: Resamples | None = None
     benchmarks: Resamples | None = None
+
+    @classmethod
+    def of(
+        cls,
+        contest: Contest,
+        num_resamples: int,
+        rng: np.random.Generator,
+        *,
+        extras: NDArray[np.float64] | None = None,
+        benchmark: NDArray[np.object_] | None = None,
+    ) -> Bootstrap:
+        """Resample a contest.
+
+        Args:
+            contest: on N prompts; a single one resamples to itself, and so gets no intervals.
+            num_resamples: of prompts, and as many of benchmarks; 0 for no intervals.
+            rng: draws them.
+            extras: ``(N, X)`` columns of which the mean over resampled prompts is wanted, too.
+            benchmark: ``(N,)`` names, to resample benchmarks, too.
+        """
+        num_prompts = len(contest.quality)
+        if not num_resamples or num_prompts < 2:
+            return cls(contest)
+        prompts = contest.resample(weights(num_prompts, num_resamples, rng), rng, extras=extras)
+        names, group = np.unique([] if benchmark is None else benchmark.astype(str), return_inverse=True)
+        if len(names) < 2:
+            return cls(contest, prompts)
+        return cls(contest, prompts, contest.resample(weights(len(names), num_resamples, rng), rng, group))
 
     def values(self, name: str, figure: str) -> tuple[float, float, NDArray[np.float64]]:
         """A figure of one contestant as measured, as the resamples are centred, and ``(B,)`` in the resamples."""
@@ -86,7 +116,7 @@ class Measured:
         return Band(costs, low.clip(0, 1), high.clip(0, 1))
 
 
-def macro(parts: Sequence[Measured], name: str) -> Figure:
+def macro(parts: Sequence[Bootstrap], name: str) -> Figure:
     """Unweighted mean over benchmarks of a contestant's AIQ; a benchmark where all models cost the same has none."""
     place = parts[0].contest.names.index(name), FIGURES.index("aiq")
     known = [part for part in parts if np.isfinite(part.contest.figures[place])]
