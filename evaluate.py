@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
+from routerbench.artefact.card import all_but_seed
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.config import check_seeds, instantiate, instantiate_data, make_folder, one_line_errors, to_dict
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import prompt_keys
@@ -32,7 +34,6 @@ from routerbench.routers.base import Router
 from routerbench.sequences.base import Scene
 from routerbench.sequences.play import abstain_all, play_all
 from routerbench.tracking import Tracker, tracked
-from routerbench.trained import TrainedRouter
 
 log = logging.getLogger("routerbench.evaluate")
 SEQUENCES = ("cascade", "budget")  # groups of conf/ with policies in several steps
@@ -141,7 +142,7 @@ def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:
     for router in routers:
         alike = recipes.setdefault(router.card["name"], [])
         for group in alike:
-            if group[0].recipe == router.recipe:
+            if all_but_seed(group[0].card) == all_but_seed(router.card):
                 group.append(router)
                 break
         else:

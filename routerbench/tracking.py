@@ -11,24 +11,24 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from routerbench.artefact import CARD, load
+from routerbench.artefact.model_card import model_card
+from routerbench.artefact.reading import read
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.processes import process_number
-from routerbench.report.card import router_card
 from routerbench.report.figures import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction
-from routerbench.trained import TrainedRouter
 
 if TYPE_CHECKING:
     import wandb
@@ -204,7 +204,7 @@ def _artifact(trained: TrainedRouter) -> wandb.Artifact:
     artifact = wandb.Artifact(f"router-{card['name']}", type="router", metadata=card)
     artifact.add_dir(str(trained.folder))
     with artifact.new_file("README.md", encoding="utf-8") as stream:
-        stream.write(router_card(replace(trained, folder=None)))  # who downloads it has it elsewhere
+        stream.write(model_card(read(trained.folder), place="DIR"))  # who downloads it has it elsewhere
     return artifact
 
 

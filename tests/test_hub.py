@@ -18,13 +18,14 @@ import pytest
 
 import routerbench
 from routerbench import artefact
+from routerbench.artefact.model_card import model_card
+from routerbench.artefact.reading import read
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.references import best_single
-from routerbench.report.card import router_card
 from routerbench.routers.knn import KNNRouter
 from routerbench.routers.linear import LinearRouter
 from tests.conftest import make_examples, make_table, write_bert
@@ -391,10 +392,10 @@ def test_the_card_has_the_verdict_and_the_picture_of_its_evaluation(hub, trained
 
 
 def test_without_an_evaluation_it_says_validation(trained):
-    card = router_card(trained)
+    card = model_card(read(trained.folder))
     assert "took no part in training" in card
     assert "frontier.png" not in card
-    assert "on validation](frontier.png)" in router_card(trained, repo_id=NAME)
+    assert "on validation](frontier.png)" in model_card(read(trained.folder), repo_id=NAME)
     points = trained.operating
     row = int(np.flatnonzero(points.quality >= 0.9 * points.best_quality)[0])
     assert f"| 90% | {points.willingness_to_pay[row]:.4g} |" in card
@@ -402,7 +403,7 @@ def test_without_an_evaluation_it_says_validation(trained):
 
 def example(trained):
     """Run what the card says under "Use"."""
-    code = re.search(r"```python\n(.*?)```", router_card(trained), re.DOTALL)[1]
+    code = re.search(r"```python\n(.*?)```", model_card(read(trained.folder)), re.DOTALL)[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout
 
@@ -416,20 +417,20 @@ def test_the_example_runs_with_and_without_costs(trained, tmp_path):
     artefact.save(tmp_path / "free", router, HashingEncoder(dim=8), free, {}, {}, np.empty(0, np.uint64))
     loaded = routerbench.load(tmp_path / "free")
     assert "Decision(model=" in example(loaded)
-    assert "cheapest" not in router_card(loaded)
+    assert "cheapest" not in model_card(read(loaded.folder))
 
 
 def test_odd_names_of_models_keep_to_their_cells(trained):
     names = ["a|x", "two\nlines", "plain"]
     card = {**trained.card, "mean_cost_usd_per_prompt": dict.fromkeys(names, 1e-3)}
-    text = router_card(replace(trained, card=card)).split("## Models\n\n")[1].split("\n\n")[0]
+    text = model_card(replace(read(trained.folder), card=card)).split("## Models\n\n")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()[2:]]
     assert rows == [["a\\|x", "1.00"], ["two lines", "1.00"], ["plain", "1.00"]]
 
 
 def test_the_folder_of_an_encoder_stays_private(trained):
     encoder = {**trained.card["encoder"], "arguments": {"name": "/home/me/bert"}}
-    text = router_card(replace(trained, card={**trained.card, "encoder": encoder}))
+    text = model_card(replace(read(trained.folder), card={**trained.card, "encoder": encoder}))
     assert "on `bert`" in text
     assert "/home/me" not in text
 
@@ -439,9 +440,9 @@ def test_another_routers_evaluation_is_refused(hub, trained, tmp_path):
         trained.push_to_hub(NAME, evaluation=evaluation(tmp_path / "e", ["other"]))
     (tmp_path / "e" / "metrics.json").write_text("{}")
     with pytest.raises(InputError, match=r"run evaluate\.py again"):
-        router_card(trained, tmp_path / "e")
+        model_card(read(trained.folder), tmp_path / "e")
     with pytest.raises(InputError, match=r"give the folder that evaluate\.py wrote"):
-        router_card(trained, tmp_path)
+        model_card(read(trained.folder), tmp_path)
     assert not hub.models
 
 

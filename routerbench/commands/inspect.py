@@ -22,11 +22,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Do it."""
-    from routerbench.artefact import load
-    from routerbench.report.card import router_card
+    from routerbench.artefact.model_card import model_card
+    from routerbench.artefact.reading import locate, read
 
-    trained = load(options.router, device="cpu", revision=options.revision)
+    artefact = read(locate(options.router, revision=options.revision))
     if options.json:
-        sys.stdout.write(json.dumps(trained.card, indent=2) + "\n")
+        sys.stdout.write(json.dumps(artefact.card, indent=2) + "\n")
     else:
-        sys.stdout.write(router_card(trained, options.evaluation))
+        sys.stdout.write(model_card(artefact, options.evaluation))

@@ -15,7 +15,7 @@ from routerbench.commands.spending import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
-    from routerbench.trained import TrainedRouter
+    from routerbench.artefact.trained import TrainedRouter
 
 DECISION = ("model", "quality", "cost")
 CHUNK = 1 << 20  # bytes

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from routerbench.trained import TrainedRouter
+    from routerbench.artefact.trained import TrainedRouter
 
 
 def add_spending_options(parser: argparse._ActionsContainer) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from routerbench.encoders.base import Encoder, well_formed
 from routerbench.encoders.batching import longest_first
-from routerbench.graph import Graph
+from routerbench.onnx_runtime import Graph
 
 BATCH_TOKENS = 4096
 

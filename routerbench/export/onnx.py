@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from routerbench import artefact
 from routerbench.adjustment import AdjustedRouter
+from routerbench.artefact.layout import ENCODER_GRAPH, MANIFEST, ROUTER_GRAPH, TOKENIZER
 from routerbench.encoders.backbone import Backbone
 from routerbench.encoders.base import Encoder
 from routerbench.encoders.combined import CombinedEncoder
@@ -25,8 +26,7 @@ from routerbench.encoders.huggingface import HuggingFaceEncoder
 from routerbench.encoders.onnx import OnnxEncoder
 from routerbench.errors import InputError
 from routerbench.files import atomic_path, sha256_of
-from routerbench.graph import EXTRA, Graph
-from routerbench.onnx import CARD, ENCODER, ROUTER, TOKENIZER
+from routerbench.onnx_runtime import EXTRA, Graph
 from routerbench.routers.families.neural import NeuralRouter
 from routerbench.routers.families.onnx import OnnxRouter
 
@@ -140,7 +140,7 @@ def export(folder: Path | str) -> Written:
         "files": {file.name: sha256_of(file) for file in files},
         "versions": {name: importlib.metadata.version(name) for name in ("torch", *PACKAGES)},
     }
-    with atomic_path(folder / CARD) as part:
+    with atomic_path(folder / MANIFEST) as part:
         part.write_text(json.dumps(card, indent=2) + "\n")
     return Written(files, getattr(trained.encoder, "dtype", "float32"), difference)
 
@@ -154,16 +154,18 @@ def _export_encoder(encoder: Encoder, folder: Path) -> Part:
     backbone = Backbone(encoder.backbone.model.float(), encoder.pooling, encoder.normalize)
     ids, mask = torch.ones((2, 2), dtype=torch.int64), torch.ones((2, 2), dtype=torch.int64)
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=max(2, encoder.max_length))}
-    _write_graph(TextGraph(backbone), {"input_ids": (ids, dims), "attention_mask": (mask, dims)}, folder / ENCODER)
+    _write_graph(
+        TextGraph(backbone), {"input_ids": (ids, dims), "attention_mask": (mask, dims)}, folder / ENCODER_GRAPH
+    )
     _write_tokenizer(encoder, folder / TOKENIZER)
     card: dict[str, Any] = {
         "dim": encoder.dim,
         "filler": int(encoder.tokenize([""]).ids[0]),
         "exported": encoder.identity,
     }
-    exported = OnnxEncoder(Graph(folder / ENCODER, "cpu"), folder / TOKENIZER, **card)
-    difference = _check(exported.encode(TEXTS), encoder.encode(TEXTS), folder / ENCODER)
-    return Part(exported, card, (folder / ENCODER, folder / TOKENIZER), difference)
+    exported = OnnxEncoder(Graph(folder / ENCODER_GRAPH, "cpu"), folder / TOKENIZER, **card)
+    difference = _check(exported.encode(TEXTS), encoder.encode(TEXTS), folder / ENCODER_GRAPH)
+    return Part(exported, card, (folder / ENCODER_GRAPH, folder / TOKENIZER), difference)
 
 
 def _export_router(router: Any, folder: Path) -> Part:
@@ -172,15 +174,17 @@ def _export_router(router: Any, folder: Path) -> Part:
         return Part()
     graph = RouterGraph(router)
     inputs = torch.randn(3, router.embedding_dim, generator=torch.Generator().manual_seed(0))
-    _write_graph(graph, {"embedding": (inputs, {0: torch.export.Dim("batch")})}, folder / ROUTER, ("quality", "cost"))
+    _write_graph(
+        graph, {"embedding": (inputs, {0: torch.export.Dim("batch")})}, folder / ROUTER_GRAPH, ("quality", "cost")
+    )
     card: dict[str, Any] = {
         "embedding_dim": router.embedding_dim,
         "num_models": router.num_models,
         "is_ranking": graph.is_ranking,
     }
-    exported = OnnxRouter(Graph(folder / ROUTER, "cpu"), **card)
+    exported = OnnxRouter(Graph(folder / ROUTER_GRAPH, "cpu"), **card)
     ours, theirs = exported.predict(inputs.numpy()), router.predict(inputs.numpy())
-    return Part(exported, card, (folder / ROUTER,), _check(ours.quality, theirs.quality, folder / ROUTER))
+    return Part(exported, card, (folder / ROUTER_GRAPH,), _check(ours.quality, theirs.quality, folder / ROUTER_GRAPH))
 
 
 def _write_graph(

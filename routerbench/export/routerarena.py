@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
 from routerbench.export.names import their_names
 from routerbench.export.prompts import read_indexed_prompts
 from routerbench.files import atomic_path
-from routerbench.trained import TrainedRouter
 
 
 class Written(NamedTuple):

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.adjustment import AdjustedRouter
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
 from routerbench.export.names import their_names
 from routerbench.export.network import mlp
@@ -42,7 +43,6 @@ from routerbench.routers.knn import KNNRouter
 from routerbench.routers.mlp import MLPRouter
 from routerbench.routers.svm import SVMRouter
 from routerbench.routers.uniroute import UniRouteRouter
-from routerbench.trained import TrainedRouter
 
 WORD = "--to vllm-semantic-router"
 TRIALS = 1000  # at most so many vectors are tried where no prompts are given

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from routerbench import artefact
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
 from routerbench.serving.spending import Spending
-from routerbench.trained import TrainedRouter
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from routerbench.artefact.decisions import Decision
 from routerbench.errors import InputError
 from routerbench.serving.batching import Predicted
 from routerbench.serving.decisions import Terms
@@ -20,7 +21,6 @@ from routerbench.serving.forwarding import Forwarder
 from routerbench.serving.prompts import prompt_of
 from routerbench.serving.service import Service
 from routerbench.serving.spending import spending_of
-from routerbench.trained import Decision
 
 TERMS = "router"  # the field of a request that is ours, and not the provider's
 MODELS_TRIED = 3  # the best for the request, and up to two that stand in for it

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
 from routerbench.serving.artefact import Loaded, ServedRouter
 from routerbench.serving.batching import Batcher
@@ -17,7 +18,6 @@ from routerbench.serving.journal import Journal
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import Providers
 from routerbench.serving.spending import Spending
-from routerbench.trained import TrainedRouter
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
-from routerbench.trained import TrainedRouter
 
 ROUTER = "router"  # the model name that stands for the server's own default
 

@@ -13,6 +13,8 @@ import pytest
 import routerbench
 from routerbench import artefact
 from routerbench.__main__ import main
+from routerbench.artefact.model_card import model_card
+from routerbench.artefact.reading import read
 from routerbench.commands.route import batches
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.evaluation.evaluate import validation_aiq
@@ -190,7 +192,7 @@ def test_costs_that_are_not_known_are_null(tmp_path):
 
 def test_inspect_prints_the_card_or_the_json(folder, capsys):
     main(["inspect", folder])
-    assert capsys.readouterr().out == routerbench.report.card.router_card(routerbench.load(folder))
+    assert capsys.readouterr().out == model_card(read(folder))
     main(["inspect", folder, "--json"])
     assert json.loads(capsys.readouterr().out) == dict(routerbench.load(folder).card)
 

@@ -194,7 +194,7 @@ def test_a_router_that_was_not_exported(copy):
     with pytest.raises(InputError, match="the export of another router"):
         routerbench.load(copy, backend="onnx")
     (copy / "onnx.json").write_text("{")
-    with pytest.raises(InputError, match="not the card of an export"):
+    with pytest.raises(InputError, match="not the manifest of an export"):
         routerbench.load(copy, backend="onnx")
     (copy / "onnx.json").unlink()
     with pytest.raises(InputError, match=r"no ONNX export there.*python -m routerbench export"):

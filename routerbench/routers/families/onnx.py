@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.graph import Graph
+from routerbench.onnx_runtime import Graph
 from routerbench.routers.base import Prediction, Router
 
 CHUNK = 65_536  # embeddings that pass through the graph at once

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.artefact.card import digest
+from routerbench.artefact.decisions import Decision, check_names, decide
+from routerbench.artefact.specs import spec_of
+from routerbench.artefact.writing import write
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.evaluation.operating import OperatingPoints
-from routerbench.policy import choose
 from routerbench.routers.base import Prediction, Router
 from routerbench.routers.families.onboarding import Onboarding
-
-
-class Decision(NamedTuple):
-    """Where one prompt goes.
-
-    Attributes:
-        model: name of the chosen model.
-        quality: its expected quality in [0, 1].
-        cost: its expected cost in USD; NaN if the router was trained without costs.
-    """
-
-    model: str
-    quality: float
-    cost: float
-
-    @property
-    def known_cost(self) -> float | None:
-        """The cost as JSON has it: None where it is NaN."""
-        return None if np.isnan(self.cost) else self.cost
 
 
 @dataclass(frozen=True)
@@ -68,19 +51,7 @@ class TrainedRouter:
     @property
     def digest(self) -> str:
         """Hexadecimal fingerprint of all that decides: weights, router, models, encoder, calibration and guard."""
-        parts = ("weights_sha256", "router", "models", "calibration", "policy")
-        known = {part: self.card.get(part) for part in parts} | {"encoder": self.card["encoder"]["fingerprint"]}
-        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """What the router is but for its seed: routers of one recipe stand for one router."""
-        parts = ("name", "calibration", "training", "models")
-        arguments = {name: value for name, value in self.card["router"]["arguments"].items() if name != "seed"}
-        # An encoder that was trained along has other weights with every seed.
-        known = ("class", "arguments") if "finetune" in self.card.get("training", {}) else self.card["encoder"]
-        encoder = {key: self.card["encoder"][key] for key in known}
-        return {part: self.card.get(part) for part in parts} | {"router": arguments, "encoder": encoder}
+        return digest(self.card)
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.
@@ -139,8 +110,6 @@ class TrainedRouter:
             )
         if name in self.models:
             raise InputError(f"the router has a model {name!r} already; it routes {', '.join(self.models)}")
-        from routerbench.recipes import recipe_of
-
         embeddings, quality, cost = self.embed(prompts), np.asarray(quality, float), np.asarray(cost, float)
         grown = copy.deepcopy(self.router)
         try:
@@ -150,7 +119,7 @@ class TrainedRouter:
         mean_cost = None if np.isnan(cost).any() else float(cost.mean())
         card = {
             **self.card,
-            "router": recipe_of(grown),
+            "router": spec_of(grown),
             "models": [*self.models, name],
             "mean_cost_usd_per_prompt": {**self.card["mean_cost_usd_per_prompt"], name: mean_cost},
         }
@@ -162,8 +131,6 @@ class TrainedRouter:
 
     def save(self, folder: Path | str) -> None:
         """Write the artefact, as after ``add_model``."""
-        from routerbench.artefact import write
-
         write(Path(folder), self.router, self.card, self.encoder, self.seen, self.operating)
 
     def push_to_hub(
@@ -197,12 +164,16 @@ class TrainedRouter:
             InputError: the evaluation is none of this router, the folder changed since it was loaded, the card
                 or access is refused, the repository is not as private as wanted, or the hub cannot be reached.
         """
-        from routerbench.publish import publish
+        from routerbench.artefact.publish import check_unchanged, publish
 
-        return publish(
-            self, repo_id, evaluation, license,
-            commit_message=commit_message, private=private, token=token, branch=branch, create_pr=create_pr,
-        )  # fmt: skip
+        options = {"commit_message": commit_message, "private": private, "token": token}
+        options |= {"branch": branch, "create_pr": create_pr}
+        if self.folder is not None:
+            check_unchanged(self.folder, self.card)
+            return publish(self.folder, repo_id, evaluation, license, **options)
+        with tempfile.TemporaryDirectory() as scratch:
+            self.save(Path(scratch))
+            return publish(Path(scratch), repo_id, evaluation, license, **options)
 
     def check_encoder(self) -> None:
         """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.
@@ -307,21 +278,7 @@ class TrainedRouter:
         Raises:
             InputError: a model is unknown or none is left, a factor is negative or no number, or costs are not known.
         """
-        columns, factors = self._columns(models), self._factors(price_factors)
-        cost = prediction.cost * factors
-        if np.isnan(cost).any() and not np.isinf(willingness_to_pay):
-            raise InputError("the router was trained without costs; it can only route by willingness_to_pay=inf")
-        is_changed = len(columns) < len(self.models) or (factors != 1).any()
-        offered = prediction._replace(
-            quality=prediction.quality[:, columns],
-            cost=np.nan_to_num(cost)[:, columns],
-            choices=None if is_changed else prediction.choices,
-        )
-        chosen = columns[choose(offered, willingness_to_pay)]
-        return [
-            Decision(self.models[model], float(prediction.quality[i, model]), float(cost[i, model]))
-            for i, model in enumerate(chosen)
-        ]
+        return decide(prediction, willingness_to_pay, self.models, models, price_factors)
 
     def check_names(self, names: Iterable[str]) -> None:
         """Refuse names of models that this router does not have.
@@ -329,27 +286,4 @@ class TrainedRouter:
         Raises:
             InputError: names the first such.
         """
-        for name in names:
-            if name not in self.models:
-                raise InputError(f"no model {name!r}; the router has {', '.join(self.models)}")
-
-    def _columns(self, models: Sequence[str] | None) -> NDArray[np.int64]:
-        """Columns of the models that may be called, in the router's order."""
-        if models is None:
-            return np.arange(len(self.models))
-        if isinstance(models, str):
-            raise InputError(f"models must be a list of names, got one text; write [{models!r}]")
-        self.check_names(models)
-        columns = np.flatnonzero(np.isin(self.models, list(models)))
-        if not len(columns):
-            raise InputError(f"models is empty; allow at least one of {', '.join(self.models)}")
-        return columns
-
-    def _factors(self, price_factors: Mapping[str, float] | None) -> NDArray[np.float64]:
-        """``(M,)`` price factors."""
-        factors = dict(price_factors or {})
-        self.check_names(factors)
-        for name, factor in factors.items():
-            if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < np.inf:
-                raise InputError(f"the price factor of {name!r} is a number, at least 0, got {factor!r}")
-        return np.array([factors.get(name, 1.0) for name in self.models], np.float64)
+        check_names(names, self.models)

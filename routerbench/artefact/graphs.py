@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from routerbench.artefact.layout import ENCODER_GRAPH, MANIFEST, ROUTER_GRAPH, TOKENIZER
 from routerbench.encoders.onnx import OnnxEncoder
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
-from routerbench.graph import Graph
+from routerbench.onnx_runtime import Graph
 from routerbench.routers.families.onnx import OnnxRouter
-
-CARD = "onnx.json"
-ENCODER, TOKENIZER, ROUTER = "encoder.onnx", "tokenizer.json", "router.onnx"
 
 
 class Exported(NamedTuple):
@@ -41,19 +39,19 @@ def read(folder: Path, card: Mapping[str, Any], device: str) -> Exported:
         InputError: there is no export, it is one of other weights, or a file was changed.
     """
     again = f"write it with: python -m routerbench export {folder}"
-    if not (folder / CARD).is_file():
-        raise InputError(f"{folder}: no ONNX export there, {CARD} is missing; {again}")
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder}: no ONNX export there, {MANIFEST} is missing; {again}")
     try:
-        exported = json.loads((folder / CARD).read_text())
+        exported = json.loads((folder / MANIFEST).read_text())
         weights, files, encoder, router = (exported[key] for key in ("weights_sha256", "files", "encoder", "router"))
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CARD}: not the card of an export ({error!r}); {again}") from error
+        raise InputError(f"{folder / MANIFEST}: not the manifest of an export ({error!r}); {again}") from error
     if weights != card["weights_sha256"]:
-        raise InputError(f"{folder / CARD}: the export of another router than {folder} holds now; {again}")
+        raise InputError(f"{folder / MANIFEST}: the export of another router than {folder} holds now; {again}")
     for name, digest in files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != digest:
             raise InputError(f"{folder / name}: missing, or changed since it was exported (wrong checksum); {again}")
     return Exported(
-        OnnxEncoder(Graph(folder / ENCODER, device), folder / TOKENIZER, **encoder) if encoder else None,
-        OnnxRouter(Graph(folder / ROUTER, device), **router) if router else None,
+        OnnxEncoder(Graph(folder / ENCODER_GRAPH, device), folder / TOKENIZER, **encoder) if encoder else None,
+        OnnxRouter(Graph(folder / ROUTER_GRAPH, device), **router) if router else None,
     )

@@ -152,7 +152,7 @@ def test_an_encoder_that_changed_since_training_is_refused(saved):
     [
         "os.system",
         "routerbench.files.atomic_path",
-        "routerbench.trained.TrainedRouter",
+        "routerbench.artefact.trained.TrainedRouter",
         "routerbench.nowhere.Router",
         "routerbench_evil.Router",
         "Router",

@@ -16,18 +16,18 @@ MACHINE = ("device", "cache_dir")  # arguments that say nothing about the router
 T = TypeVar("T")
 
 
-def recipe_of(part: Router | Encoder) -> dict[str, Any]:
+def spec_of(part: Router | Encoder) -> dict[str, Any]:
     """The class and the constructor arguments, which are attributes of the same names; what is the machine's stays."""
     names = [name for name in inspect.signature(type(part)).parameters if name not in MACHINE]
     arguments = {name: getattr(part, name) for name in names}
     return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
 
 
-def build(recipe: Mapping[str, Any], kind: type[T], source: Path, **machine: Any) -> T:
-    """Construct what a recipe describes.
+def build(spec: Mapping[str, Any], kind: type[T], source: Path, **machine: Any) -> T:
+    """Construct what a spec describes.
 
     Args:
-        recipe: of ``recipe_of``.
+        spec: of ``spec_of``.
         kind: of what it has to be.
         source: file that it was read from, for errors.
         machine: this machine's arguments; those that the class has are passed on.
@@ -35,7 +35,7 @@ def build(recipe: Mapping[str, Any], kind: type[T], source: Path, **machine: Any
     Raises:
         InputError: the class is no ``kind`` of this package, or does not take the arguments.
     """
-    path, arguments = str(recipe.get("class")), recipe.get("arguments", {})
+    path, arguments = str(spec.get("class")), spec.get("arguments", {})
     module, _, name = path.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name) if module.startswith("routerbench.") else None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from routerbench.artefact.card import digest
+from routerbench.artefact.reading import Artefact
 from routerbench.errors import InputError
 from routerbench.report.formatting import per_thousand, share
 from routerbench.report.tables import Table, markdown
-
-if TYPE_CHECKING:
-    from routerbench.trained import TrainedRouter
 
 PICTURE = "frontier.png"
 _KEEPS = (0.9, 0.95, 1.0)  # shares of the best single model's quality that the card tells the price of
@@ -26,42 +25,45 @@ The files hold a 64-bit hash of every prompt it learned from, so that no evaluat
 neighbours or clusters their embeddings: who has a prompt can tell that it was among them."""
 
 
-def router_card(
-    trained: TrainedRouter,
+def model_card(
+    artefact: Artefact,
     evaluation: Path | str | None = None,
     repo_id: str | None = None,
     license: str | None = None,
+    *,
+    place: str | None = None,
 ) -> str:
     """The card as Markdown that reads well as plain text.
 
     Args:
-        trained: the router.
+        artefact: of the router.
         evaluation: folder that ``evaluate.py`` wrote.
         repo_id: its name on the hub, where a picture stands beside the card.
         license: of the data, where it is known.
+        place: what a reader loads it by; its name on the hub, else its folder.
 
     Raises:
         InputError: the evaluation is none, or not of this router.
     """
-    found = None if evaluation is None else read_evaluation(evaluation, trained)
+    found = None if evaluation is None else read_evaluation(evaluation, artefact.card)
     sections = (
-        _what(trained, repo_id),
-        _use(trained, repo_id),
-        _models(trained),
-        _data(trained, license),
-        _validation(trained, with_picture=repo_id is not None and found is None),
-        _evaluation(found, trained, with_picture=repo_id is not None),
-        _limits(trained),
-        _versions(trained),
+        _what(artefact, repo_id),
+        _use(artefact, place or repo_id or str(artefact.folder)),
+        _models(artefact),
+        _data(artefact, license),
+        _validation(artefact, with_picture=repo_id is not None and found is None),
+        _evaluation(found, artefact, with_picture=repo_id is not None),
+        _limits(artefact),
+        _versions(artefact),
     )
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
-def repository_card(trained: TrainedRouter, repo_id: str, evaluation: Path | str | None, license: str | None) -> str:
+def repository_card(artefact: Artefact, repo_id: str, evaluation: Path | str | None, license: str | None) -> str:
     """README.md of a repository on the hub: metadata, which the hub searches by, and the card.
 
     Args:
-        trained: the router.
+        artefact: of the router.
         repo_id: ``owner/name``.
         evaluation: folder that ``evaluate.py`` wrote, or None.
         license: as the hub writes it, or None.
@@ -71,24 +73,24 @@ def repository_card(trained: TrainedRouter, repo_id: str, evaluation: Path | str
     """
     from huggingface_hub import EvalResult, ModelCardData
 
-    found = None if evaluation is None else read_evaluation(evaluation, trained)
-    split, figures = ("validation", _validated(trained)) if found is None else ("test", _tested(found, trained))
+    found = None if evaluation is None else read_evaluation(evaluation, artefact.card)
+    split, figures = ("validation", _validated(artefact)) if found is None else ("test", _tested(found, artefact))
     results = [
-        EvalResult("llm-routing", _source(trained), _source(trained), kind, value, task_name="LLM routing",
+        EvalResult("llm-routing", _source(artefact), _source(artefact), kind, value, task_name="LLM routing",
                    dataset_split=split, metric_name=name)
         for kind, name, value in figures
     ]  # fmt: skip
     metadata = ModelCardData(
         library_name="routerbench",
         license=license,
-        tags=["routerbench", "llm-routing", "model-routing", trained.card["name"]],
+        tags=["routerbench", "llm-routing", "model-routing", artefact.card["name"]],
         model_name=repo_id.rpartition("/")[2],
         eval_results=results or None,
     )
-    return f"---\n{metadata.to_yaml()}\n---\n\n{router_card(trained, evaluation, repo_id, license)}"
+    return f"---\n{metadata.to_yaml()}\n---\n\n{model_card(artefact, evaluation, repo_id, license)}"
 
 
-def read_evaluation(folder: Path | str, trained: TrainedRouter) -> dict[str, Any]:
+def read_evaluation(folder: Path | str, card: Mapping[str, Any]) -> dict[str, Any]:
     """What ``metrics.json`` of an evaluation says, with the ``name`` that the router has there.
 
     Raises:
@@ -104,66 +106,67 @@ def read_evaluation(folder: Path | str, trained: TrainedRouter) -> dict[str, Any
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: does not say which routers it is of ({error!r}); run evaluate.py again") from error
     for name, digests in routers.items():
-        if trained.digest in digests:
+        if digest(card) in digests:
             return found | {"name": name}
     raise InputError(
-        f"{path}: does not contain this router ({trained.card['name']}, digest {trained.digest}), only "
+        f"{path}: does not contain this router ({card['name']}, digest {digest(card)}), only "
         f"{', '.join(f'{name} ({digest})' for name, digests in routers.items() for digest in digests)}; evaluate it"
     )
 
 
-def _what(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
-    yield f"# {repo_id or 'Router ' + trained.card['name']}"
+def _what(artefact: Artefact, repo_id: str | None) -> Iterator[str]:
+    yield f"# {repo_id or 'Router ' + artefact.card['name']}"
     yield ""
-    yield f"A learned router of {len(trained.models)} language models. From the prompt alone it predicts"
-    if _has_cost(trained):
+    yield f"A learned router of {len(artefact.card['models'])} language models. From the prompt alone it predicts"
+    if _has_cost(artefact):
         yield "quality and cost of each model's answer and takes the one with the largest `lambda * quality - cost`."
     else:
         yield "the quality of each model's answer and takes the best."
-    yield f"It is `router={trained.card['name']}` of routerbench on `{_encoder(trained)}`; digest {trained.digest}."
+    name, encoder = artefact.card["name"], _encoder(artefact)
+    yield f"It is `router={name}` of routerbench on `{encoder}`; digest {digest(artefact.card)}."
 
 
-def _use(trained: TrainedRouter, repo_id: str | None) -> Iterator[str]:
+def _use(artefact: Artefact, place: str) -> Iterator[str]:
     yield "## Use"
     yield ""
     yield "```python"
     yield "import routerbench"
-    yield f'router = routerbench.load("{repo_id or trained.folder or "DIR"}")'
-    lambda_ = "0.02" if _has_cost(trained) else 'float("inf")'
+    yield f'router = routerbench.load("{place}")'
+    lambda_ = "0.02" if _has_cost(artefact) else 'float("inf")'
     yield f'print(router.route(["What is 7 + 5?"], willingness_to_pay={lambda_}))'
     yield "```"
     yield ""
-    if not _has_cost(trained):
+    if not _has_cost(artefact):
         yield "It was trained without costs, and takes no other `willingness_to_pay`: infinity picks the best model."
         return
     yield "`willingness_to_pay`, lambda, is in USD per unit of quality: 0 picks the cheapest model, infinity the best."
-    if trained.operating is not None:
+    if artefact.operating is not None:
         yield "`budget_usd_per_1k=` or `keep=`, a share of the best single model's quality, may be given instead."
 
 
-def _models(trained: TrainedRouter) -> Iterator[str]:
+def _models(artefact: Artefact) -> Iterator[str]:
     yield "## Models"
     yield ""
-    rows = ((name, per_thousand(cost)) for name, cost in trained.card["mean_cost_usd_per_prompt"].items())
+    rows = ((name, per_thousand(cost)) for name, cost in artefact.card["mean_cost_usd_per_prompt"].items())
     yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (tuple(rows),)))
 
 
-def _data(trained: TrainedRouter, license: str | None) -> Iterator[str]:
-    data = trained.card["data"]
+def _data(artefact: Artefact, license: str | None) -> Iterator[str]:
+    data = artefact.card["data"]
     digests = f"digest {data.get('digest', '-')}, split digest {data.get('split_digest', '-')}"
     yield "## Data"
     yield ""
-    yield f"- source: {_source(trained)}, {digests}"
-    yield f"- different prompts it learned from, validation among them: {len(set(trained.seen.tolist())):,}"
+    yield f"- source: {_source(artefact)}, {digests}"
+    yield f"- different prompts it learned from, validation among them: {len(set(artefact.seen.tolist())):,}"
     yield f"- licence: {license or 'not stated'}"
 
 
-def _validation(trained: TrainedRouter, with_picture: bool) -> Iterator[str]:
+def _validation(artefact: Artefact, with_picture: bool) -> Iterator[str]:
     yield "## Validation"
     yield ""
-    for name, value in trained.card["validation"].items():
+    for name, value in artefact.card["validation"].items():
         yield f"- {name}: {share(value)}"
-    points = trained.operating
+    points = artefact.operating
     if points is None:
         return
     yield f"- best single model: {share(points.best_quality)}"
@@ -184,7 +187,7 @@ def _validation(trained: TrainedRouter, with_picture: bool) -> Iterator[str]:
         yield f"![Quality against cost on validation]({PICTURE})"
 
 
-def _evaluation(found: dict[str, Any] | None, trained: TrainedRouter, with_picture: bool) -> Iterator[str]:
+def _evaluation(found: dict[str, Any] | None, artefact: Artefact, with_picture: bool) -> Iterator[str]:
     yield "## Evaluation"
     yield ""
     if found is None:
@@ -194,7 +197,7 @@ def _evaluation(found: dict[str, Any] | None, trained: TrainedRouter, with_pictu
     yield f"On {found['num_scored']:,} test prompts of {found['source']}, as `{found['name']}`" + (
         f", the mean of {seeds} seeds of which this is one:" if seeds > 1 else ":"
     )
-    if found["origin"]["data_digest"] != trained.card["data"].get("digest"):
+    if found["origin"]["data_digest"] != artefact.card["data"].get("digest"):
         yield "(another table than the one it was trained on)"
     for line in found["verdict"].splitlines():
         yield ""
@@ -204,13 +207,13 @@ def _evaluation(found: dict[str, Any] | None, trained: TrainedRouter, with_pictu
         yield f"![Quality against cost on test]({PICTURE})"
 
 
-def _limits(trained: TrainedRouter) -> Iterator[str]:
+def _limits(artefact: Artefact) -> Iterator[str]:
     yield "## Intended use and limits"
     yield ""
     yield _LIMITS
     yield ""
     yield _TRACES
-    encoder = trained.card["encoder"]
+    encoder = artefact.card["encoder"]
     if encoder["class"].endswith(".PrecomputedEncoder"):
         yield ""
         yield "It was trained on given embeddings: route those, or give `load` the `encoder=` that makes them of texts."
@@ -219,39 +222,39 @@ def _limits(trained: TrainedRouter) -> Iterator[str]:
         yield "Its encoder is a folder of the machine it was trained on, and not among the files."
 
 
-def _versions(trained: TrainedRouter) -> Iterator[str]:
+def _versions(artefact: Artefact) -> Iterator[str]:
     yield "## Versions"
     yield ""
-    yield ", ".join(f"{name} {version}" for name, version in trained.card["versions"].items() if version)
+    yield ", ".join(f"{name} {version}" for name, version in artefact.card["versions"].items() if version)
 
 
-def _has_cost(trained: TrainedRouter) -> bool:
+def _has_cost(artefact: Artefact) -> bool:
     """Whether it learned what any model costs."""
-    return any(cost is not None for cost in trained.card["mean_cost_usd_per_prompt"].values())
+    return any(cost is not None for cost in artefact.card["mean_cost_usd_per_prompt"].values())
 
 
-def _encoder(trained: TrainedRouter) -> str:
+def _encoder(artefact: Artefact) -> str:
     """What the encoder is called: a folder's name, never its place, or the name on the hub, or its word."""
-    encoder = trained.card["encoder"]
+    encoder = artefact.card["encoder"]
     name = encoder["arguments"].get("name")
     if not name:
         return encoder["class"].split(".")[-2]
     return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name
 
 
-def _source(trained: TrainedRouter) -> str:
+def _source(artefact: Artefact) -> str:
     """What the data are called: a file's name, never its place, or the word of ``data=``."""
-    config = trained.card["data"].get("config", {})
+    config = artefact.card["data"].get("config", {})
     return Path(config["path"]).name if config.get("path") else config.get("_target_", "data..").split(".")[-2]
 
 
-def _validated(trained: TrainedRouter) -> list[tuple[str, str, float]]:
+def _validated(artefact: Artefact) -> list[tuple[str, str, float]]:
     """Metric type, name and value of what validation found."""
-    found = trained.card["validation"].items()
+    found = artefact.card["validation"].items()
     return [(name.rpartition("/")[2], name, round(value, 4)) for name, value in found if value is not None]
 
 
-def _tested(found: dict[str, Any], trained: TrainedRouter) -> list[tuple[str, str, float]]:
+def _tested(found: dict[str, Any], artefact: Artefact) -> list[tuple[str, str, float]]:
     """The same of what test found."""
     figures = found["routers"][found["name"]]
     names = {"aiq": "AIQ", "qnc": "QNC", "peak_quality": "peak quality"}

@@ -1,0 +1,93 @@
+"""From an artefact to a router that routes. No Hydra, no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from routerbench.adjustment import AdjustedRouter
+from routerbench.artefact.card import located, read_adjustment
+from routerbench.artefact.layout import CARD
+from routerbench.artefact.reading import locate, read, weights_do_not_fit
+from routerbench.artefact.specs import build
+from routerbench.artefact.trained import TrainedRouter
+from routerbench.encoders.base import Encoder
+from routerbench.errors import InputError
+from routerbench.routers.base import Router
+
+if TYPE_CHECKING:
+    from routerbench.artefact.graphs import Exported
+
+
+def load(
+    folder: Path | str,
+    encoder: Encoder | None = None,
+    device: str = "auto",
+    backend: Literal["torch", "onnx"] = "torch",
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+) -> TrainedRouter:
+    """Load an artefact.
+
+    Args:
+        folder: the directory that training wrote, as a rule ``outputs/.../router``; or, unless there is such a
+            directory here, ``owner/name`` on the hub.
+        encoder: use this one instead of the one in the card, as for a router trained on precomputed embeddings.
+        device: where encoder and network run: "auto", "cpu", "cuda", "cuda:1", ...
+        backend: "onnx" runs what ``python -m routerbench export`` wrote into the folder, and imports no torch.
+        revision: branch, tag or commit on the hub; None for "main".
+        token: of a private repository there; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
+
+    Raises:
+        InputError: a file is missing or was changed, a package is missing, or the card names a foreign class; there is
+            neither such a folder nor such a repository, or it cannot be reached.
+    """
+    if backend not in ("torch", "onnx"):
+        raise InputError(f"backend must be torch or onnx, got {backend!r}")
+    there = locate(folder, backend, revision=revision, token=token)
+    try:
+        return _load(there, encoder, device, backend)
+    except InputError as error:
+        if there == Path(folder):
+            raise
+        raise InputError(f"router {folder} on the hub: {error}") from error
+
+
+def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> TrainedRouter:
+    """Load the artefact of a folder."""
+    artefact = read(folder)
+    card, source = artefact.card, folder / CARD
+    models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], read_adjustment(card)
+    graphs = _read_graphs(folder, card, device) if backend == "onnx" else None
+    network = (graphs and graphs.router) or build(card["router"], Router, source)  # type: ignore[type-abstract]
+    router = AdjustedRouter(network, **adjustment) if adjustment else network
+    encoder = encoder or (graphs and graphs.encoder)
+    fingerprint = None if encoder else encoder_card["fingerprint"]
+    encoder = encoder or build(located(encoder_card, folder), Encoder, source, device=device)  # type: ignore[type-abstract]
+    if router.num_models != len(models):
+        raise InputError(f"{source}: names {len(models)} models for a router of {router.num_models}")
+    try:
+        router.load_arrays(artefact.arrays)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise weights_do_not_fit(folder, error) from error
+    _move(network, device)
+    return TrainedRouter(router, encoder, models, card, fingerprint, artefact.seen, artefact.operating, folder)
+
+
+def _move(network: Router, device: str) -> None:
+    """Bring a network to its device; other routers have none."""
+    if hasattr(network, "to"):
+        import torch
+
+        try:
+            network.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device {device!r} is not to be had here: {error}") from error
+
+
+def _read_graphs(folder: Path, card: Mapping[str, Any], device: str) -> Exported:
+    from routerbench.artefact import graphs
+
+    return graphs.read(folder, card, device)
