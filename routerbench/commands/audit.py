@@ -38,10 +38,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Do it."""
     # Imported here, so that --help does not wait for them.
+    from routerbench.audit.audit import audit
+    from routerbench.audit.page import audit_text, write_audit
     from routerbench.data.table import read
     from routerbench.encoders.store import EmbeddingStore
-    from routerbench.evaluation.audit import audit
-    from routerbench.report.audit import audit_text, write_audit
 
     check_seed(options.seed)
     with reading(f"{options.table}: ") as remarks:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from routerbench.evaluation.audit import Audit
-from routerbench.report.findings_models import MODEL_FINDINGS
-from routerbench.report.findings_prompts import PROMPT_FINDINGS
+from routerbench.audit.audit import Audit
+from routerbench.audit.findings_models import MODEL_FINDINGS
+from routerbench.audit.findings_prompts import PROMPT_FINDINGS
+from routerbench.audit.sentences import LEVELS, Finding, count
 from routerbench.report.formatting import difference, percent, share
-from routerbench.report.sentences import LEVELS, Finding, count
 
 _MIN_PAIRS = 20
 # An oracle this much above a world without routing is more than the fit of that world may miss.

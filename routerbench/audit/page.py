@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path, PurePath
 
-from routerbench.evaluation.audit import Audit
+from routerbench.audit.audit import Audit
+from routerbench.audit.findings import findings, summary
+from routerbench.audit.pictures import headroom_figure, ties_figure
+from routerbench.audit.sentences import LEVELS
 from routerbench.files import atomic_path
-from routerbench.report.audit_figures import headroom_figure, ties_figure
-from routerbench.report.findings import findings, summary
 from routerbench.report.formatting import per_thousand, percent, share
-from routerbench.report.sentences import LEVELS
 from routerbench.report.tables import Table
 
 _WIDTH = 100

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routerbench.evaluation.audit_models import check_costs, compare_models
+from routerbench.audit.models import check_costs, compare_models
 from routerbench.policy import select
 from tests.conftest import make_table
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import SPLITS, OutcomeTable
-from routerbench.data.split import assign_split
-from routerbench.errors import InputError
-from routerbench.evaluation.audit_models import Costs, Models, check_costs, compare_models
-from routerbench.evaluation.audit_prompts import (
+from routerbench.audit.headroom import Headroom, Luck, aiq_headroom, oracle_without_routing, quality_headroom
+from routerbench.audit.leakage import Leakage, benchmark_leakage
+from routerbench.audit.models import Costs, Models, check_costs, compare_models
+from routerbench.audit.prompts import (
     Benchmark,
     Copies,
     Ties,
@@ -21,8 +20,9 @@ from routerbench.evaluation.audit_prompts import (
     find_copies,
     resolution,
 )
-from routerbench.evaluation.headroom import Headroom, Luck, aiq_headroom, oracle_without_routing, quality_headroom
-from routerbench.evaluation.leakage import Leakage, benchmark_leakage
+from routerbench.data.outcomes import SPLITS, OutcomeTable
+from routerbench.data.split import assign_split
+from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routerbench.evaluation.leakage import benchmark_leakage
+from routerbench.audit.leakage import benchmark_leakage
 from tests.conftest import make_table
 
 

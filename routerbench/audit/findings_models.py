@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from routerbench.evaluation.audit import Audit
-from routerbench.evaluation.audit_models import OUTLIER_Z
+from routerbench.audit.audit import Audit
+from routerbench.audit.models import OUTLIER_Z
+from routerbench.audit.sentences import Finding, count, listed
 from routerbench.report.formatting import per_thousand, percent, share
-from routerbench.report.sentences import Finding, count, listed
 
 _TWIN = 0.05
 _FEW_OUTLIERS = 0.001

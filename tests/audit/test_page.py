@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from routerbench.evaluation.audit import audit
-from routerbench.evaluation.headroom import Headroom, Luck
-from routerbench.evaluation.leakage import Leakage
-from routerbench.report.audit import audit_text, benchmark_rows, model_rows, write_audit
-from routerbench.report.findings import findings, summary
+from routerbench.audit.audit import audit
+from routerbench.audit.findings import findings, summary
+from routerbench.audit.headroom import Headroom, Luck
+from routerbench.audit.leakage import Leakage
+from routerbench.audit.page import audit_text, benchmark_rows, model_rows, write_audit
 from tests.conftest import make_table
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from routerbench.audit.audit import audit
+from routerbench.audit.headroom import quality_headroom
 from routerbench.data.demo import make_world
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.errors import InputError
-from routerbench.evaluation.audit import audit
-from routerbench.evaluation.headroom import quality_headroom
 from tests.conftest import make_table
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from routerbench.evaluation.audit_prompts import count_ties, describe_benchmarks, find_copies, label_scale, resolution
+from routerbench.audit.prompts import count_ties, describe_benchmarks, find_copies, label_scale, resolution
 from tests.conftest import make_table
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routerbench.audit.headroom import Luck, oracle_of_repeats
 from routerbench.data.outcomes import SPLITS, OutcomeTable
 from routerbench.data.split import duplicate_groups
-from routerbench.evaluation.headroom import Luck, oracle_of_repeats
 
 _CONFIDENCE = 1.96  # standard errors on either side of a 95 % interval
 _MAX_LEVELS = 20

@@ -1,8 +1,8 @@
 """The findings about prompts, their labels and their benchmarks."""
 
-from routerbench.evaluation.audit import Audit
+from routerbench.audit.audit import Audit
+from routerbench.audit.sentences import Finding, count, listed
 from routerbench.report.formatting import percent, share
-from routerbench.report.sentences import Finding, count, listed
 
 # Shares above which a finding asks for attention.
 _MANY_GAPS = 0.05

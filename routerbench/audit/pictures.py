@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routerbench.evaluation.audit import Audit
-from routerbench.evaluation.audit_prompts import Ties
-from routerbench.evaluation.headroom import Headroom
+from routerbench.audit.audit import Audit
+from routerbench.audit.headroom import Headroom
+from routerbench.audit.prompts import Ties
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

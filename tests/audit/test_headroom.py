@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routerbench.evaluation.headroom import (
+from routerbench.audit.headroom import (
     Headroom,
     aiq_headroom,
     oracle_of_repeats,
