@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> None:
     from routerbench.config import instantiate_data
     from routerbench.data.outcomes import Examples
     from routerbench.encoders.store import EmbeddingStore
-    from routerbench.evaluation.self_knowledge import self_knowledge
-    from routerbench.report.self_knowledge import self_knowledge_text, write_self_knowledge
+    from routerbench.self_knowledge.report import self_knowledge_text, write_self_knowledge
+    from routerbench.self_knowledge.self_knowledge import self_knowledge
 
     check_seed(options.seed)
     if options.resamples < 0:

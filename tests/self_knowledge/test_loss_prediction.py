@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerbench.data.split import NUM_FOLDS
-from routerbench.evaluation.loss_prediction import (
+from routerbench.self_knowledge.loss_prediction import (
     PENALTIES,
     Features,
     advantages,

@@ -12,13 +12,13 @@ from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import draw_folds
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import check_prediction
-from routerbench.evaluation.loss_prediction import Advantage, advantages
-from routerbench.evaluation.multicalibration import GroupCalibration, Patch, choose_prior, group_calibration
 from routerbench.evaluation.references import best_single
 from routerbench.evaluation.results import Difference, Figure
-from routerbench.evaluation.self_knowledge_prompts import Side, both_sides
-from routerbench.evaluation.self_knowledge_routed import AS_IT_IS, Routed, guard_features, guards, routed
 from routerbench.routers.base import Prediction
+from routerbench.self_knowledge.loss_prediction import Advantage, advantages
+from routerbench.self_knowledge.multicalibration import GroupCalibration, Patch, choose_prior, group_calibration
+from routerbench.self_knowledge.prompts import Side, both_sides
+from routerbench.self_knowledge.routed import AS_IT_IS, Routed, guard_features, guards, routed
 
 FEWEST = 20  # prompts of a split; folds of less than four say nothing
 

@@ -14,9 +14,9 @@ from routerbench.data.split import prompt_keys
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.evaluation.evaluate import validation_aiq
-from routerbench.report.self_knowledge import findings, self_knowledge_text, write_self_knowledge
 from routerbench.routers.linear import LinearRouter
-from tests.evaluation.test_self_knowledge import audit, make_world
+from routerbench.self_knowledge.report import findings, self_knowledge_text, write_self_knowledge
+from tests.self_knowledge.test_self_knowledge import audit, make_world
 
 CONFIG = {"_target_": "routerbench.data.demo.load", "num_prompts": 700, "seed": 0}
 
@@ -103,7 +103,7 @@ def test_it_looks_at_the_prediction_before_the_guard(trained, tmp_path, monkeypa
         captured.update(predictions, embeddings=test.embeddings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("routerbench.evaluation.self_knowledge.self_knowledge", spy)
+    monkeypatch.setattr("routerbench.self_knowledge.self_knowledge.self_knowledge", spy)
     with pytest.raises(KeyboardInterrupt):
         main(["self-knowledge", str(trained)])
     router = artefact.load(trained).router

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerbench.evaluation.multicalibration import Patch, choose_prior, group_calibration
+from routerbench.self_knowledge.multicalibration import Patch, choose_prior, group_calibration
 
 
 def biased_world(number, seed):

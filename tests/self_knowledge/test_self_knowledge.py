@@ -9,10 +9,10 @@ from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.references import best_single
-from routerbench.evaluation.self_knowledge import self_knowledge
-from routerbench.evaluation.self_knowledge_prompts import prompt_groups
-from routerbench.evaluation.self_knowledge_routed import AS_IT_IS, GLOBAL_GUARD, LOCAL_GUARD
 from routerbench.routers.base import Choices, Prediction
+from routerbench.self_knowledge.prompts import prompt_groups
+from routerbench.self_knowledge.routed import AS_IT_IS, GLOBAL_GUARD, LOCAL_GUARD
+from routerbench.self_knowledge.self_knowledge import self_knowledge
 from tests.conftest import make_examples
 
 SIZES = {"train": 600, "val": 600, "test": 900}

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routerbench.evaluation.loss_prediction import Advantage
-from routerbench.evaluation.multicalibration import NUM_BINS, SMALLEST, GroupCalibration
 from routerbench.evaluation.results import Difference, Figure
-from routerbench.evaluation.self_knowledge import SelfKnowledge
 from routerbench.files import atomic_path
 from routerbench.report.figures import PALETTE
 from routerbench.report.formatting import difference, p_value, percent, share, short_names, shorten, with_interval
 from routerbench.report.tables import Table, escape, markdown
+from routerbench.self_knowledge.loss_prediction import Advantage
+from routerbench.self_knowledge.multicalibration import NUM_BINS, SMALLEST, GroupCalibration
+from routerbench.self_knowledge.self_knowledge import SelfKnowledge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable
-from routerbench.evaluation.loss_prediction import Features
 from routerbench.routers.base import Prediction
 from routerbench.routers.benchmark import softmax_regression
+from routerbench.self_knowledge.loss_prediction import Features
 
 PROMPT_ONLY, BENCHMARK_ID = "prompt only", "benchmark id"
 _NUM_COMPONENTS = 20

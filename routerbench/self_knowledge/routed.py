@@ -14,14 +14,14 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
 from routerbench.evaluation.evaluate import validation_aiq
-from routerbench.evaluation.loss_prediction import Advantage, cross_fitted, predict_loss
 from routerbench.evaluation.metrics import brier, ece
 from routerbench.evaluation.references import benchmark_oracle
 from routerbench.evaluation.resample import basic_interval
 from routerbench.evaluation.results import Difference, Figure
-from routerbench.evaluation.self_knowledge_prompts import PROMPT_ONLY, Side
 from routerbench.policy import guard
 from routerbench.routers.base import Prediction
+from routerbench.self_knowledge.loss_prediction import Advantage, cross_fitted, predict_loss
+from routerbench.self_knowledge.prompts import PROMPT_ONLY, Side
 
 AS_IT_IS = "as it is"
 GLOBAL_GUARD, LOCAL_GUARD = "guard, one error per model", "guard, error from the predicted loss"
