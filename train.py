@@ -134,7 +134,7 @@ def fine_tune(
 
 def run_experiment(cfg: DictConfig, table: OutcomeTable, embeddings: NDArray[np.float32], tracker: Tracker) -> None:
     """Run a protocol; it ends in one table and one picture. All but the leaderboard run the chosen router."""
-    from routerbench.report.experiment import findings, study_table, write_study
+    from routerbench.experiments.report import findings, study_table, write_study
 
     experiment = instantiate(cfg.experiment)
     if "finetune" in overrides() and cfg.finetune:
@@ -160,7 +160,7 @@ def run_online(cfg: DictConfig, table: OutcomeTable, encoder: Encoder, tracker: 
     Raises:
         InputError: the command line also chooses something else to train.
     """
-    from routerbench.report.online import findings, served_table, write_served
+    from routerbench.online.report import findings, served_table, write_served
 
     for word in ("router", "training", "experiment", "finetune", "calibration", "policy"):
         if word in overrides() and cfg[word]:
@@ -191,7 +191,7 @@ def run_leaderboard(
     Raises:
         InputError: the command line chooses one router.
     """
-    from routerbench.report.leaderboard import findings, leaderboard_table, write_leaderboard
+    from routerbench.experiments.leaderboard_report import findings, leaderboard_table, write_leaderboard
 
     folder = Path(os.path.relpath(cfg.output_dir))
     typed = overrides()

@@ -16,6 +16,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Do it."""
-    from routerbench.report.leaderboard import merged_table
+    from routerbench.experiments.leaderboard_report import merged_table
 
     sys.stdout.write(f"{merged_table(options.boards)}\n")

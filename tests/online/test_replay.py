@@ -13,9 +13,9 @@ from routerbench.evaluation.evaluate import evaluate
 from routerbench.online import replay as module
 from routerbench.online.bandit import LinearBandit, ridge_weights
 from routerbench.online.replay import Replay
+from routerbench.online.report import findings, served_table, write_served
 from routerbench.online.served import Service, over_orders
 from routerbench.policy import select
-from routerbench.report.online import findings, served_table, write_served
 from tests.online.conftest import NUM_MODELS, make_bandit, make_parts
 from tests.test_entry_points import OPTIONS, ROOT
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from routerbench.errors import InputError
 from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.experiments.leaderboard_picture import measure, table_name, write_picture
 from routerbench.experiments.standings import LEVEL, Comparison, Entry, Standings
 from routerbench.files import atomic_path
 from routerbench.report import write_report
 from routerbench.report.formatting import difference, merit, p_value, ranked, share, with_interval
-from routerbench.report.leaderboard_figure import measure, table_name, write_picture
 from routerbench.report.tables import Table, definitions, escape, markdown, scope
 
 AGAINST = ("zero_router", "benchmark_oracle", "linear")

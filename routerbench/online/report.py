@@ -8,10 +8,10 @@ import numpy as np
 
 from routerbench.evaluation.results import Difference, Figure, Scored
 from routerbench.files import atomic_path
+from routerbench.online.picture import write_picture
 from routerbench.online.served import Served, Service, over_orders
 from routerbench.report import write_report
 from routerbench.report.formatting import LANDMARKS, difference, per_thousand, share, with_interval
-from routerbench.report.online_figure import write_picture
 from routerbench.report.tables import Table, escape, markdown, scope
 
 _REFERENCES = (*LANDMARKS, "linear", "best_single")

@@ -11,9 +11,9 @@ from matplotlib.colors import to_rgb
 from routerbench.data.outcomes import Parts
 from routerbench.evaluation.results import Difference, Interval
 from routerbench.experiments import scoring
+from routerbench.experiments.picture import write_picture
+from routerbench.experiments.report import benchmark_table, findings, study_table, write_study
 from routerbench.experiments.study import Setting
-from routerbench.report.experiment import benchmark_table, findings, study_table, write_study
-from routerbench.report.experiment_figures import write_picture
 from routerbench.report.figures import PALETTE
 from routerbench.report.formatting import difference, share
 from routerbench.routers.base import Prediction
@@ -136,7 +136,7 @@ def test_write_study_leaves_text_picture_and_the_standard_report(tmp_path):
 
 
 def test_a_study_along_an_axis_has_no_table_of_benchmarks(tmp_path, monkeypatch):
-    monkeypatch.setattr("routerbench.report.experiment.write_report", lambda evaluation, folder: None)
+    monkeypatch.setattr("routerbench.experiments.report.write_report", lambda evaluation, folder: None)
     write_study(along_axis(), tmp_path)
     assert "## Benchmarks" not in (tmp_path / "experiment.md").read_text()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.experiments.picture import measure, write_picture
 from routerbench.experiments.study import Study
 from routerbench.files import atomic_path
 from routerbench.report import write_report
-from routerbench.report.experiment_figures import measure, write_picture
 from routerbench.report.formatting import LANDMARKS, difference, merit, share, with_interval
 from routerbench.report.tables import Table, by_count, escape, markdown, scope
 
