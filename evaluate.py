@@ -24,7 +24,7 @@ from routerbench.evaluation.deployment import Validation
 from routerbench.evaluation.evaluate import check_prediction, evaluate
 from routerbench.evaluation.results import Targets
 from routerbench.experiments.baselines import BASELINES
-from routerbench.processes import correct_ranks
+from routerbench.ranks import correct_ranks
 from routerbench.report import write_report
 from routerbench.report.abstention import write_abstention
 from routerbench.report.curves import write_predictions

@@ -35,7 +35,7 @@ from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.references import best_single
 from routerbench.experiments.baselines import with_baselines
 from routerbench.experiments.leaderboard import Leaderboard, Recipe
-from routerbench.processes import correct_ranks
+from routerbench.ranks import correct_ranks
 from routerbench.routers.base import ClosedFormRouter, Prediction, Router
 from routerbench.tracking import Tracker, tracked
 from routerbench.training.closed_form import ClosedForm

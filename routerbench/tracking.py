@@ -24,7 +24,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
-from routerbench.processes import process_number
+from routerbench.ranks import rank
 from routerbench.report.figures import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
@@ -56,7 +56,7 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
     """
     logger = config["logger"]
     is_chosen = isinstance(logger, Mapping) and logger.get("_target_") == f"{__name__}.{fit_logger.__name__}"
-    number = process_number()
+    number = rank()
     if is_chosen and number:
         log.info("logger=wandb: this is process %d of a training; only process 0 tells W&B of it", number)
     if not is_chosen or number:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routerbench.commands.reading import add_table_options, given_columns, reading
-from routerbench.commands.seed import add_seed_option, check_seed
+from routerbench.commands.options import add_seed_option, add_table_options, check_seed, given_columns, reading
 
 if TYPE_CHECKING:
     from routerbench.encoders.base import Encoder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from routerbench.command_line import Value, command_line
-from routerbench.commands.reading import add_table_options, given_columns, reading
+from routerbench.commands.options import add_table_options, given_columns, reading
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from routerbench.commands.spending import add_spending_options, given_lambda
+from routerbench.commands.options import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 FORMATS = ("onnx", "vllm-semantic-router", "routerarena")

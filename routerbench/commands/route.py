@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from routerbench.commands.spending import add_spending_options, given_lambda
+from routerbench.commands.options import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from routerbench.commands.seed import add_seed_option, check_seed
+from routerbench.commands.options import add_seed_option, check_seed
 from routerbench.errors import InputError
 
 

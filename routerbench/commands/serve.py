@@ -9,7 +9,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from routerbench.commands.spending import add_spending_options
+from routerbench.commands.options import add_spending_options
 from routerbench.errors import InputError
 
 API_KEY = "ROUTERBENCH_API_KEY"
@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
         if options.providers and find_spec("litellm") is None:  # it takes seconds to import, so that comes last
             raise ModuleNotFoundError("no litellm", name="litellm")
         from routerbench.serving.app import make_app
-        from routerbench.serving.artefact import ServedRouter
         from routerbench.serving.providers import read_providers
+        from routerbench.serving.served_router import ServedRouter
         from routerbench.serving.service import Service
         from routerbench.serving.spending import Spending
     except ModuleNotFoundError as error:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from routerbench.command_line import command_line, override
-from routerbench.commands.seed import add_seed_option, check_seed
+from routerbench.commands.options import add_seed_option, check_seed
 from routerbench.errors import InputError
-from routerbench.trials import outcome, stoppable, train
+from routerbench.tuning.trials import outcome, stoppable, train
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Do it."""
     from routerbench.config import search_space
-    from routerbench.report.tuning import tuning_table, write_tuning
+    from routerbench.tuning.report import tuning_table, write_tuning
 
     fixed, space = search_space(options.words)
     if not space:

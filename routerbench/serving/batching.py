@@ -11,8 +11,8 @@ import numpy as np
 
 from routerbench.errors import InputError
 from routerbench.routers.base import Prediction
-from routerbench.serving.artefact import Loaded, ServedRouter
 from routerbench.serving.errors import ServiceError
+from routerbench.serving.served_router import Loaded, ServedRouter
 
 # Of a prompt that are predicted from, its last ones: one huge prompt must not hold up all others.
 MAX_CHARACTERS = 50_000

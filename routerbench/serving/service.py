@@ -11,12 +11,12 @@ from typing import Any
 
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
-from routerbench.serving.artefact import Loaded, ServedRouter
 from routerbench.serving.batching import Batcher
 from routerbench.serving.forwarding import Forwarder
 from routerbench.serving.journal import Journal
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import Providers
+from routerbench.serving.served_router import Loaded, ServedRouter
 from routerbench.serving.spending import Spending
 
 log = logging.getLogger(__name__)

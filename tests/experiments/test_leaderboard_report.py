@@ -15,7 +15,7 @@ from routerbench.experiments.leaderboard_picture import COLOURS, write_picture
 from routerbench.experiments.leaderboard_report import findings, leaderboard_table, merged_table, write_leaderboard
 from routerbench.experiments.standings import Entry, Standings
 from routerbench.report.formatting import share
-from tests.report.conftest import make  # noqa: F401 (a fixture)
+from tests.report.conftest import build
 from tests.report.records import bare
 
 # Differences to linear and their p-values; "a" and "b" are significant alone, and after the correction only "a".
@@ -23,7 +23,12 @@ FOUND = {"a": (0.05, 0.01), "b": (0.03, 0.03), "c": (-0.04, 0.012), "d": (-0.01,
 
 
 @pytest.fixture(scope="module")
-def standings(make):  # noqa: F811
+def make():
+    return build
+
+
+@pytest.fixture(scope="module")
+def standings(make):
     noise = {name: 0.1 * number for number, name in enumerate([*FOUND, "linear"])}
     evaluation = make(noise=noise, source="/somewhere/my|logs.parquet")
     routers = dict(evaluation.routers)

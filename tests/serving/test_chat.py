@@ -11,8 +11,8 @@ import routerbench
 from routerbench.errors import InputError
 from routerbench.serving import forwarding
 from routerbench.serving.app import make_app
-from routerbench.serving.artefact import ServedRouter
 from routerbench.serving.providers import read_providers
+from routerbench.serving.served_router import ServedRouter
 from routerbench.serving.service import Service
 from routerbench.serving.spending import Spending
 from tests.serving.conftest import MAX_BODY, PROMPTS

@@ -10,10 +10,10 @@ import pytest
 from routerbench.errors import InputError
 from routerbench.serving import forwarding
 from routerbench.serving.app import make_app
-from routerbench.serving.artefact import ServedRouter
 from routerbench.serving.forwarding import Forwarder, UpstreamError, upstream_error
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import read_providers
+from routerbench.serving.served_router import ServedRouter
 from routerbench.serving.service import Service
 from routerbench.serving.streams import Stream
 from tests.serving.conftest import MAX_BODY, PROMPTS

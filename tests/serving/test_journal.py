@@ -15,11 +15,11 @@ import routerbench
 from routerbench.data.table import load, read
 from routerbench.errors import InputError
 from routerbench.serving.app import make_app
-from routerbench.serving.artefact import ServedRouter
 from routerbench.serving.errors import ServiceError
 from routerbench.serving.journal import Journal
 from routerbench.serving.metrics import Metrics
 from routerbench.serving.providers import read_providers
+from routerbench.serving.served_router import ServedRouter
 from routerbench.serving.service import Service
 from tests.serving.conftest import MAX_BODY, PROMPTS
 from tests.serving.running import Running

@@ -14,9 +14,9 @@ import pytest
 import routerbench
 from routerbench.errors import InputError
 from routerbench.serving.app import make_app
-from routerbench.serving.artefact import ServedRouter
 from routerbench.serving.batching import MAX_CHARACTERS, Batcher
 from routerbench.serving.errors import ServiceError
+from routerbench.serving.served_router import ServedRouter
 from routerbench.serving.service import Service
 from routerbench.serving.spending import Spending
 from tests.serving.conftest import MAX_BODY, PROMPTS, save_router

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from routerbench.processes import correct_ranks, process_number
+from routerbench.ranks import correct_ranks, rank
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 SEVERAL = {"strategy": "ddp", "devices": 2}
@@ -20,7 +20,7 @@ def environment(monkeypatch):
 
 def number(config):
     correct_ranks(config)
-    return process_number()
+    return rank()
 
 
 def test_a_rank_that_is_empty_is_none(environment):

@@ -10,7 +10,7 @@ from typing import Any
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 
-def process_number() -> int:
+def rank() -> int:
     """Number of this process, 0 for the first or only one; after ``correct_ranks``."""
     return max(int(os.environ.get(name, 0)) for name in _RANKS)
 

@@ -1,4 +1,4 @@
-"""What the commands that read a table share: options of its columns and models, and what its readers say."""
+"""Options that several commands share: of the table to read, of the seed, and of how much to spend."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from routerbench.errors import InputError
+
+if TYPE_CHECKING:
+    from routerbench.artefact.trained import TrainedRouter
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
@@ -65,3 +69,36 @@ def _ours(option: str) -> str:
     if option.startswith("columns."):
         return f"--column {option.removeprefix('columns.')}"
     return "--model NAME for each" if option.startswith("models=") else option
+
+
+def add_seed_option(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Describe ``--seed``."""
+    parser.add_argument("--seed", type=int, default=0, help=purpose)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what not every generator of random numbers takes.
+
+    Raises:
+        InputError: the seed is negative or too large.
+    """
+    if not 0 <= seed < 2**31:
+        raise InputError(f"--seed must be from 0 to {2**31 - 1}, got {seed}")
+
+
+def add_spending_options(parser: argparse._ActionsContainer) -> None:
+    """Describe ``--willingness-to-pay``, ``--budget`` and ``--keep``."""
+    parser.add_argument(
+        "--willingness-to-pay", metavar="X", type=float, help="lambda, USD per unit of quality; 0: cheapest, inf: best"
+    )
+    parser.add_argument("--budget", metavar="USD_PER_1K", type=float, help="USD that 1,000 prompts may cost on average")
+    parser.add_argument("--keep", metavar="SHARE", type=float, help="of the best single model's quality, as 0.95")
+
+
+def given_lambda(options: argparse.Namespace, trained: TrainedRouter) -> float:
+    """The lambda that they come to.
+
+    Raises:
+        InputError: as of ``TrainedRouter.lambda_for``.
+    """
+    return trained.lambda_for(options.willingness_to_pay, options.budget, options.keep)

@@ -14,7 +14,7 @@ import pytest
 from tests.serving.conftest import PROMPTS, folder, stub, stub_server  # noqa: F401 (fixtures)
 from tests.serving.running import wait_for
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def start(*options):

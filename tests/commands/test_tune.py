@@ -17,7 +17,7 @@ import routerbench
 from routerbench.__main__ import main
 
 pytest.importorskip("optuna")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Its val/aiq is 1 for router=b and lr=1e-3, and falls with the distance in factors of ten; router=c fails.
 STUB = """
 import json, math, os, pathlib, signal, sys, time

@@ -1,0 +1,1 @@
+"""A search over options: the trials of a study, and its report."""
