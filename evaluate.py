@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.artefact.card import all_but_seed
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.config import check_seeds, instantiate, instantiate_data, make_folder, one_line_errors, to_dict
 from routerbench.data.outcomes import Examples, OutcomeTable
@@ -142,7 +141,7 @@ def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:
     for router in routers:
         alike = recipes.setdefault(router.card["name"], [])
         for group in alike:
-            if all_but_seed(group[0].card) == all_but_seed(router.card):
+            if group[0].recipe == router.recipe:
                 group.append(router)
                 break
         else:

@@ -76,13 +76,13 @@ def areas(table: OutcomeTable, level: str, seed: int) -> dict[str, float]:
     estimates = Estimates(
         estimates.before[~is_val], estimates.after[~is_val], estimates.covariance, estimates.cost[~is_val]
     )
-    played = {
+    rollouts = {
         "routing": play_cascade(estimates, lambdas, draws, max_depth=1),
         "optimal cascade": play_cascade(estimates, lambdas, draws, is_chain=True),
         "cascade routing": play_cascade(estimates, lambdas, draws),
         CORRELATED: play_cascade(estimates._replace(covariance=np.cov(moves.T)), lambdas, draws),
     }
-    return {name: area(calls, table) for name, calls in played.items()}
+    return {name: area(calls, table) for name, calls in rollouts.items()}
 
 
 def noise_experiment(table: OutcomeTable) -> None:

@@ -133,7 +133,7 @@ def instantiate_data(config: dict[str, Any]) -> Any:
     return instantiate(OmegaConf.create(config))
 
 
-class Interval(NamedTuple):
+class Range(NamedTuple):
     """A range of numbers to search; whole ones if both ends are.
 
     Attributes:
@@ -147,7 +147,7 @@ class Interval(NamedTuple):
     is_log: bool
 
 
-def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Interval | list[str]]]:
+def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Range | list[str]]]:
     """Split a command line into what it fixes and what it leaves open, by the grammar of Hydra's sweeps.
 
     Returns:
@@ -161,7 +161,7 @@ def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Interval | 
         (['router=mlp'], {'seed': ['0', '1'], 'training.optimizer.lr': Interval(low=0.0001, high=0.01, is_log=True)})
     """
     fixed: list[str] = []
-    space: dict[str, Interval | list[str]] = {}
+    space: dict[str, Range | list[str]] = {}
     parser = OverridesParser.create()
     for word in words:
         try:
@@ -170,7 +170,7 @@ def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Interval | 
             if isinstance(value, IntervalSweep):
                 assert value.start is not None
                 assert value.end is not None
-                space[name] = Interval(value.start, value.end, "log" in value.tags)
+                space[name] = Range(value.start, value.end, "log" in value.tags)
             elif override.is_sweep_override():
                 space[name] = list(map(str, override.sweep_iterator(Transformer.str)))
             else:
@@ -178,7 +178,7 @@ def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Interval | 
         except HydraException as error:
             raise InputError(f"{word}: {str(error).splitlines()[0]}") from error
         found = space.get(name)
-        if isinstance(found, Interval) and not (0 if found.is_log else -math.inf) < found.low < found.high < math.inf:
+        if isinstance(found, Range) and not (0 if found.is_log else -math.inf) < found.low < found.high < math.inf:
             raise InputError(f"{word}: not an interval from low to high, on a log scale above 0")
     return fixed, space
 

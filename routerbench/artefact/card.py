@@ -91,7 +91,7 @@ def digest(card: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def all_but_seed(card: Mapping[str, Any]) -> dict[str, Any]:
+def recipe(card: Mapping[str, Any]) -> dict[str, Any]:
     """What the router is but for its seed: routers that agree in it are one router, trained several times."""
     parts = ("name", "calibration", "training", "models")
     arguments = {name: value for name, value in card["router"]["arguments"].items() if name != "seed"}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.artefact.card import digest
+from routerbench.artefact.card import digest, recipe
 from routerbench.artefact.decisions import Decision, check_names, decide
 from routerbench.artefact.specs import spec_of
 from routerbench.artefact.writing import write
@@ -52,6 +52,11 @@ class TrainedRouter:
     def digest(self) -> str:
         """Hexadecimal fingerprint of all that decides: weights, router, models, encoder, calibration and guard."""
         return digest(self.card)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the router is but for its seed: routers of one recipe are one router, trained several times."""
+        return recipe(self.card)
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
 
-    from routerbench.config import Interval
+    from routerbench.config import Range
 
 INTERRUPTED = "interrupted"
 
@@ -103,7 +103,7 @@ def _open(folder: Path, words: list[str]) -> Study:
     return study
 
 
-def _distribution(values: Interval | list[str]) -> BaseDistribution:
+def _distribution(values: Range | list[str]) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, list):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.checks import Column
-from routerbench.data.records import columns_of, read_json, read_json_lines, records_of
+from routerbench.data.json_records import columns_of, read_json, read_json_lines, records_of
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,14 +8,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.store import EmbeddingStore
+
+
+class Store(Protocol):
+    """Where embeddings are kept: an ``EmbeddingStore``."""
+
+    def encode(self, encoder: Encoder, prompts: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float32]:
+        """``(N, D)`` embeddings of texts; only those that are not kept yet are encoded."""
+        ...
 
 
 class Encoder(ABC):
@@ -56,7 +63,7 @@ class Encoder(ABC):
         """Hexadecimal hash of ``identity``: two encoders that agree on it give the same vectors."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
-    def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
+    def embed(self, table: OutcomeTable, store: Store) -> NDArray[np.float32]:
         """``(N, D)`` embeddings of a table's prompts; only what the store does not hold is encoded."""
         return store.encode(self, table.prompts)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.encoders.base import Encoder
+from routerbench.encoders.base import Encoder, Store
 from routerbench.errors import InputError
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.store import EmbeddingStore
+    from routerbench.encoders.base import Store
 
 
 PARTS: Sequence[Mapping[str, Any]] = (
@@ -77,7 +77,7 @@ class CombinedEncoder(Encoder):
         """
         return np.hstack([np.float32(weight) * encoder.encode(prompts) for encoder, weight in self._weighted])
 
-    def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
+    def embed(self, table: OutcomeTable, store: Store) -> NDArray[np.float32]:
         """``(N, D)`` embeddings of a table's prompts; each part keeps its own in the store or takes its file's."""
         return np.hstack([np.float32(weight) * encoder.embed(table, store) for encoder, weight in self._weighted])
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.encoders.base import Encoder
+from routerbench.encoders.base import Encoder, Store
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.store import EmbeddingStore
+    from routerbench.encoders.base import Store
 
 
 class PrecomputedEncoder(Encoder):
@@ -56,7 +56,7 @@ class PrecomputedEncoder(Encoder):
         """
         raise InputError("trained on precomputed embeddings: pass embeddings, or an encoder to load(...)")
 
-    def embed(self, table: OutcomeTable, store: EmbeddingStore) -> NDArray[np.float32]:
+    def embed(self, table: OutcomeTable, store: Store) -> NDArray[np.float32]:
         """``(N, D)`` float32 rows of the file that belong to a table's prompts; nothing is stored.
 
         Args:

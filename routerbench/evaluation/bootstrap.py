@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from routerbench.evaluation.contest import FIGURES, Contest, Resamples
 from routerbench.evaluation.resample import basic_interval, difference_interval, percentile_interval, weights
-from routerbench.evaluation.results import Band, Difference, Figure, Interval
+from routerbench.evaluation.results import Band, Difference, Figure, Interval, Realised, measure_on
+from routerbench.evaluation.rollout import Rollout
 
 # Costs at a quality are skewed and may be infinite, so their intervals are percentiles.
 _PERCENTILE = ("peak_cost", "qnc")
@@ -82,8 +83,7 @@ class Bootstrap:
 
     def difference(self, name: str, other: str) -> Difference:
         """How much higher one contestant scores than another: AIQ, or peak quality where there is no AIQ."""
-        is_blind = self.contest.interval is None or self.contest.interval[0] == self.contest.interval[1]
-        figure = FIGURES.index("peak_quality" if is_blind else "aiq")
+        figure = FIGURES.index(measure_on(self.contest.interval))
         row, against = self.contest.names.index(name), self.contest.names.index(other)
         value = float(self.contest.figures[row, figure] - self.contest.figures[against, figure])
 
@@ -128,3 +128,40 @@ def macro(parts: Sequence[Bootstrap], name: str) -> Figure:
     values = [part.values(name, "aiq") for part in known]
     center, resampled = np.mean([c for _, c, _ in values]), np.mean([r for _, _, r in values], axis=0)
     return Figure(value, *(basic_interval(value, float(center), resampled) or (None, None)))
+
+
+def realised(draws: Sequence[Rollout], num_resamples: int, rng: np.random.Generator) -> tuple[Realised, ...]:
+    """Mean cost, quality and calls at each setting, over resampled prompts.
+
+    Args:
+        draws: of one policy; those with the settings of the first are pooled, as another seed of the router may have
+            led to other settings.
+        num_resamples: bootstrap resamples; 0 for no intervals.
+        rng: draws them.
+
+    Returns:
+        S records, in the order of the settings.
+    """
+    first = draws[0]
+    alike = [draw for draw in draws if np.array_equal(draw.settings, first.settings)]
+    names = ("cost", "quality", "calls")
+    cost, quality, calls = (np.mean([getattr(draw, name) for draw in alike], axis=0) for name in names)
+    both = np.concatenate([cost, quality], axis=1)
+    chunks = [both.T @ chunk / len(both) for chunk in weights(len(both), num_resamples, rng)]
+    means = np.split(np.concatenate(chunks, axis=1), 2) if chunks else (None, None)
+    return tuple(
+        Realised(
+            setting=float(setting),
+            cost=_mean(cost[:, number], means[0], number),
+            quality=_mean(quality[:, number], means[1], number),
+            calls=float(calls[:, number].mean()),
+        )
+        for number, setting in enumerate(first.settings)
+    )
+
+
+def _mean(cells: NDArray[np.float64], resampled: NDArray[np.float64] | None, number: int) -> Figure:
+    value = float(cells.mean())
+    if resampled is None:
+        return Figure(value)
+    return Figure(value, *(basic_interval(value, value, resampled[number]) or (None, None)))

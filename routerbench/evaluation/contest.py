@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from routerbench.evaluation.curve import Curve
 from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull, open_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
-from routerbench.evaluation.played import Played
 from routerbench.evaluation.references import random_point, zero_router
-from routerbench.evaluation.sweep import Sweep, sweep_played, sweep_prediction
+from routerbench.evaluation.rollout import Rollout
+from routerbench.evaluation.sweep import Sweep, sweep_prediction, sweep_rollout
 from routerbench.routers.base import Prediction
 
 BLIND = ("zero_router", "best_single", "random")
@@ -90,7 +90,7 @@ class Contest:
 
     def __init__(
         self,
-        entrants: Mapping[str, Sequence[Prediction | Played]],
+        entrants: Mapping[str, Sequence[Prediction | Rollout]],
         quality: NDArray[np.float64],
         cost: NDArray[np.float64] | None,
         best: int,
@@ -188,13 +188,13 @@ class Contest:
             heights[number] = [hull.at(np.maximum(grid, hull.cost[0])) for hull, _, _ in standings.values()]
         return figures, heights, cost, quality, share @ sums.extras
 
-    def _outcomes(self, entrant: Prediction | Played) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _outcomes(self, entrant: Prediction | Rollout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Quality and cost of what an entrant chooses among: models, or the settings of a policy in several steps."""
-        return (entrant.quality, entrant.cost) if isinstance(entrant, Played) else (self.quality, self.cost)
+        return (entrant.quality, entrant.cost) if isinstance(entrant, Rollout) else (self.quality, self.cost)
 
-    def _sweep(self, entrant: Prediction | Played) -> Sweep:
-        if isinstance(entrant, Played):
-            return sweep_played(entrant)
+    def _sweep(self, entrant: Prediction | Rollout) -> Sweep:
+        if isinstance(entrant, Rollout):
+            return sweep_rollout(entrant)
         entrant = entrant if self.has_cost else entrant._replace(cost=self.cost)
         return sweep_prediction(entrant, self.quality, self.cost)
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
+from routerbench.evaluation.operating import OperatingPoint, keeping_quality, realise, within_budget
 from routerbench.evaluation.references import zero_router
 from routerbench.evaluation.resample import basic_interval
 from routerbench.evaluation.results import Deployed, Figure, Targets
-from routerbench.evaluation.setting import Setting, keeping_quality, realise, within_budget
 from routerbench.evaluation.sweep import Sweep
 from routerbench.routers.base import Prediction
 
@@ -33,7 +33,7 @@ class Validation:
 
 
 class Deployment:
-    """The settings of all routers and what they come to on the prompts of a contest.
+    """The points of all routers and what they come to on the prompts of a contest.
 
     Args:
         contest: on test, with costs.
@@ -46,30 +46,30 @@ class Deployment:
         table = validation.table.take(validation.table.is_complete)
         rows = validation.table.is_complete
         floor = table.quality[:, best].mean()
-        self._settings: dict[str, dict[str, list[Setting]]] = {}
+        self._points: dict[str, dict[str, list[OperatingPoint]]] = {}
         for name, predictions in validation.predictions.items():
             contest_on_val = Contest({name: [p.take(rows) for p in predictions]}, table.quality, table.cost, best)
             curves = contest_on_val.sweeps[name]
-            self._settings[name] = _settings(curves, validation.targets, float(floor))
+            self._points[name] = _points(curves, validation.targets, float(floor))
         self._slices: dict[tuple[str, str], slice] = {}
         columns: list[NDArray[np.float64]] = []
-        for name, targets in self._settings.items():
-            for target, settings in targets.items():
+        for name, targets in self._points.items():
+            for target, points in targets.items():
                 first = sum(part.shape[1] for part in columns)
                 for cells in (contest.cost, contest.quality):
-                    pairs = zip(contest.sweeps[name], settings, strict=True)
-                    columns.append(np.stack([realise(curve, setting, cells) for curve, setting in pairs], axis=1))
-                self._slices[name, target] = slice(first, first + 2 * len(settings))
+                    pairs = zip(contest.sweeps[name], points, strict=True)
+                    columns.append(np.stack([realise(curve, point, cells) for curve, point in pairs], axis=1))
+                self._slices[name, target] = slice(first, first + 2 * len(points))
         self.columns = np.concatenate(columns, axis=1) if columns else np.empty((len(contest.quality), 0))
 
     def records(self, name: str, measured: Bootstrap) -> dict[str, Deployed]:
-        """What became of a router's settings, by target."""
+        """What became of a router's points, by target."""
         return {
-            target: self._record(settings, self._slices[name, target], measured)
-            for target, settings in self._settings.get(name, {}).items()
+            target: self._record(points, self._slices[name, target], measured)
+            for target, points in self._points.get(name, {}).items()
         }
 
-    def _record(self, settings: Sequence[Setting], place: slice, measured: Bootstrap) -> Deployed:
+    def _record(self, points: Sequence[OperatingPoint], place: slice, measured: Bootstrap) -> Deployed:
         means = self._contest.means
         found = self._figures(self.columns[:, place].mean(axis=0), means.cost, means.quality)
         resampled = None
@@ -89,10 +89,10 @@ class Deployment:
             return Figure(float(found[number]), *(bounds or (None, None)))
 
         return Deployed(
-            willingness_to_pay=tuple(setting.willingness_to_pay for setting in settings),
-            dearer_share=tuple(setting.dearer_share for setting in settings),
-            validation_cost=float(np.mean([setting.cost for setting in settings])),
-            validation_quality=float(np.mean([setting.quality for setting in settings])),
+            willingness_to_pay=tuple(point.willingness_to_pay for point in points),
+            dearer_share=tuple(point.dearer_share for point in points),
+            validation_cost=float(np.mean([point.cost for point in points])),
+            validation_quality=float(np.mean([point.quality for point in points])),
             cost=figure(0),
             quality=figure(1),
             cost_share=figure(2),
@@ -111,11 +111,11 @@ class Deployment:
         return cost, quality, *shares, quality - float(zero.at(max(cost, zero.cost[0])))
 
 
-def _settings(curves: Sequence[Sweep], targets: Targets, best_quality: float) -> dict[str, list[Setting]]:
-    """The setting of every seed for each target that all seeds reach on validation."""
-    found: dict[str, list[Setting | None]] = {}
+def _points(curves: Sequence[Sweep], targets: Targets, best_quality: float) -> dict[str, list[OperatingPoint]]:
+    """The point of every seed for each target that all seeds reach on validation."""
+    found: dict[str, list[OperatingPoint | None]] = {}
     if targets.budget is not None:
         found["budget"] = [within_budget(curve, targets.budget) for curve in curves]
     if targets.keep is not None:
         found["keep"] = [keeping_quality(curve, targets.keep * best_quality) for curve in curves]
-    return {target: settings for target, settings in found.items() if None not in settings}  # type: ignore[misc]
+    return {target: points for target, points in found.items() if None not in points}  # type: ignore[misc]

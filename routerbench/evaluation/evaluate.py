@@ -7,15 +7,14 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
-from routerbench.evaluation.bootstrap import Bootstrap, macro
+from routerbench.evaluation.bootstrap import Bootstrap, macro, realised
 from routerbench.evaluation.contest import FIGURES, Contest
 from routerbench.evaluation.deployment import Deployment, Validation
 from routerbench.evaluation.metrics import brier, ece, reliability
-from routerbench.evaluation.played import Played
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle
 from routerbench.evaluation.resample import BENCHMARK_SHARE, NUM_RESAMPLES
-from routerbench.evaluation.results import Calibration, Evaluation, Scored, Targets
-from routerbench.evaluation.spend import realised
+from routerbench.evaluation.results import CalibrationFigures, Evaluation, Scored, Targets
+from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 
 INFORMATION = {
@@ -28,7 +27,7 @@ INFORMATION = {
 # What every router is compared with: the references below the oracle, and two routers that are hard to beat.
 COMPARED = ("zero_router", "best_single", "benchmark_oracle", "knn", "linear")
 
-Entrants = dict[str, Sequence[Prediction | Played]]
+Entrants = dict[str, Sequence[Prediction | Rollout]]
 Predictions = Mapping[str, Prediction | Sequence[Prediction]]
 
 
@@ -39,7 +38,7 @@ def evaluate(
     *,
     baselines: Predictions | None = None,
     validation: Validation | None = None,
-    policies: Mapping[str, Sequence[Played]] | None = None,
+    policies: Mapping[str, Sequence[Rollout]] | None = None,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
@@ -74,9 +73,10 @@ def evaluate(
     is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
     for name, group in plays.items():
-        for played in group:
-            if len(played.quality) != len(table):
-                raise InputError(f"policy {name!r} played on {len(played.quality)} prompts, {len(table)} are complete")
+        for rollout in group:
+            number = len(rollout.quality)
+            if number != len(table):
+                raise InputError(f"policy {name!r} played on {number} prompts, {len(table)} are complete")
     predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
     entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}
@@ -98,7 +98,7 @@ def evaluate(
         others = [other for other in rivals if other in contest.names and other != name]
         return Scored(
             sweeps=() if name in plays else contest.sweeps.get(name, ()),
-            played=tuple(plays.get(name, ())),
+            rollouts=tuple(plays.get(name, ())),
             realised=realised(plays[name], num_resamples, rng) if name in plays else (),
             hull=contest.standings[name].hull,
             information=information,
@@ -162,12 +162,12 @@ def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
     return float(contest.sweeps["router"][0].quality[-1] if is_blind or np.isnan(area) else area)
 
 
-def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> Calibration:
+def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> CalibrationFigures:
     """Predicted against measured quality, over all cells and seeds."""
     predicted = np.concatenate([prediction.quality.ravel() for prediction in predictions])
     measured = np.tile(table.quality.ravel(), len(predictions))
     predicted = predicted.clip(0, 1)
-    return Calibration(reliability(predicted, measured), ece(predicted, measured), brier(predicted, measured))
+    return CalibrationFigures(reliability(predicted, measured), ece(predicted, measured), brier(predicted, measured))
 
 
 def _contest(entrants: Entrants, table: OutcomeTable, best: int) -> Contest:

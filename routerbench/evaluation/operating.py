@@ -1,19 +1,118 @@
-"""What a router came to on validation at each lambda: what a budget, or a quality to keep, is turned into lambda by."""
+"""A lambda for a budget, or for a quality to keep: chosen on validation, realised on other prompts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
-from routerbench.evaluation.sweep import sweep_prediction
+from routerbench.evaluation.sweep import Sweep, sweep_prediction
 from routerbench.routers.base import Prediction
 
 # An artefact takes these along; between two of 1,024 neighbours mean quality moves by less than .001 as a rule.
 _MAX_POINTS = 1024
+
+
+class OperatingPoint(NamedTuple):
+    """A lambda, and what becomes of the prompts that are tied at just that lambda.
+
+    Attributes:
+        willingness_to_pay: lambda in USD per unit of quality; infinite if money is no object.
+        dearer_share: share of the tied prompts, drawn at random, that go to the dearer model.
+        cost: mean USD per prompt where it was chosen.
+        quality: mean quality where it was chosen, in [0, 1].
+    """
+
+    willingness_to_pay: float
+    dearer_share: float
+    cost: float
+    quality: float
+
+
+def within_budget(curve: Sweep, budget: float) -> OperatingPoint | None:
+    """The largest lambda whose mean cost stays within a budget, met exactly by mixing at the tie.
+
+    The exact curve takes the place of a bisection: two neighbouring points enclose the budget (the mixture is that of
+    cascade routing, arXiv 2410.10347).
+
+    Args:
+        curve: of the router on validation.
+        budget: mean USD per prompt.
+
+    Returns:
+        The point, or None if even the cheapest choice costs more.
+
+    Example:
+        >>> from routerbench.evaluation.sweep import sweep
+        >>> curve = sweep(np.array([[0.5, 1.0]]), np.array([[1.0, 2.0]]), np.array([[0, 1]]), np.array([[1, 3]]))
+        >>> within_budget(curve, 1.5)
+        OperatingPoint(willingness_to_pay=2.0, dearer_share=0.25, cost=1.5, quality=0.25)
+    """
+    last = last_within(curve.cost, budget)
+    if last is None:
+        return None
+    if last == len(curve.cost) - 1:
+        return OperatingPoint(float("inf"), 0.0, float(curve.cost[-1]), float(curve.quality[-1]))
+    return _between(curve, last, (budget - curve.cost[last]) / (curve.cost[last + 1] - curve.cost[last]))
+
+
+def keeping_quality(curve: Sweep, floor: float) -> OperatingPoint | None:
+    """The smallest lambda whose mean quality reaches a floor, met exactly by mixing at the tie.
+
+    Args:
+        curve: of the router on validation.
+        floor: mean quality in [0, 1].
+
+    Returns:
+        The point, or None if no lambda reaches the floor.
+    """
+    first = first_reaching(curve.quality, floor)
+    if first is None:
+        return None
+    if first == 0:
+        return OperatingPoint(0.0, 0.0, float(curve.cost[0]), float(curve.quality[0]))
+    step = curve.quality[first] - curve.quality[first - 1]
+    return _between(curve, first - 1, (floor - curve.quality[first - 1]) / step)
+
+
+def realise(curve: Sweep, point: OperatingPoint, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What an operating point means for each prompt, in expectation over the draw at the tie.
+
+    Args:
+        curve: of the same router on the N prompts to be answered.
+        point: chosen elsewhere.
+        cells: ``(N, M)`` measured cost or quality.
+
+    Returns:
+        ``(N,)`` expected cost or quality.
+    """
+    prompts = np.arange(len(cells))
+    cheaper = cells[prompts, curve.choices(point.willingness_to_pay)]
+    dearer = cells[prompts, curve.choices(point.willingness_to_pay, is_after=True)]
+    return (1 - point.dearer_share) * cheaper + point.dearer_share * dearer
+
+
+def _between(curve: Sweep, point: int, share: float) -> OperatingPoint:
+    """The mixture of a point of the curve and the next one, which part at the next one's lambda."""
+    cost = (1 - share) * curve.cost[point] + share * curve.cost[point + 1]
+    quality = (1 - share) * curve.quality[point] + share * curve.quality[point + 1]
+    return OperatingPoint(float(curve.lambdas[point + 1]), float(share), float(cost), float(quality))
+
+
+def last_within(cost: NDArray[np.float64], budget: float) -> int | None:
+    """The last of ``(L,)`` points, in order of lambda, whose mean cost is within a budget; None if there is none."""
+    affordable = np.flatnonzero(cost <= budget)
+    return int(affordable[-1]) if len(affordable) else None
+
+
+def first_reaching(quality: NDArray[np.float64], floor: float) -> int | None:
+    """The first of ``(L,)`` points, in order of lambda, whose mean quality reaches a floor; None if there is none."""
+    reaching = np.flatnonzero(quality >= floor)
+    return int(reaching[0]) if len(reaching) else None
 
 
 @dataclass(frozen=True)
@@ -62,13 +161,13 @@ class OperatingPoints:
         Raises:
             InputError: even the cheapest choice costs more.
         """
-        affordable = np.flatnonzero(self.cost <= usd_per_prompt)
-        if not len(affordable):
+        last = last_within(self.cost, usd_per_prompt)
+        if last is None:
             raise InputError(
                 f"a budget of {usd_per_prompt * 1000:g} USD per 1,000 prompts is below what the cheapest choice cost "
                 f"on validation, {self.cost.min() * 1000:g}"
             )
-        return float(self.willingness_to_pay[affordable[-1]])
+        return float(self.willingness_to_pay[last])
 
     def keeping(self, share: float) -> float:
         """The smallest lambda whose mean quality, on validation, is at least a share of the best single model's.
@@ -86,10 +185,10 @@ class OperatingPoints:
         """
         if not 0 < share <= 1:
             raise InputError(f"a share of quality to keep is above 0 and at most 1, got {share}")
-        reaching = np.flatnonzero(self.quality >= share * self.best_quality)
-        if not len(reaching):
+        first = first_reaching(self.quality, share * self.best_quality)
+        if first is None:
             raise InputError(
                 f"no lambda keeps {share:g} of the best single model's quality on validation; the most this router "
                 f"keeps is {self.quality.max() / self.best_quality:.3f}"
             )
-        return float(self.willingness_to_pay[reaching[0]])
+        return float(self.willingness_to_pay[first])

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.evaluation.frontier import Hull
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.metrics import Reliability
+from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep
 
-if TYPE_CHECKING:
-    from routerbench.evaluation.metrics import Reliability
+Measure = Literal["aiq", "peak_quality"]
+
+
+def measure_on(cost_interval: tuple[float, float] | None) -> Measure:
+    """The figure that routers are compared by: AIQ, or peak quality where no costs, or no different ones, are known.
+
+    Args:
+        cost_interval: mean cost of the cheapest and of the dearest single model, or None if no cost is known.
+    """
+    return "aiq" if cost_interval is not None and cost_interval[0] < cost_interval[1] else "peak_quality"
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class Realised:
     """One setting of a policy in several steps, as it came out on test.
 
     Attributes:
-        setting: its value, in the unit that `Played` names.
+        setting: its value, in the unit that `Rollout` names.
         cost: mean USD per prompt.
         quality: mean quality.
         calls: mean number of models called.
@@ -114,7 +123,7 @@ class Band(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationFigures:
     """How far predicted quality may be believed, over all cells of test.
 
     Attributes:
@@ -161,7 +170,7 @@ class Scored:
     """
 
     sweeps: tuple[Sweep, ...]
-    played: tuple[Played, ...]
+    rollouts: tuple[Rollout, ...]
     realised: tuple[Realised, ...]
     hull: Hull
     information: str
@@ -178,7 +187,7 @@ class Scored:
     differences: dict[str, Difference]
     deployed: dict[str, Deployed]
     band: Band | None
-    calibration: Calibration | None
+    calibration: CalibrationFigures | None
     per_benchmark: dict[str, dict[str, Figure]]
 
 
@@ -227,3 +236,8 @@ class Evaluation:
     cost_interval: tuple[float, float] | None
     references: dict[str, Scored]
     routers: dict[str, Scored]
+
+    @property
+    def measure(self) -> Measure:
+        """The figure that routers are compared by."""
+        return measure_on(self.cost_interval)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Choices, Prediction
 
 # Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
@@ -126,16 +126,16 @@ def sweep_prediction(prediction: Prediction, quality: NDArray[np.float64], cost:
     return _sweep_choices(prediction.choices, quality, cost)
 
 
-def sweep_played(played: Played) -> Sweep:
+def sweep_rollout(rollout: Rollout) -> Sweep:
     """The curve of a policy in several steps: its settings take the place of the models, their numbers that of lambda.
 
     Args:
-        played: what it came to on N prompts; setting s is "chosen" up to and at "lambda" s.
+        rollout: of the policy on N prompts; setting s is "chosen" up to and at "lambda" s.
     """
-    number = len(played.settings)
+    number = len(rollout.settings)
     knots = np.append(np.arange(number - 1.0), np.inf)
-    chosen = np.broadcast_to(np.arange(number), played.quality.shape)
-    return _sweep_choices(Choices(knots, chosen), played.quality, played.cost)
+    chosen = np.broadcast_to(np.arange(number), rollout.quality.shape)
+    return _sweep_choices(Choices(knots, chosen), rollout.quality, rollout.cost)
 
 
 def sweep(

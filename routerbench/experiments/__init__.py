@@ -1,1 +1,1 @@
-"""Protocols: one router under many settings, every setting scored on the same test prompts."""
+"""Protocols: one router under many conditions, every condition scored on the same test prompts."""

@@ -1,4 +1,4 @@
-"""What the protocols share: the parts of a table, a router trained anew for each setting, one evaluation of all."""
+"""What the protocols share: the parts of a table, a router trained anew for each condition, one evaluation of all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Experiment(ABC):
         embeddings: NDArray[np.float32],
         rng: np.random.Generator,
     ) -> Study:
-        """Train every router under every setting and score all of them on the test prompts.
+        """Train every router under every condition and score all of them on the test prompts.
 
         Args:
             fits: trains a router, by its name.
@@ -48,9 +48,9 @@ class Experiment(ABC):
 
 
 class Lesson(NamedTuple):
-    """What a router is to learn from in one setting."""
+    """What a router is to learn from in one condition."""
 
-    setting: str
+    condition: str
     train: Examples
     val: Examples
 
@@ -64,7 +64,7 @@ def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: in
         num_lessons: how many there are.
 
     Yields:
-        Name of the router, label of the setting, and the router trained for it.
+        Name of the router, label of the condition, and the router trained for it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in fits}
     total = num_lessons * len(fits)
@@ -72,22 +72,22 @@ def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: in
         for name, fit in fits.items():
             number = sum(map(len, seconds.values())) + 1
             started = time.perf_counter()
-            router = fit(lesson.train, lesson.val, f"{number:03d}-{_slug(name)}-{_slug(lesson.setting)}")
+            router = fit(lesson.train, lesson.val, f"{number:03d}-{_slug(name)}-{_slug(lesson.condition)}")
             seconds[name].append(time.perf_counter() - started)
             remaining = sum(np.median(times) * (num_lessons - len(times)) for times in seconds.values() if times)
             log.info(
                 "fit %d of %d: %s, %s, in %.1f s; about %.0f s remain",
-                *(number, total, name, lesson.setting, seconds[name][-1], remaining),
+                *(number, total, name, lesson.condition, seconds[name][-1], remaining),
             )
-            yield name, lesson.setting, router
+            yield name, lesson.condition, router
 
 
-def check_models(train: Examples, setting: str, advice: str) -> None:
+def check_models(train: Examples, condition: str, advice: str) -> None:
     """Refuse a train split from which a model has vanished: no router could say anything of it.
 
     Args:
         train: what is left of the split.
-        setting: where that happens, for the message.
+        condition: where that happens, for the message.
         advice: what to do, for the message.
 
     Raises:
@@ -100,7 +100,7 @@ def check_models(train: Examples, setting: str, advice: str) -> None:
         known = np.isfinite(cells).any(axis=0)
         if not known.all():
             model = table.models[int(known.argmin())]
-            raise InputError(f"{table.source}: {setting} leaves no {what} of {model!r} to learn from; {advice}")
+            raise InputError(f"{table.source}: {condition} leaves no {what} of {model!r} to learn from; {advice}")
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each, percent
 from routerbench.experiments.scoring import score
-from routerbench.experiments.study import Setting, Study
+from routerbench.experiments.study import Condition, Study
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class LabelNoise(Experiment):
         train, val, test = parts
         rates = sorted(set(self.rates))
         fates, val_fates = rng.random(train.table.quality.shape), rng.random(val.table.quality.shape)
-        settings = [Setting(f"{percent(rate)} flipped", rate) for rate in rates]
+        conditions = [Condition(f"{percent(rate)} flipped", rate) for rate in rates]
         lessons = (
-            Lesson(setting.label, _flip(train, fates < rate), _flip(val, val_fates < rate))
-            for setting, rate in zip(settings, rates, strict=True)
+            Lesson(condition.label, _flip(train, fates < rate), _flip(val, val_fates < rate))
+            for condition, rate in zip(conditions, rates, strict=True)
         )
         runs = {
-            (router, setting): fitted.predict(test.embeddings)
-            for router, setting, fitted in fit_each(fits, lessons, len(rates))
+            (router, condition): fitted.predict(test.embeddings)
+            for router, condition, fitted in fit_each(fits, lessons, len(rates))
         }
         return score(
             runs,
             parts,
-            settings,
-            settings[0].label,
+            conditions,
+            conditions[0].label,
             rng,
             title=f"What wrong labels cost, on {len(test.table):,} test prompts",
             axis="share of flipped quality labels in train and validation",

@@ -39,14 +39,14 @@ class Run(NamedTuple):
     """One training of a router, and what it came to.
 
     Attributes:
-        setting: its options, if several were tried, and its seed, for the log.
+        label: its options, if several were tried, and its seed, for the log.
         prediction: for the test prompts.
         val_aiq: its score on validation.
         fit_seconds: the training took.
         predict_seconds: the prediction of all test prompts took.
     """
 
-    setting: str
+    label: str
     prediction: Prediction
     val_aiq: float
     fit_seconds: float
@@ -218,8 +218,8 @@ def _run(
     predicted = time.perf_counter()
     check_prediction(name, prediction, test.table)
     val_aiq = validation_aiq(router.predict(val.embeddings), val.table)
-    setting = f"{options}, seed {seed}" if options else f"seed {seed}"
-    run = Run(setting, prediction, val_aiq, fitted - started, predicted - fitted)
+    label = f"{options}, seed {seed}" if options else f"seed {seed}"
+    run = Run(label, prediction, val_aiq, fitted - started, predicted - fitted)
     tell(name, run)
     return run
 
@@ -254,7 +254,7 @@ class _Progress:
         remaining = float(np.mean(self.seconds)) * left / self.jobs
         log.info(
             "fit %d of %d: %s, %s, in %.1f s, val/aiq %.4f; about %.0f s remain",
-            *(self.total - left, self.total, name, run.setting, run.fit_seconds, run.val_aiq, remaining),
+            *(self.total - left, self.total, name, run.label, run.fit_seconds, run.val_aiq, remaining),
         )
 
     def leave_out(self, name: str, reason: str) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.experiments.standings import Standings
 from routerbench.files import atomic_path
-from routerbench.report.figures import LANDMARK_STYLES, PALETTE
 from routerbench.report.formatting import difference, merit, ranked, share, shorten
 from routerbench.report.labels import spread
+from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each
 from routerbench.experiments.scoring import score
-from routerbench.experiments.study import Setting, Study
+from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction, Router
 from routerbench.routers.families.onboarding import Onboarding
 
@@ -85,7 +85,7 @@ class NewModels(Experiment):
         return score(
             runs,
             parts,
-            [Setting(SEEN), *(Setting(_label(k), k) for k in sizes), Setting(ALL)],
+            [Condition(SEEN), *(Condition(_label(k), k) for k in sizes), Condition(ALL)],
             ALL,
             rng,
             title=f"Models that join after training, on {len(test.table):,} test prompts",

@@ -12,7 +12,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each
 from routerbench.experiments.scoring import score
-from routerbench.experiments.study import Setting, Study
+from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction
 
 KNOWN, UNSEEN = "benchmark known", "benchmark unseen"
@@ -69,7 +69,7 @@ class LeaveOneBenchmarkOut(Experiment):
         return score(
             runs,
             parts,
-            [Setting(KNOWN), Setting(UNSEEN)],
+            [Condition(KNOWN), Condition(UNSEEN)],
             KNOWN,
             rng,
             title=f"Benchmarks never seen in training, on {len(test.table):,} test prompts",

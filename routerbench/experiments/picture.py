@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from routerbench.evaluation.results import Difference, Scored
 from routerbench.experiments.study import Study
 from routerbench.files import atomic_path
-from routerbench.report.figures import LANDMARK_STYLES, PALETTE
 from routerbench.report.formatting import merit, shorten
 from routerbench.report.labels import spread
+from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
 from routerbench.report.tables import by_count
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def write_picture(study: Study, path: Path) -> None:
     """Draw a study.
 
     Settings with a position are points on an axis, those without one stand left or right of it. Bars are the paired
-    interval of the difference to the baseline setting, which has none.
+    interval of the difference to the baseline condition, which has none.
 
     Args:
         study: what was found.
@@ -39,7 +39,7 @@ def write_picture(study: Study, path: Path) -> None:
     """
     import matplotlib as mpl
 
-    has_axis = any(setting.position is not None for setting in study.settings)
+    has_axis = any(condition.position is not None for condition in study.conditions)
     with mpl.rc_context(_FONT), atomic_path(path) as part:
         figure = _along_axis(study) if has_axis else _by_benchmark(study)
         figure.savefig(part, dpi=_DPI, facecolor="white")
@@ -62,7 +62,7 @@ def _along_axis(study: Study) -> Figure:
         axes.axhline(height, **LANDMARK_STYLES[name], zorder=1)
         ends.append((name, height, {"color": LANDMARK_STYLES[name]["color"]}))
     axes.set_xlim(places[0] - 0.05 * width, places[-1] + 0.05 * width)
-    axes.set_xticks(places, [_tick(*setting) for setting in study.settings])
+    axes.set_xticks(places, [_tick(*condition) for condition in study.conditions])
     axes.set_xlabel(study.axis + (", log scale" if study.log_axis else ""))
     axes.set_ylabel(measure(study))
     _plain(axes)
@@ -72,8 +72,8 @@ def _along_axis(study: Study) -> Figure:
 
 
 def _places(study: Study) -> NDArray[np.float64]:
-    """Where each setting stands: in scale if it has a position, else a step off the nearer end of the axis."""
-    positions = np.array([np.nan if s.position is None else s.position for s in study.settings])
+    """Where each condition stands: in scale if it has a position, else a step off the nearer end of the axis."""
+    positions = np.array([np.nan if s.position is None else s.position for s in study.conditions])
     places = np.log10(positions) if study.log_axis else positions
     known = np.flatnonzero(np.isfinite(places))
     first, last = known[0], known[-1]
@@ -90,17 +90,17 @@ def _tick(label: str, position: float | None) -> str:
 
 def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float64], style: dict[str, Any]) -> float:
     """Draw one router's runs; return the height at which its name belongs, that of its last run."""
-    runs = [study.scored(router, setting.label) for setting in study.settings]
+    runs = [study.scored(router, condition.label) for condition in study.conditions]
     heights = np.array([np.nan if run is None else merit(run) for run in runs])
-    inside = np.array([setting.position is not None for setting in study.settings])
+    inside = np.array([condition.position is not None for condition in study.conditions])
     axes.plot(places[inside], heights[inside], linewidth=1.6, zorder=3, **style)
-    # To a setting off the axis the way is not known: it is dotted.
+    # To a condition off the axis the way is not known: it is dotted.
     axes.plot(places, heights, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5, **style)
     axes.scatter(places[inside], heights[inside], s=16, zorder=4, **style)
     axes.scatter(places[~inside], heights[~inside], s=18, facecolor="white", edgecolor=style["color"], zorder=4)
     base = merit(study.scored(router, study.baseline))  # type: ignore[arg-type]
-    for place, setting in zip(places, study.settings, strict=True):
-        change = study.changes.get(study.names.get((router, setting.label), ""), {}).get(None)
+    for place, condition in zip(places, study.conditions, strict=True):
+        change = study.changes.get(study.names.get((router, condition.label), ""), {}).get(None)
         if change is not None and change.prompts is not None:
             axes.plot([place] * 2, [base + change.prompts.low, base + change.prompts.high], linewidth=0.8, **style)
     return float(heights[np.isfinite(heights)][-1])
@@ -120,10 +120,10 @@ def _name_ends(axes: Axes, ends: list[tuple[str, float, dict[str, Any]]]) -> Non
 
 
 def _by_benchmark(study: Study) -> Figure:
-    """Gain over zero_router on each benchmark, baseline and other setting of each router joined by a line."""
+    """Gain over zero_router on each benchmark, baseline and other condition of each router joined by a line."""
     from matplotlib.figure import Figure
 
-    (other,) = (setting.label for setting in study.settings if setting.label != study.baseline)
+    (other,) = (condition.label for condition in study.conditions if condition.label != study.baseline)
     counts = study.evaluation.benchmark_counts
     rows: dict[str | None, str] = {None: f"all ({sum(counts.values()):,} prompts)"}
     rows |= {name: f"{shorten(name, 20)} ({count:,})" for name, count in by_count(study.evaluation)}
@@ -188,7 +188,7 @@ def _words(figure: Figure, study: Study) -> None:
     """What the picture shows, above it, and what its bars mean, below."""
     inch = 1 / figure.get_figheight()
     figure.text(0.015, 1 - 0.1 * inch, study.title, size=9.5, weight="bold", va="top", parse_math=False)
-    if len(study.names) < len(study.routers) * len(study.settings):
+    if len(study.names) < len(study.routers) * len(study.conditions):
         text = "where a router has no dot it is unable"
         figure.text(0.985, 1 - 0.12 * inch, text, size=7, color=_FAINT, ha="right", va="top")
     if study.evaluation.num_resamples:

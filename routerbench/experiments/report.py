@@ -14,7 +14,7 @@ from routerbench.report.tables import Table, by_count, escape, markdown, scope
 
 _ROUNDING = 1e-9  # by which equal runs may differ
 _INTERVALS = (
-    "In brackets: 95 % intervals over resampled prompts. Those of a difference between two settings are paired: the "
+    "In brackets: 95 % intervals over resampled prompts. Those of a difference between two conditions are paired: the "
     "same prompts are resampled for both."
 )
 REFERENCES = ("zero_router", "best_single", *LANDMARKS[1:])
@@ -40,9 +40,9 @@ def write_study(study: Study, folder: Path) -> None:
 
 
 def findings(study: Study) -> str:
-    """One line per router: its score in the baseline setting, and which settings are significantly lower or higher.
+    """One line per router: its score in the baseline condition, and which conditions are significantly lower or higher.
 
-    Significant means that the 95 % interval does not reach 0; looking at many settings is not corrected for.
+    Significant means that the 95 % interval does not reach 0; looking at many conditions is not corrected for.
 
     Args:
         study: what was found.
@@ -52,14 +52,14 @@ def findings(study: Study) -> str:
         scored = study.scored(router, study.baseline)
         assert scored is not None
         found = {
-            setting.label: study.changes[study.names[router, setting.label]][None]
-            for setting in study.settings
-            if setting.label != study.baseline and (router, setting.label) in study.names
+            condition.label: study.changes[study.names[router, condition.label]][None]
+            for condition in study.conditions
+            if condition.label != study.baseline and (router, condition.label) in study.names
         }
         lower, higher = _significant(found, -1), _significant(found, 1)
         words = [f"significantly {way}: {cases}" for way, cases in (("lower", lower), ("higher", higher)) if cases]
         start = f"{router}, {study.baseline}: {measure(study)} {share(merit(scored))}"
-        lines.append(f"{start}; {'; '.join(words) or 'no other setting differs significantly'}.")
+        lines.append(f"{start}; {'; '.join(words) or 'no other condition differs significantly'}.")
     return "\n".join(lines)
 
 
@@ -70,24 +70,24 @@ def study_table(study: Study) -> str:
         study: what was found.
     """
     groups = [
-        tuple((router, setting.label, *_cells(study, router, setting.label)) for setting in study.settings)
+        tuple((router, condition.label, *_cells(study, router, condition.label)) for condition in study.conditions)
         for router in study.routers
     ]
     references = study.evaluation.references
     groups.append(
         tuple((name, "", share(merit(references[name])), "", _gain(study, references[name])) for name in REFERENCES)
     )
-    header = ("router", "setting", measure(study), f"against {study.baseline}", "ΔAIQ zero")
+    header = ("router", "condition", measure(study), f"against {study.baseline}", "ΔAIQ zero")
     return markdown(Table(header, "llrrr", tuple(groups)))
 
 
 def benchmark_table(study: Study) -> str:
-    """Each benchmark with every router in the baseline setting and how much it changes in the other one.
+    """Each benchmark with every router in the baseline condition and how much it changes in the other one.
 
     Args:
-        study: one whose settings have no position on an axis.
+        study: one whose conditions have no position on an axis.
     """
-    (other,) = (setting.label for setting in study.settings if setting.label != study.baseline)
+    (other,) = (condition.label for condition in study.conditions if condition.label != study.baseline)
     figure = "aiq" if study.evaluation.cost_interval else "peak_quality"
     rows = []
     for benchmark, count in by_count(study.evaluation):
@@ -103,17 +103,17 @@ def benchmark_table(study: Study) -> str:
 
 
 def is_by_benchmark(study: Study) -> bool:
-    """Whether the study compares two settings on each benchmark, rather than many along an axis."""
-    return all(setting.position is None for setting in study.settings)
+    """Whether the study compares two conditions on each benchmark, rather than many along an axis."""
+    return all(condition.position is None for condition in study.conditions)
 
 
-def _cells(study: Study, router: str, setting: str) -> tuple[str, str, str]:
-    """Score, change and gain over zero_router of one run; dashes if the router cannot take the setting."""
-    scored = study.scored(router, setting)
+def _cells(study: Study, router: str, condition: str) -> tuple[str, str, str]:
+    """Score, change and gain over zero_router of one run; dashes if the router cannot take the condition."""
+    scored = study.scored(router, condition)
     if scored is None:
         return "-", "-", "-"
     figure = scored.aiq if measure(study) == "AIQ" else scored.peak_quality
-    change = "" if setting == study.baseline else _change(study.changes[study.names[router, setting]][None])
+    change = "" if condition == study.baseline else _change(study.changes[study.names[router, condition]][None])
     return with_interval(figure, share), change, _gain(study, scored)
 
 

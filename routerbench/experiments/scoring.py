@@ -13,17 +13,17 @@ from routerbench.evaluation.contest import Contest
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.resample import BENCHMARK_SHARE, NUM_RESAMPLES
 from routerbench.evaluation.results import Difference
-from routerbench.experiments.study import Setting, Study
+from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction
 
 Runs = Mapping[tuple[str, str], Prediction]
-"""Predictions for the test prompts by router and label of the setting."""
+"""Predictions for the test prompts by router and label of the condition."""
 
 
 def score(
     runs: Runs,
     parts: Parts,
-    settings: Sequence[Setting],
+    conditions: Sequence[Condition],
     baseline: str,
     rng: np.random.Generator,
     *,
@@ -33,16 +33,16 @@ def score(
     by_benchmark: bool = False,
     notes: Sequence[str] = (),
 ) -> Study:
-    """Evaluate all runs at once, on the same prompts, and pair each with its router's run in the baseline setting.
+    """Evaluate all runs at once, on the same prompts, and pair each with its router's run in the baseline condition.
 
     Args:
         runs: predictions for all prompts of ``parts.test``.
-        parts: train is what the references learn from, whatever the setting.
-        settings: in the order of the report.
-        baseline: label of the setting that the others are compared with; every router has a run there.
+        parts: train is what the references learn from, whatever the condition.
+        conditions: in the order of the report.
+        baseline: label of the condition that the others are compared with; every router has a run there.
         rng: draws the resamples.
         title: what was studied.
-        axis: what the positions of the settings count.
+        axis: what the positions of the conditions count.
         log_axis: whether positions are compared by their ratio.
         by_benchmark: whether to pair the runs on each benchmark too.
         notes: what a reader has to know.
@@ -50,7 +50,7 @@ def score(
     names = {run: ", ".join(run) for run in runs}
     predictions = {names[run]: prediction for run, prediction in runs.items()}
     evaluation = evaluate(predictions, parts.test.table, parts.train.table, num_resamples=NUM_RESAMPLES)
-    pairs = {name: names[router, baseline] for (router, setting), name in names.items() if setting != baseline}
+    pairs = {name: names[router, baseline] for (router, condition), name in names.items() if condition != baseline}
     table = parts.test.table
     scopes: dict[str | None, NDArray[np.int64]] = {None: np.flatnonzero(table.is_complete)}
     if by_benchmark:
@@ -62,7 +62,7 @@ def score(
         title=title,
         axis=axis,
         log_axis=log_axis,
-        settings=tuple(settings),
+        conditions=tuple(conditions),
         baseline=baseline,
         routers=tuple(dict.fromkeys(router for router, _ in runs)),
         names=names,

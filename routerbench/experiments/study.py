@@ -9,8 +9,8 @@ from typing import NamedTuple
 from routerbench.evaluation.results import Difference, Evaluation, Scored
 
 
-class Setting(NamedTuple):
-    """One condition that routers are trained under.
+class Condition(NamedTuple):
+    """What routers are trained under are trained under.
 
     Attributes:
         label: what it is called, as "10 %".
@@ -23,27 +23,27 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """Routers under several settings, all scored on the same test prompts.
+    """Routers under several conditions, all scored on the same test prompts.
 
     Attributes:
         title: what was studied.
-        axis: what the positions of the settings count; empty if none has a position.
+        axis: what the positions of the conditions count; empty if none has a position.
         log_axis: whether positions are compared by their ratio.
-        settings: in the order of the report.
-        baseline: label of the setting that the others are compared with.
+        conditions: in the order of the report.
+        baseline: label of the condition that the others are compared with.
         routers: names, in the order they were given.
-        names: of each router and label of a setting, its name in ``evaluation.routers``; a router that cannot take a
-            setting has no entry.
+        names: of each router and label of a condition, its name in ``evaluation.routers``; a router that cannot take a
+            condition has no entry.
         evaluation: of every run beside the references.
         changes: by name in ``evaluation.routers``, how much higher a run scores than the same router in the baseline
-            setting: overall under None and, in a study that looks at benchmarks, under the benchmark's name.
+            condition: overall under None and, in a study that looks at benchmarks, under the benchmark's name.
         notes: what a reader has to know, one sentence each.
     """
 
     title: str
     axis: str
     log_axis: bool
-    settings: tuple[Setting, ...]
+    conditions: tuple[Condition, ...]
     baseline: str
     routers: tuple[str, ...]
     names: Mapping[tuple[str, str], str]
@@ -51,7 +51,7 @@ class Study:
     changes: Mapping[str, Mapping[str | None, Difference]]
     notes: tuple[str, ...]
 
-    def scored(self, router: str, setting: str) -> Scored | None:
-        """Figures of one router in one setting, or None if it cannot take it."""
-        name = self.names.get((router, setting))
+    def scored(self, router: str, condition: str) -> Scored | None:
+        """Figures of one router in one condition, or None if it cannot take it."""
+        name = self.names.get((router, condition))
         return None if name is None else self.evaluation.routers[name]

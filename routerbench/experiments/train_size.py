@@ -12,7 +12,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each, percent
 from routerbench.experiments.scoring import score
-from routerbench.experiments.study import Setting, Study
+from routerbench.experiments.study import Condition, Study
 
 MIN_TRAIN = 2
 MIN_VAL = 20  # below, a choice among candidates is a lottery; so many are kept wherever there are as many
@@ -58,16 +58,16 @@ class TrainSize(Experiment):
 
         for fraction in fractions:
             _check(lesson(fraction).train, fraction, len(order))
-        settings = [Setting(percent(fraction), round(fraction * len(order))) for fraction in fractions]
+        conditions = [Condition(percent(fraction), round(fraction * len(order))) for fraction in fractions]
         runs = {
-            (router, setting): fitted.predict(test.embeddings)
-            for router, setting, fitted in fit_each(fits, map(lesson, fractions), len(fractions))
+            (router, condition): fitted.predict(test.embeddings)
+            for router, condition, fitted in fit_each(fits, map(lesson, fractions), len(fractions))
         }
         return score(
             runs,
             parts,
-            settings,
-            settings[-1].label,
+            conditions,
+            conditions[-1].label,
             rng,
             title=f"How many scored prompts a router needs, on {len(test.table):,} test prompts",
             axis="train prompts",

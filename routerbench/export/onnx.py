@@ -170,7 +170,7 @@ def _export_encoder(encoder: Encoder, folder: Path) -> Part:
 
 def _export_router(router: Any, folder: Path) -> Part:
     """The graph of a network."""
-    if not isinstance(router, NeuralRouter) or router.has_policy:
+    if not isinstance(router, NeuralRouter) or router.chooses_itself:
         return Part()
     graph = RouterGraph(router)
     inputs = torch.randn(3, router.embedding_dim, generator=torch.Generator().manual_seed(0))

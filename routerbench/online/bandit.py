@@ -164,7 +164,7 @@ class LinearBandit(Router):
         """Begin S streams anew, each with the outcomes that are known before it serves; arguments as in ``prior``."""
         self.posterior = self.prior(inputs, targets)
 
-    def choose(
+    def select_arms(
         self, inputs: NDArray[np.float64], willingness_to_pay: float, rng: np.random.Generator
     ) -> NDArray[np.int64]:
         """Like ``select``, from ``(N, d)`` features, or from those of one prompt for each of S streams."""
@@ -189,7 +189,7 @@ class LinearBandit(Router):
         Returns:
             ``(N,)`` index of the chosen model.
         """
-        return self.choose(self.features(embeddings), willingness_to_pay, rng)
+        return self.select_arms(self.features(embeddings), willingness_to_pay, rng)
 
     def update(
         self,

@@ -9,9 +9,9 @@ import numpy as np
 
 from routerbench.files import atomic_path
 from routerbench.online.served import Served, half_width
-from routerbench.report.figures import LANDMARK_STYLES, PALETTE
 from routerbench.report.formatting import share, shorten
 from routerbench.report.labels import spread
+from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

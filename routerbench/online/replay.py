@@ -15,7 +15,7 @@ from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.resample import NUM_RESAMPLES
 from routerbench.experiments.baselines import BASELINES
 from routerbench.online.bandit import LinearBandit, ridge_weights, to_prediction
-from routerbench.online.served import Served, Service
+from routerbench.online.served import Served, StreamOutcomes
 from routerbench.policy import select
 
 DEAREST_WORTH = 0.5  # of a unit of quality, if lambda is not given
@@ -96,10 +96,10 @@ class Replay:
         outcomes = np.stack([reward.max(axis=2, keepdims=True) - reward, table.quality[stream], table.cost[stream]])
         chosen_by = {name: chosen, "full_information": informed, "best_arm": best_arm}
         services = {
-            policy: Service(*np.take_along_axis(outcomes, arms[None, :, :, None], axis=3)[..., 0])
+            policy: StreamOutcomes(*np.take_along_axis(outcomes, arms[None, :, :, None], axis=3)[..., 0])
             for policy, arms in chosen_by.items()
         }
-        services["random"] = Service(*outcomes.mean(axis=3))
+        services["random"] = StreamOutcomes(*outcomes.mean(axis=3))
 
         frozen = [self.bandit.stream(order) for order in range(self.num_orders)]
         evaluation = evaluate(
@@ -141,7 +141,7 @@ class Replay:
         chosen = np.empty_like(stream)
         started, every = time.perf_counter(), -(-stream.shape[1] // _LOGGED)
         for step, rows in enumerate(stream.T):
-            arms = self.bandit.choose(inputs[rows], willingness_to_pay, rng)
+            arms = self.bandit.select_arms(inputs[rows], willingness_to_pay, rng)
             self.bandit.posterior.update(inputs[rows], arms, targets[rows, arms], self.bandit.decay)
             chosen[:, step] = arms
             seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ import numpy as np
 from routerbench.evaluation.results import Difference, Figure, Scored
 from routerbench.files import atomic_path
 from routerbench.online.picture import write_picture
-from routerbench.online.served import Served, Service, over_orders
+from routerbench.online.served import Served, StreamOutcomes, over_orders
 from routerbench.report import write_report
 from routerbench.report.formatting import LANDMARKS, difference, per_thousand, share, with_interval
 from routerbench.report.tables import Table, escape, markdown, scope
@@ -78,7 +78,7 @@ def served_table(served: Served) -> str:
     return markdown(Table(header, "lrrrrrr", (policies, references)))
 
 
-def _serving(served: Served, name: str, service: Service) -> tuple[str, str, str, str]:
+def _serving(served: Served, name: str, service: StreamOutcomes) -> tuple[str, str, str, str]:
     regret, behind = (over_orders(each.sum(axis=1)) for each in (service.regret, served.behind_best_arm(name)))
     to_best = "" if name == "best_arm" else _count(behind)
     return _count(regret), to_best, share(float(service.quality.mean())), per_thousand(float(service.cost.mean()))

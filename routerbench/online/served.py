@@ -12,7 +12,7 @@ from routerbench.evaluation.results import Evaluation, Figure
 
 
 @dataclass(frozen=True)
-class Service:
+class StreamOutcomes:
     """How one policy served S orders of n prompts at one lambda.
 
     Attributes:
@@ -44,7 +44,7 @@ class Served:
     willingness_to_pay: float
     num_offline: int
     best_arm: str
-    services: Mapping[str, Service]
+    services: Mapping[str, StreamOutcomes]
     evaluation: Evaluation
     seconds: float
 

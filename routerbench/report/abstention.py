@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routerbench.evaluation.metrics import Abstention, RiskCoverage
+from routerbench.evaluation.abstention import Abstention
+from routerbench.evaluation.metrics import RiskCoverage
 from routerbench.evaluation.results import Figure
 from routerbench.files import atomic_path
-from routerbench.report.figures import PALETTE
 from routerbench.report.formatting import p_value, percent, share, shorten, with_interval
 from routerbench.report.labels import spread
+from routerbench.report.pictures import PALETTE
 from routerbench.report.tables import Table, markdown
 
 if TYPE_CHECKING:

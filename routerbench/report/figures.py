@@ -12,34 +12,19 @@ from routerbench.evaluation.frontier import Hull, pareto_frontier
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.files import atomic_path
-from routerbench.report.formatting import LANDMARKS, merit, ranked, share, short_names, shorten
+from routerbench.report.formatting import LANDMARKS, merit, share, short_names, shorten
 from routerbench.report.labels import place, spread
+from routerbench.report.pictures import DASHES, DPI, FAINT, FONT, INK, LANDMARK_STYLES, PALETTE, coloured, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; beyond six routers the dashes differ too.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-LANDMARK_STYLES: dict[str, dict[str, Any]] = {
-    "zero_router": {"color": "#808080", "linestyle": (0, (5, 2)), "linewidth": 1.3},
-    "benchmark_oracle": {"color": "#4d4d4d", "linestyle": (0, (1, 1.5)), "linewidth": 1.5},
-    "oracle": {"color": "black", "linestyle": "solid", "linewidth": 0.7},
-}
 # Diamonds and squares, for lambda chosen within a budget or to keep quality.
 _MARKERS = {"budget": "D", "keep": "s"}
-_DPI = 200
 # Reach of a model's point in pixels, and the spots around it that no label may cover.
-_RIM = 2.3 * _DPI / 72
+_RIM = 2.3 * DPI / 72
 _TURNS = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4])
-_INK, _FAINT = "#333333", "#8a8a8a"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
-
-
-def coloured(evaluation: Evaluation) -> list[tuple[str, Scored, str]]:
-    """The routers, best first, each with the colour that it has in every picture."""
-    return [(name, scored, PALETTE[number % len(PALETTE)]) for number, (name, scored) in enumerate(ranked(evaluation))]
 
 
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
@@ -54,9 +39,9 @@ def write_frontier(evaluation: Evaluation, path: Path) -> None:
     """
     import matplotlib as mpl
 
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
+    with mpl.rc_context(FONT), atomic_path(path) as part:
         figure = _bars(evaluation) if evaluation.cost_interval is None else _frontier(evaluation)
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+        figure.savefig(part, dpi=DPI, facecolor="white")
 
 
 def write_validation(points: OperatingPoints, path: Path) -> None:
@@ -70,8 +55,8 @@ def write_validation(points: OperatingPoints, path: Path) -> None:
     from matplotlib.figure import Figure
 
     cost, quality = points.cost * 1000, points.quality
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
-        figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
+    with mpl.rc_context(FONT), atomic_path(path) as part:
+        figure = Figure(figsize=(7.2, 4.5), dpi=DPI)
         axes = figure.add_axes((0.08, 0.115, 0.88, 0.8))
         room = max((cost.max() / cost.min()) ** 0.06, 1.05) if cost.min() > 0 else 0
         _axis_of_cost(axes, cost.min() / room if room else -0.04, cost.max() * (room or 1.08))
@@ -80,8 +65,8 @@ def write_validation(points: OperatingPoints, path: Path) -> None:
         axes.text(0.01, points.best_quality, "best single model", color="#808080", size=8, va="bottom",
                   transform=axes.get_yaxis_transform())  # fmt: skip
         axes.set_ylabel("mean quality")
-        axes.set_title("on validation, on which it was chosen", size=8.5, color=_FAINT, loc="left")
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+        axes.set_title("on validation, on which it was chosen", size=8.5, color=FAINT, loc="left")
+        figure.savefig(part, dpi=DPI, facecolor="white")
 
 
 def _frontier(evaluation: Evaluation) -> Figure:
@@ -89,7 +74,7 @@ def _frontier(evaluation: Evaluation) -> Figure:
 
     lines = _lines(evaluation)
     width = 7.2 + 0.08 * max(0, max(len(shorten(name)) for name, *_ in lines) - 17)  # inches; long names need more
-    figure = Figure(figsize=(width, 4.5), dpi=_DPI)
+    figure = Figure(figsize=(width, 4.5), dpi=DPI)
     axes = figure.add_axes((0.08 * 7.2 / width, 0.115, 0.68 * 7.2 / width, 0.845))
     left, right = _cost_limits(evaluation)
     _axis_of_cost(axes, left, right)
@@ -139,7 +124,7 @@ def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
     axes.set_xlim(left, right)
     axes.set_xlabel("mean cost in USD per 1,000 prompts" + (", log scale" if left > 0 else ""))
     axes.grid(color="#e4e4e4", linewidth=0.6)
-    _plain(axes)
+    plain(axes, grid=None)
 
 
 def _axis_of_quality(axes: Axes, evaluation: Evaluation, heights: list[float]) -> None:
@@ -187,15 +172,15 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     cost, quality = evaluation.model_cost * 1000, evaluation.model_quality
     pareto = set(pareto_frontier(cost, quality).tolist())
     best = evaluation.models.index(evaluation.best_single)
-    axes.scatter(cost, quality, s=13, color="white", edgecolor=_FAINT, linewidth=0.9, zorder=4)
+    axes.scatter(cost, quality, s=13, color="white", edgecolor=FAINT, linewidth=0.9, zorder=4)
     strong = sorted({*pareto, best})
-    axes.scatter(cost[strong], quality[strong], s=17, color=_INK, linewidth=0, zorder=5)
-    axes.scatter(cost[best], quality[best], s=70, facecolor="none", edgecolor=_INK, linewidth=0.9, zorder=5)
+    axes.scatter(cost[strong], quality[strong], s=17, color=INK, linewidth=0, zorder=5)
+    axes.scatter(cost[best], quality[best], s=70, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=5)
     order = sorted(range(len(cost)), key=lambda model: (model != best, model not in pareto, -quality[model]))
     names = short_names(evaluation.models, 32)
     names[best] += ", best single"
     texts = [
-        axes.text(0, 0, names[m], fontsize=6.8 if m in strong else 5.8, color=_INK if m in strong else "#6e6e6e",
+        axes.text(0, 0, names[m], fontsize=6.8 if m in strong else 5.8, color=INK if m in strong else "#6e6e6e",
                   parse_math=False, zorder=6)
         for m in order
     ]  # fmt: skip
@@ -214,7 +199,7 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
         text.set_path_effects([withStroke(linewidth=1.5, foreground="white", alpha=0.8)])
         nearest = np.clip(point, corner, corner + size)
         if np.linalg.norm(nearest - point) > 3 * _RIM:
-            axes.plot(*to_data([point, nearest]).T, color=_FAINT, linewidth=0.5, zorder=3.5)
+            axes.plot(*to_data([point, nearest]).T, color=FAINT, linewidth=0.5, zorder=3.5)
 
 
 def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str, Any]]], right: float) -> None:
@@ -235,7 +220,7 @@ def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str,
         axes.text(1.035, label, share(aiq), color=colour, weight=weight, size=8, va="center", transform=place_at)
         axes.text(1.108, label, shorten(name), color=colour, weight=weight, size=8, va="center",
                   transform=place_at, parse_math=False)  # fmt: skip
-    axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=_FAINT, size=7, va="center", transform=place_at)
+    axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=FAINT, size=7, va="center", transform=place_at)
 
 
 def _bars(evaluation: Evaluation) -> Figure:
@@ -249,7 +234,7 @@ def _bars(evaluation: Evaluation) -> Figure:
     bars = sorted([*routers, *references, *models], key=lambda bar: bar[1])
     labels, lengths, paints = zip(*bars, strict=True)
     height = 0.9 + 0.2 * len(bars)
-    figure = Figure(figsize=(7.2, height), dpi=_DPI)
+    figure = Figure(figsize=(7.2, height), dpi=DPI)
     axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.65 / height))
     axes.barh(range(len(bars)), lengths, color=paints, height=0.72)
     axes.set_yticks(range(len(bars)), [""] * len(bars))
@@ -259,16 +244,9 @@ def _bars(evaluation: Evaluation) -> Figure:
         axes.text(length, row, f" {share(length)}", va="center", size=7.5)
     axes.set(ylim=(-0.6, len(bars) - 0.4), xlim=(0, 1.06 * max(*lengths, 0.01)))
     axes.set_xlabel("mean quality (this table has no cost)")
-    _plain(axes)
+    plain(axes, grid=None)
     return figure
 
 
 def _peak(scored: Scored) -> float:
     return max(merit(scored), 0.0)
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
-    axes.tick_params(length=0, colors="#555555", labelsize=8)

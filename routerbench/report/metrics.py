@@ -86,7 +86,7 @@ def _router(scored: Scored) -> dict[str, Any]:
             for other, found in scored.differences.items()
         },
         "deployed": {target: _deployed(point) for target, point in scored.deployed.items()},
-        "setting": scored.played[0].setting if scored.played else None,
+        "setting": scored.rollouts[0].setting if scored.rollouts else None,
         "realised": [_realised(one) for one in scored.realised],
         "calibration": scored.calibration and {"ece": scored.calibration.ece, "brier": scored.calibration.brier},
         "per_benchmark": _per_benchmark(scored),

@@ -6,8 +6,8 @@ from html import escape
 from typing import NamedTuple
 
 from routerbench.evaluation.results import Evaluation, Figure
-from routerbench.report.figures import LANDMARK_STYLES, coloured
 from routerbench.report.formatting import LANDMARKS, share, shorten, with_interval
+from routerbench.report.pictures import LANDMARK_STYLES, coloured
 from routerbench.report.tables import by_count
 
 # Panels that are open from the start; those of smaller benchmarks open with a click.

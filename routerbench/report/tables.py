@@ -169,7 +169,7 @@ def setting_rows(evaluation: Evaluation) -> Table | None:
         for place in np.unique(np.linspace(0, number - 1, min(number, _SHOWN_SETTINGS)).round().astype(int)):
             one = scored.realised[place]
             cost, quality = with_interval(one.cost, per_thousand), with_interval(one.quality, share)
-            rows.append((name, scored.played[0].setting, f"{one.setting:.3g}", cost, quality, f"{one.calls:.2f}"))
+            rows.append((name, scored.rollouts[0].setting, f"{one.setting:.3g}", cost, quality, f"{one.calls:.2f}"))
     if not rows:
         return None
     return Table(("policy", "varied", "setting", "USD/1k", "quality", "calls"), "llrrrr", (tuple(rows),))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.base import Choices, Prediction
-from routerbench.routers.families.neural import Heads, Policy
+from routerbench.routers.families.neural import Heads, PolicyScores
 from routerbench.routers.mlp import MLPRouter
 
 CHUNK = 1024  # prompts that choose at all lambdas at once
@@ -38,7 +38,7 @@ class RMSoftmaxRouter(MLPRouter):
         steps: decisions from one knot to the next, at least 1.
     """
 
-    has_policy = True
+    chooses_itself = True
     worth: Tensor
     unit_cost: Tensor
 
@@ -82,7 +82,7 @@ class RMSoftmaxRouter(MLPRouter):
         utility = self.worth[:, None] * self.quality_bias.sigmoid() - price[:, None] * self.mean_cost.nan_to_num()
         scores = self.policy(hidden).unflatten(-1, utility.shape) + utility.float()
         quality, cost = self.network[-1](hidden).chunk(2, dim=-1)
-        return Heads(quality, cost, policy=Policy(scores, self.worth, price))
+        return Heads(quality, cost, policy=PolicyScores(scores, self.worth, price))
 
     def to_prediction(self, heads: Heads) -> Prediction:
         """The choices at and between all knots, and what to expect of them."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from routerbench.evaluation.results import Difference, Figure
 from routerbench.files import atomic_path
-from routerbench.report.figures import PALETTE
 from routerbench.report.formatting import difference, p_value, percent, share, short_names, shorten, with_interval
+from routerbench.report.pictures import PALETTE
 from routerbench.report.tables import Table, escape, markdown
 from routerbench.self_knowledge.loss_prediction import Advantage
 from routerbench.self_knowledge.multicalibration import NUM_BINS, SMALLEST, GroupCalibration

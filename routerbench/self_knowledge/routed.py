@@ -17,7 +17,7 @@ from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.evaluation.metrics import brier, ece
 from routerbench.evaluation.references import benchmark_oracle
 from routerbench.evaluation.resample import basic_interval
-from routerbench.evaluation.results import Difference, Figure
+from routerbench.evaluation.results import Difference, Figure, measure_on
 from routerbench.policy import guard
 from routerbench.routers.base import Prediction
 from routerbench.self_knowledge.loss_prediction import Advantage, cross_fitted, predict_loss
@@ -157,7 +157,7 @@ def routed(
         change = Figure(value, *(bounds or (None, None)))
         return Calibrated(brier(quality, table.quality), change, ece(quality, table.quality))
 
-    figure = "aiq" if table.has_cost else "peak_quality"
+    figure = measure_on(contest.interval)
     found = {
         name: Routed(
             information=seen.get(name, PROMPT_ONLY),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 
 FEWEST = 10  # validation prompts to learn from
@@ -47,10 +47,10 @@ class Scene(NamedTuple):
         return Scene(self.table.take(rows), self.prediction.take(rows), self.embeddings[rows])
 
 
-class Policy(Protocol):
+class SequentialPolicy(Protocol):
     """Decides in several steps. Whatever it chooses, thresholds or multipliers, it chooses on validation."""
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
         """Learn from ``val``, then play on ``test``.
 
         Args:

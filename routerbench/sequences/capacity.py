@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
@@ -47,7 +47,7 @@ class CapacityBudget:
         if self.num_settings < 2:
             raise InputError(f"budget.capacity.num_settings must be at least 2, got {self.num_settings}")
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
         """Plan the test prompts at each floor; neither validation nor chance has a part in it.
 
         Raises:
@@ -63,7 +63,7 @@ class CapacityBudget:
         floors = np.linspace(low, high - _SHORT * (high - low), self.num_settings)
         plans = [plan(test.prediction, limits, floor) if floor > low else cheapest for floor in floors]
         chosen = np.stack(plans, axis=1)
-        played = Played(
+        rollout = Rollout(
             setting="floor of mean predicted quality",
             settings=floors,
             cost=np.take_along_axis(test.table.cost, chosen, 1),
@@ -71,7 +71,7 @@ class CapacityBudget:
             calls=np.ones(chosen.shape, np.int64),
             information="prompt only, all prompts at once",
         )
-        return {"": [played]}
+        return {"": [rollout]}
 
     def limits(self, models: Sequence[str], num_prompts: int) -> NDArray[np.int64]:
         """``(M,)`` numbers of prompts that the models may answer.

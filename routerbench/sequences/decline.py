@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from routerbench.calibration import Calibration
 from routerbench.errors import InputError
-from routerbench.evaluation.metrics import Abstention, abstain, hcma_multiple_choice, hcma_two_sided
+from routerbench.evaluation.abstention import Abstention, abstain
+from routerbench.evaluation.metrics import hcma_multiple_choice, hcma_two_sided
 from routerbench.policy import choose
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.frontier import non_decreasing_hull
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.sequences.base import Scene
 from routerbench.sequences.judge import Judge, cross_fitted, observe
 
@@ -48,8 +48,8 @@ class FrugalCascade:
                 f"{self.num_thresholds} and {self.max_models}"
             )
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
-        """Choose chains and thresholds on ``val``, then play them on ``test``; see `Policy.play`."""
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
+        """Choose chains and thresholds on ``val``, then play them on ``test``; see `SequentialPolicy.play`."""
         seen = observe(val.table, val.prediction)
         estimates = val.prediction.quality + cross_fitted(seen, val.table, rng)
         strategies, means = [], []
@@ -70,7 +70,7 @@ class FrugalCascade:
         cost, quality, calls = (np.stack(cells, axis=1) for cells in zip(*outcomes, strict=True))
         return {
             "": [
-                Played(
+                Rollout(
                     setting="mean cost on validation in USD",
                     settings=hull.cost,
                     cost=cost,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from routerbench.errors import InputError
-from routerbench.evaluation.metrics import Abstention
-from routerbench.evaluation.played import Played
-from routerbench.sequences.base import Policy, Scene
+from routerbench.evaluation.abstention import Abstention
+from routerbench.evaluation.rollout import Rollout
+from routerbench.sequences.base import Scene, SequentialPolicy
 from routerbench.sequences.decline import Decline
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,9 @@ Scenes = Mapping[str, Sequence[Scene]]
 """Of each router by name, one per seed."""
 
 
-def play_all(policies: Mapping[str, Policy], val: Scenes, test: Scenes, seed: int) -> dict[str, list[Played]]:
+def play_all(
+    policies: Mapping[str, SequentialPolicy], val: Scenes, test: Scenes, seed: int
+) -> dict[str, list[Rollout]]:
     """What each policy comes to on each router; the seeds of a router and the draws of a policy are pooled.
 
     Args:
@@ -32,7 +34,7 @@ def play_all(policies: Mapping[str, Policy], val: Scenes, test: Scenes, seed: in
     Raises:
         InputError: a router chooses itself, validation is too small, or nothing costs anything.
     """
-    played: dict[str, list[Played]] = {}
+    rollouts: dict[str, list[Rollout]] = {}
     words = ", ".join(policies)
     for router, number, on_val, on_test in _complete(val, test) if policies else ():
         _check(router, words, on_val)
@@ -40,8 +42,8 @@ def play_all(policies: Mapping[str, Policy], val: Scenes, test: Scenes, seed: in
             log.info("playing %s on %s", word, router)
             variants = policy.play(on_val, on_test, np.random.default_rng([seed, number]))
             for variant, draws in variants.items():
-                played.setdefault(f"{router}+{word} {variant}".rstrip(), []).extend(draws)
-    return played
+                rollouts.setdefault(f"{router}+{word} {variant}".rstrip(), []).extend(draws)
+    return rollouts
 
 
 def abstain_all(decliners: Mapping[str, Decline], val: Scenes, test: Scenes, seed: int) -> dict[str, Abstention]:

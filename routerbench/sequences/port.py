@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.setting import Setting, within_budget
 from routerbench.evaluation.sweep import Sweep, sweep
 from routerbench.routers.base import Prediction
@@ -74,7 +74,7 @@ class PortBudget:
                 f"{self.num_settings} and {self.num_draws}"
             )
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
         """Serve the test prompts in random orders, at each budget.
 
         Raises:
@@ -104,7 +104,7 @@ class PortBudget:
         parts: NDArray[np.float64],
         order: NDArray[np.int64],
         rng: np.random.Generator,
-    ) -> Played:
+    ) -> Rollout:
         stream, cost = test.prediction.take(order), test.table.cost[order]
         num_random = int(np.ceil(self.epsilon * len(order))) if self.learn == "stream" else 0
         seen = stream.take(np.arange(num_random)) if num_random else val.prediction
@@ -119,7 +119,7 @@ class PortBudget:
         if self.when_spent == "cheapest":
             chosen[chosen < 0] = val.table.cost.mean(axis=0).argmin()
         is_answered = chosen >= 0
-        return Played(
+        return Rollout(
             setting="budget in mean USD per prompt",
             settings=budgets,
             cost=np.where(is_answered, np.take_along_axis(test.table.cost, chosen, 1), 0.0),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.sequences.base import Scene
 
 
@@ -51,7 +51,7 @@ class ThresholdCascade:
                 f"{self.num_settings} and {self.num_draws}"
             )
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
         """Play at budgets from the cheapest call to all calls, with the same draws for all error rates."""
         mean_cost = val.table.cost.mean(axis=0)
         order = np.argsort(mean_cost, kind="stable")
@@ -70,7 +70,7 @@ class ThresholdCascade:
         budgets: NDArray[np.float64],
         error_rate: float,
         draw: NDArray[np.float64],
-    ) -> Played:
+    ) -> Rollout:
         measured = test.table
         accepts = (measured.quality >= self.success) ^ (draw < error_rate)
         shape = len(measured), len(budgets)
@@ -83,7 +83,7 @@ class ThresholdCascade:
             quality = np.where(goes_on, measured.quality[:, [model]], quality)
             calls += goes_on
             goes_on &= ~accepts[:, [model]]
-        return Played(
+        return Rollout(
             setting="budget of a prompt in USD",
             settings=budgets,
             cost=spent,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.errors import InputError
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
@@ -38,12 +38,12 @@ class ToleranceBudget:
         if self.num_settings < 2:
             raise InputError(f"budget.tolerance.num_settings must be at least 2, got {self.num_settings}")
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
         """Route the test prompts at each tolerance; neither validation nor chance has a part in it."""
         tolerances = np.linspace(1, 0, self.num_settings)
         chosen = [tolerate(test.prediction, tolerance, self.is_relative) for tolerance in tolerances]
         cells = np.stack(chosen, axis=1)
-        played = Played(
+        rollout = Rollout(
             setting="tolerance as a share of the range of quality" if self.is_relative else "tolerance in quality",
             settings=tolerances,
             cost=np.take_along_axis(test.table.cost, cells, 1),
@@ -51,7 +51,7 @@ class ToleranceBudget:
             calls=np.ones(cells.shape, np.int64),
             information="prompt only",
         )
-        return {"": [played]}
+        return {"": [rollout]}
 
 
 def tolerate(prediction: Prediction, tolerance: float, is_relative: bool = True) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.frontier import open_hull
 from routerbench.evaluation.metrics import aiq
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import sweep
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
@@ -66,8 +66,8 @@ class UnifiedCascade:
         if isinstance(self.variants, str) or not self.variants or not set(self.variants) <= set(VARIANTS):
             raise InputError(f"cascade.unified.variants must list some of {', '.join(VARIANTS)}, got {self.variants}")
 
-    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Played]]:
-        """Teach the judges on ``val``, then run models on ``test``; see `Policy.play`."""
+    def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
+        """Teach the judges on ``val``, then run models on ``test``; see `SequentialPolicy.play`."""
         kept = most_useful(val.prediction, val.table, self.max_models)
         val, test = _of(val, kept), _of(test, kept)
         seen, quality = observe(val.table, val.prediction), val.table.quality
@@ -79,11 +79,11 @@ class UnifiedCascade:
             max_depth=self.max_depth,
         )
         test_news = Judge.fit(seen, quality)(observe(test.table, test.prediction))
-        played = {}
+        rollouts: dict[str, list[Rollout]] = {}
         for variant in dict.fromkeys(self.variants):
             trust = self._trusted(game, variant, val, news)
-            played[variant] = [game.play(variant, test, test_news, trust)]
-        return played if len(played) > 1 else {"": next(iter(played.values()))}
+            rollouts[variant] = [game.play(variant, test, test_news, trust)]
+        return rollouts if len(rollouts) > 1 else {"": next(iter(rollouts.values()))}
 
     def _trusted(self, game: _Game, variant: str, val: Scene, news: NDArray[np.float64]) -> float:
         """The share of the ``(N, M)`` news that serves a variant best on validation."""
@@ -92,8 +92,8 @@ class UnifiedCascade:
             return trusts[0]
 
         def area(trust: float) -> float:
-            played = game.play(variant, val, news, trust)
-            return area_of_points(played.cost.mean(axis=0), played.quality.mean(axis=0), val.table)
+            rollout = game.play(variant, val, news, trust)
+            return area_of_points(rollout.cost.mean(axis=0), rollout.quality.mean(axis=0), val.table)
 
         return max(trusts, key=area)
 
@@ -113,14 +113,14 @@ class _Game(NamedTuple):
     draws: NDArray[np.float32]
     max_depth: int
 
-    def play(self, variant: str, scene: Scene, news: NDArray[np.float64], trust: float) -> Played:
+    def play(self, variant: str, scene: Scene, news: NDArray[np.float64], trust: float) -> Rollout:
         """Play on a scene, believing a share of the ``(N, M)`` news about answers that have been seen."""
         quality, cost = scene.prediction.quality, scene.prediction.cost
         estimates = Estimates(quality, quality + trust * news, trust**2 * self.covariance, cost)
         is_routing = variant == "routing"
         depth = 1 if is_routing else self.max_depth
         calls = play_cascade(estimates, self.lambdas, self.draws, depth, is_chain=variant == "cascade")
-        return Played(
+        return Rollout(
             setting="lambda in USD per unit of quality",
             settings=self.lambdas,
             cost=np.einsum("nsm,nm->ns", calls.ran, scene.table.cost),

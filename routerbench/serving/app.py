@@ -23,7 +23,7 @@ from routerbench.serving.chat import chat
 from routerbench.serving.decisions import RouteRequest, RouteResponse, route
 from routerbench.serving.errors import ServiceError, error_body
 from routerbench.serving.limits import Limited
-from routerbench.serving.metrics import Measured
+from routerbench.serving.metrics import MetricsMiddleware
 from routerbench.serving.service import Service
 
 _PATHS = frozenset(
@@ -63,7 +63,7 @@ def make_app(service: Service, api_key: str | None, max_body: int) -> FastAPI:
 
     app = FastAPI(title="routerbench", lifespan=lifespan)
     app.add_middleware(Limited, max_bytes=max_body)
-    app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
+    app.add_middleware(MetricsMiddleware, metrics=service.metrics, paths=_PATHS)
     app.add_exception_handler(InputError, _told)
     app.add_exception_handler(ServiceError, _told)
     app.add_exception_handler(HTTPException, _told)

@@ -32,7 +32,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class Measured:
+class MetricsMiddleware:
     """ASGI middleware: counts requests and their time.
 
     Args:

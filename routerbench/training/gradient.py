@@ -84,8 +84,8 @@ class Gradient:
 
         if not isinstance(router, NeuralRouter):
             raise InputError(f"training=gradient cannot fit {type(router).__name__}; use training=closed_form")
-        if router.has_policy != (self.objective.scale == "policy"):
-            fitting = "training=regret" if router.has_policy else "training=gradient"
+        if router.chooses_itself != (self.objective.scale == "policy"):
+            fitting = "training=regret" if router.chooses_itself else "training=gradient"
             raise InputError(f"this training.objective cannot train {type(router).__name__}; use {fitting}")
         mode = MONITORS[self.monitor]
         best = BestEpoch(self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")

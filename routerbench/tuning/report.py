@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from routerbench.files import atomic_path
-from routerbench.report.figures import PALETTE
 from routerbench.report.formatting import shorten
+from routerbench.report.pictures import PALETTE
 from routerbench.report.tables import Table, markdown
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ def test_every_router_learns_every_lesson_and_each_fit_is_logged(caplog):
     fits = {"a/b": constant(), "two": constant()}
     lessons = [Lesson(f"{n} % of: all/that", train.take(np.arange(n)), val) for n in (10, 20)]
     with caplog.at_level(logging.INFO, "routerbench"):
-        done = [(name, setting, router.quality) for name, setting, router in fit_each(fits, iter(lessons), 2)]
-    assert [(name, setting) for name, setting, _ in done] == [
-        (name, lesson.setting) for lesson in lessons for name in fits
+        done = [(name, condition, router.quality) for name, condition, router in fit_each(fits, iter(lessons), 2)]
+    assert [(name, condition) for name, condition, _ in done] == [
+        (name, lesson.condition) for lesson in lessons for name in fits
     ]
     for (_, _, quality), lesson in zip(done[::2], lessons, strict=True):
         np.testing.assert_allclose(quality, lesson.train.table.quality.mean(axis=0))

@@ -33,7 +33,7 @@ def test_test_and_references_stay_clean():
     table = make_world()[0]
     np.testing.assert_allclose(study.evaluation.model_quality, table.part("test").quality.mean(axis=0))
     assert study.baseline == "0 % flipped"
-    assert [setting.position for setting in study.settings] == [0, 0.1, 0.4]
+    assert [condition.position for condition in study.conditions] == [0, 0.1, 0.4]
 
 
 def test_a_missing_cell_stays_missing_and_a_partial_score_is_mirrored():

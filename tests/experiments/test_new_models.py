@@ -58,9 +58,9 @@ def test_a_third_is_unseen_and_each_is_added_from_the_same_nested_train_prompts(
         np.testing.assert_array_equal(cost, table.cost[rows, model])
 
 
-def test_settings_run_from_seen_only_over_k_to_all():
+def test_conditions_run_from_seen_only_over_k_to_all():
     study = run(knn=knn())
-    assert [(setting.label, setting.position) for setting in study.settings] == [
+    assert [(condition.label, condition.position) for condition in study.conditions] == [
         (SEEN, None), ("5 prompts", 5), ("20 prompts", 20), (ALL, None)
     ]  # fmt: skip
     assert study.baseline == ALL

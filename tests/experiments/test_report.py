@@ -13,32 +13,32 @@ from routerbench.evaluation.results import Difference, Interval
 from routerbench.experiments import scoring
 from routerbench.experiments.picture import write_picture
 from routerbench.experiments.report import benchmark_table, findings, study_table, write_study
-from routerbench.experiments.study import Setting
-from routerbench.report.figures import PALETTE
+from routerbench.experiments.study import Condition
 from routerbench.report.formatting import difference, share
+from routerbench.report.pictures import PALETTE
 from routerbench.routers.base import Prediction
 from tests.experiments.conftest import make_world
 
-SETTINGS = (Setting("none"), Setting("1 %", 10.0), Setting("10 %", 100.0), Setting("all", 1000.0))
-KNOWN, UNSEEN = Setting("known"), Setting("unseen")
+CONDITIONS = (Condition("none"), Condition("1 %", 10.0), Condition("10 %", 100.0), Condition("all", 1000.0))
+KNOWN, UNSEEN = Condition("known"), Condition("unseen")
 
 
-def study_of(routers, settings, baseline, has_cost=True, **options):
-    """Runs that see more of the truth with each setting; "linear" is unable to take any but the first and the last."""
+def study_of(routers, conditions, baseline, has_cost=True, **options):
+    """Runs that see more of the truth with each condition; "linear" takes only the first and the last of them."""
     table, embeddings = make_world(200)
     if not has_cost:
         table.cost[:] = np.nan
     parts, rng = Parts.of(table, embeddings), np.random.default_rng(0)
     measured = parts.test.table
     runs = {
-        (router, setting.label): Prediction(
+        (router, condition.label): Prediction(
             (0.2 + 0.1 * number) * measured.quality + 0.5 * rng.random(measured.quality.shape), measured.cost
         )
         for router in routers
-        for number, setting in enumerate(settings)
-        if router != "linear" or setting in (settings[0], settings[-1])
+        for number, condition in enumerate(conditions)
+        if router != "linear" or condition in (conditions[0], conditions[-1])
     }
-    return scoring.score(runs, parts, settings, baseline, rng, title="A title | of sorts", **options)
+    return scoring.score(runs, parts, conditions, baseline, rng, title="A title | of sorts", **options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,9 +48,11 @@ def few_resamples():
         yield
 
 
-def along_axis(routers=("mlp", "knn", "linear"), settings=SETTINGS, **options):
-    baseline = settings[-1].label
-    return study_of(routers, settings, baseline, axis="prompts", log_axis=True, notes=["linear is unable."], **options)
+def along_axis(routers=("mlp", "knn", "linear"), conditions=CONDITIONS, **options):
+    baseline = conditions[-1].label
+    return study_of(
+        routers, conditions, baseline, axis="prompts", log_axis=True, notes=["linear is unable."], **options
+    )
 
 
 def by_benchmark(**options):
@@ -76,18 +78,18 @@ def test_the_table_has_every_run_and_dashes_where_a_router_is_unable():
     rows = {tuple(row[:2]): row[2:] for row in cells(study_table(study)) if row[0]}
     assert len(rows) == 3 * 4 + 4
     for router in study.routers:
-        for setting in study.settings:
-            aiq, change, gain = rows[router, setting.label]
-            scored = study.scored(router, setting.label)
+        for condition in study.conditions:
+            aiq, change, gain = rows[router, condition.label]
+            scored = study.scored(router, condition.label)
             if scored is None:
                 assert (router, [aiq, change, gain]) == ("linear", ["-"] * 3)
                 continue
             assert aiq.startswith(share(scored.aiq.value))
             assert gain == difference(scored.delta_aiq_zero.value)
-            if setting.label == study.baseline:
+            if condition.label == study.baseline:
                 assert change == ""
             else:
-                found = study.changes[study.names[router, setting.label]][None]
+                found = study.changes[study.names[router, condition.label]][None]
                 assert change.startswith(difference(found.value))
                 assert difference(found.prompts.low) in change
     assert rows["zero_router", ""][0] == share(study.evaluation.references["zero_router"].aiq.value)
@@ -105,7 +107,7 @@ def test_findings_name_what_differs_significantly_and_nothing_else():
     mlp, knn, linear = findings(replace(study, changes=changes)).split("\n")
     aiq = share(study.scored("mlp", "all").aiq.value)
     assert mlp == f"mlp, all: AIQ {aiq}; significantly lower: none (-.030); significantly higher: 10 % (+.020)."
-    assert knn.endswith("no other setting differs significantly.")
+    assert knn.endswith("no other condition differs significantly.")
     assert linear.endswith("; significantly lower: none (-.030).")
 
 
@@ -175,8 +177,8 @@ def test_a_table_without_cost_is_compared_by_quality(build, tmp_path):
     assert num_pixels(picture_of(study, tmp_path), PALETTE[0]) > 100
 
 
-def test_settings_without_a_position_stand_beside_the_axis_and_one_position_is_enough(tmp_path):
-    study = along_axis(settings=(Setting("none"), Setting("1 %", 10.0), Setting("all models known")))
+def test_conditions_without_a_position_stand_beside_the_axis_and_one_position_is_enough(tmp_path):
+    study = along_axis(conditions=(Condition("none"), Condition("1 %", 10.0), Condition("all models known")))
     assert num_pixels(picture_of(study, tmp_path), PALETTE[0]) > 300
 
 

@@ -5,7 +5,7 @@ from routerbench.data.outcomes import Parts
 from routerbench.evaluation.evaluate import validation_aiq
 from routerbench.experiments import scoring
 from routerbench.experiments.scoring import score
-from routerbench.experiments.study import Setting
+from routerbench.experiments.study import Condition
 from routerbench.routers.base import Prediction
 from tests.experiments.conftest import make_world
 
@@ -21,8 +21,8 @@ def runs_of(parts):
 
 
 def scored(parts, runs, **options):
-    settings = [Setting("good"), Setting("bad")]
-    return score(runs, parts, settings, "good", np.random.default_rng(0), title="a title", **options)
+    conditions = [Condition("good"), Condition("bad")]
+    return score(runs, parts, conditions, "good", np.random.default_rng(0), title="a title", **options)
 
 
 def test_the_interval_of_a_change_is_that_of_a_paired_bootstrap(monkeypatch):
@@ -58,7 +58,7 @@ def test_prompts_with_a_missing_cell_are_left_out_of_the_pairs():
 
 
 @pytest.mark.usefixtures("few_resamples")
-def test_equal_runs_differ_by_nothing_and_a_router_without_a_setting_has_no_run():
+def test_equal_runs_differ_by_nothing_and_a_router_without_a_condition_has_no_run():
     parts = Parts.of(*make_world())
     runs = runs_of(parts)
     runs["r", "bad"] = runs["r", "good"]

@@ -15,7 +15,7 @@ def run(fractions=(0.05, 0.5, 1.0), seed=0, **fits):
 def test_shares_are_nested_and_validation_shrinks_down_to_a_floor():
     fit = constant()
     study = run(mlp=fit)
-    assert [setting.position for setting in study.settings] == [10, 100, 200]
+    assert [condition.position for condition in study.conditions] == [10, 100, 200]
     assert [len(train.table) for train, _, _ in fit.lessons] == [10, 100, 200]
     assert [len(val.table) for _, val, _ in fit.lessons] == [20, 40, 80]
     for part in (0, 1):
@@ -34,9 +34,9 @@ def test_the_whole_is_the_baseline_and_the_other_runs_are_paired_with_it():
     assert set(study.evaluation.routers) == {f"{name}, {s}" for name in study.routers for s in ("5 %", "50 %", "100 %")}
     for router in study.routers:
         base = study.scored(router, "100 %").aiq.value
-        for setting in ("5 %", "50 %"):
-            change = study.changes[f"{router}, {setting}"][None]
-            assert change.value == pytest.approx(study.scored(router, setting).aiq.value - base, abs=1e-12)
+        for condition in ("5 %", "50 %"):
+            change = study.changes[f"{router}, {condition}"][None]
+            assert change.value == pytest.approx(study.scored(router, condition).aiq.value - base, abs=1e-12)
         assert f"{router}, 100 %" not in study.changes
 
 

@@ -145,7 +145,7 @@ def test_every_network(recipe, tmp_path):
     train = make_examples(100, seed=0)[0]
     router.prepare(train)
     written = export(save(tmp_path, randomised(router), HashingEncoder(dim=8), train.table))
-    assert [file.name for file in written.files] == ([] if router.has_policy else ["router.onnx"])
+    assert [file.name for file in written.files] == ([] if router.chooses_itself else ["router.onnx"])
     assert_same(tmp_path, ["a", "b c", "What is 7 + 5?"])
 
 

@@ -14,7 +14,7 @@ from routerbench.online import replay as module
 from routerbench.online.bandit import LinearBandit, ridge_weights
 from routerbench.online.replay import Replay
 from routerbench.online.report import findings, served_table, write_served
-from routerbench.online.served import Service, over_orders
+from routerbench.online.served import StreamOutcomes, over_orders
 from routerbench.policy import select
 from tests.online.conftest import NUM_MODELS, make_bandit, make_parts
 from tests.test_entry_points import OPTIONS, ROOT
@@ -81,7 +81,7 @@ def test_regret_quality_and_cost_are_those_of_the_calls(served):
         np.testing.assert_allclose(services["best_arm"].quality[s], train.quality[order, best])
         np.testing.assert_allclose(services["best_arm"].cost[s], train.cost[order, best])
         np.testing.assert_allclose(services["random"].regret[s], (reward.max(axis=1) - reward.mean(axis=1))[order])
-        mine = Service(services["linucb"].regret[s], services["linucb"].quality[s], services["linucb"].cost[s])
+        mine = StreamOutcomes(services["linucb"].regret[s], services["linucb"].quality[s], services["linucb"].cost[s])
         np.testing.assert_allclose(mine.regret, reward.max(axis=1)[order] - (mine.quality - mine.cost / LAMBDA))
         is_a_cell = (mine.quality[:, None] == train.quality[order]) & (mine.cost[:, None] == train.cost[order])
         assert is_a_cell.any(axis=1).all()

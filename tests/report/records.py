@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from routerbench.evaluation.metrics import Reliability
-from routerbench.evaluation.results import Band, Calibration, Deployed, Figure, Targets
+from routerbench.evaluation.results import Band, CalibrationFigures, Deployed, Figure, Targets
 
 ODD_NAMES = ("</script><script>alert(1)</script>", "%{x} <b>bold</b>", "$a_1$ & 100%")
 
@@ -46,7 +46,7 @@ def _rich(evaluation, scored, aiq):
         sweeps=scored.sweeps[:1] + evaluation.routers["knn"].sweeps[:1],
         band=Band(cost, quality - 0.03, quality + 0.03),
         deployed={"budget": deployed(0.0015, 0.7), "keep": deployed(0.004, 0.75)},
-        calibration=Calibration(
+        calibration=CalibrationFigures(
             Reliability(np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.5, 0.7]), np.array([40, 500, 60])), 0.031, 0.2
         ),
     )

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from routerbench.evaluation.metrics import abstain
+from routerbench.evaluation.abstention import abstain
 from routerbench.report.abstention import abstention_table, draw_abstention
-from routerbench.report.figures import PALETTE
+from routerbench.report.pictures import PALETTE
 
 
 def make(seed, num_resamples=20, skill=1.0):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from routerbench.report.figures import PALETTE
 from routerbench.report.html import write_html
+from routerbench.report.pictures import PALETTE
 from tests.report.browser import Browser
 from tests.report.records import ODD_NAMES, bare, rich
 

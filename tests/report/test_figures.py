@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from routerbench.report.figures import PALETTE, write_frontier
+from routerbench.report.figures import write_frontier
 from routerbench.report.labels import place, spread
+from routerbench.report.pictures import PALETTE
 from tests.report.records import bare, rich
 
 

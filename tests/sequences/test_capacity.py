@@ -81,8 +81,8 @@ def test_without_capacities_it_is_lambda_routing():
     scene = world(300, seed=4)
     quality, cost = scene.prediction.quality, scene.prediction.cost
     curve = sweep(quality, cost, quality, cost)
-    (played,) = CapacityBudget(num_settings=6).play(scene, scene, np.random.default_rng(0))[""]
-    for floor in played.settings[1:]:
+    (rollouts,) = CapacityBudget(num_settings=6).play(scene, scene, np.random.default_rng(0))[""]
+    for floor in rollouts.settings[1:]:
         planned = reached(scene.prediction, plan(scene.prediction, np.full(4, 300), floor))[0]
         # It cannot mix at the tie, as that does in expectation: one call may go to the dearer model as a whole.
         assert -1e-8 <= planned - keeping_quality(curve, floor).cost <= cost.max() / 300
@@ -90,16 +90,16 @@ def test_without_capacities_it_is_lambda_routing():
 
 def test_the_floors_go_from_the_cheapest_to_the_best_and_cells_are_measured():
     scene = world(200, seed=5)
-    (played,) = CapacityBudget(num_settings=5).play(scene, scene, np.random.default_rng(0))[""]
+    (rollouts,) = CapacityBudget(num_settings=5).play(scene, scene, np.random.default_rng(0))[""]
     rows, quality, table = np.arange(200), scene.prediction.quality, scene.table
     cheapest, best = scene.prediction.cost.argmin(axis=1), quality.argmax(axis=1)
-    assert played.settings[0] == quality[rows, cheapest].mean()
-    assert played.settings[-1] == pytest.approx(quality[rows, best].mean(), abs=1e-6)
-    np.testing.assert_array_equal(played.cost[:, 0], table.cost[rows, cheapest])
-    np.testing.assert_array_equal(played.quality[:, 0], table.quality[rows, cheapest])
-    assert (played.quality[:, -1] == table.quality[rows, best]).mean() > 0.98
-    assert (played.calls == 1).all()
-    assert played.information == "prompt only, all prompts at once"
+    assert rollouts.settings[0] == quality[rows, cheapest].mean()
+    assert rollouts.settings[-1] == pytest.approx(quality[rows, best].mean(), abs=1e-6)
+    np.testing.assert_array_equal(rollouts.cost[:, 0], table.cost[rows, cheapest])
+    np.testing.assert_array_equal(rollouts.quality[:, 0], table.quality[rows, cheapest])
+    assert (rollouts.quality[:, -1] == table.quality[rows, best]).mean() > 0.98
+    assert (rollouts.calls == 1).all()
+    assert rollouts.information == "prompt only, all prompts at once"
 
 
 def test_one_prediction_for_all_prompts_is_split_between_models():
@@ -121,8 +121,8 @@ def test_capacities_by_name_and_in_whole_prompts():
 def test_a_named_capacity_is_kept():
     scene = world(100, seed=6)
     tight = Scene(make_table(np.tile([0, 0, 0, 1.0], (100, 1)), scene.table.cost), scene.prediction, scene.embeddings)
-    (played,) = CapacityBudget({"model-3": 0.07}).play(tight, tight, np.random.default_rng(0))[""]
-    called = played.quality.sum(axis=0)
+    (rollouts,) = CapacityBudget({"model-3": 0.07}).play(tight, tight, np.random.default_rng(0))[""]
+    called = rollouts.quality.sum(axis=0)
     assert called.max() == 7
     (free,) = CapacityBudget().play(tight, tight, np.random.default_rng(0))[""]
     assert free.quality.sum(axis=0).max() > 7

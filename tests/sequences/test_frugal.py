@@ -37,7 +37,7 @@ def test_no_chain_is_better_on_validation_than_those_chosen(monkeypatch):
     estimates = np.random.default_rng(0).random((60, 3))
     monkeypatch.setattr(module, "cross_fitted", lambda *_: estimates)
     world = telling_world(1, 60)
-    ((played,),) = play(frugal(), world).values()
+    ((rollouts,),) = play(frugal(), world).values()
     points = []
     for length in (1, 2, 3):
         for chain in combinations(np.argsort(world.table.cost.mean(axis=0)), length):
@@ -54,7 +54,7 @@ def test_no_chain_is_better_on_validation_than_those_chosen(monkeypatch):
     cost, quality = np.array(points).T
     reached = np.interp(cost, *hull_of(cost, quality))
     assert (quality <= reached + 1e-9).all()
-    np.testing.assert_allclose(played.settings, hull_of(cost, quality)[0])
+    np.testing.assert_allclose(rollouts.settings, hull_of(cost, quality)[0])
 
 
 def hull_of(cost, quality):
@@ -70,13 +70,13 @@ def hull_of(cost, quality):
 
 
 def test_what_an_answer_reveals_is_worth_more_than_the_prompt():
-    ((played,),) = play(frugal(num_thresholds=9), telling_world(2), telling_world(3)).values()
+    ((rollouts,),) = play(frugal(num_thresholds=9), telling_world(2), telling_world(3)).values()
     means = telling_world(3).table
-    assert played.quality[:, -1].mean() > means.quality.mean(axis=0).max() + 0.15
-    at = np.searchsorted(played.cost.mean(axis=0), means.cost.mean(axis=0)[2])
-    assert played.quality.mean(axis=0)[min(at, len(played.settings) - 1)] > means.quality.mean(axis=0)[2]
-    assert played.information == "responses of the models it ran"
-    assert played.calls.max() == 3
+    assert rollouts.quality[:, -1].mean() > means.quality.mean(axis=0).max() + 0.15
+    at = np.searchsorted(rollouts.cost.mean(axis=0), means.cost.mean(axis=0)[2])
+    assert rollouts.quality.mean(axis=0)[min(at, len(rollouts.settings) - 1)] > means.quality.mean(axis=0)[2]
+    assert rollouts.information == "responses of the models it ran"
+    assert rollouts.calls.max() == 3
 
 
 def test_what_the_router_predicts_counts():
@@ -86,9 +86,9 @@ def test_what_the_router_predicts_counts():
     quality = np.stack([right, np.ones(400)], axis=1).astype(float)
     world = scene(quality, np.tile([1.0, 10.0], (400, 1)))
     knowing = world._replace(prediction=world.prediction._replace(quality=quality.clip(0.05, 0.95)))
-    ((played,),) = play(frugal(), knowing).values()
-    assert played.quality.mean(axis=0)[-1] == 1
-    assert played.cost.mean(axis=0)[-1] == pytest.approx(1 + 10 * (1 - right.mean()))
+    ((rollouts,),) = play(frugal(), knowing).values()
+    assert rollouts.quality.mean(axis=0)[-1] == 1
+    assert rollouts.cost.mean(axis=0)[-1] == pytest.approx(1 + 10 * (1 - right.mean()))
 
 
 def test_only_the_outcomes_of_calls_are_read():

@@ -3,7 +3,7 @@ import pytest
 
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
-from routerbench.evaluation.played import Played
+from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.spend import realised
 from routerbench.routers.base import Choices, Prediction
 from routerbench.sequences.decline import Decline
@@ -18,26 +18,26 @@ def one_shot(prediction, table, lambdas, information="prompt only"):
 
     chosen = np.stack([select(prediction.quality, prediction.cost, lambda_) for lambda_ in lambdas], axis=1)
     cells = [np.take_along_axis(cells, chosen, 1) for cells in (table.cost, table.quality)]
-    return Played("lambda", np.array(lambdas), *cells, np.ones_like(chosen), information)
+    return Rollout("lambda", np.array(lambdas), *cells, np.ones_like(chosen), information)
 
 
 def test_names_and_pools():
     world = random_scene(0, 30)
     scenes = {"mlp": [world, world], "knn": [world]}
-    played = play_all({"threshold": cascade(error_rates=[0.0, 0.1])}, scenes, scenes, seed=0)
-    counts = {name: len(group) for name, group in played.items()}
+    rollouts = play_all({"threshold": cascade(error_rates=[0.0, 0.1])}, scenes, scenes, seed=0)
+    counts = {name: len(group) for name, group in rollouts.items()}
     assert counts == {
         "mlp+threshold 0": 2, "mlp+threshold 0.1": 6, "knn+threshold 0": 1, "knn+threshold 0.1": 3,
     }  # fmt: skip
-    first, _, _, fourth, *_ = played["mlp+threshold 0.1"]
+    first, _, _, fourth, *_ = rollouts["mlp+threshold 0.1"]
     assert (first.quality != fourth.quality).any(), "each seed has its own draws"
 
 
 def test_missing_cells_are_left_out():
     world = random_scene(0, 30)
     world.table.quality[:5, 0] = np.nan
-    (played,) = play_all({"t": cascade()}, {"knn": [world]}, {"knn": [world]}, seed=0)["knn+t 0"]
-    assert len(played.cost) == 25
+    (rollouts,) = play_all({"t": cascade()}, {"knn": [world]}, {"knn": [world]}, seed=0)["knn+t 0"]
+    assert len(rollouts.cost) == 25
 
 
 def test_what_no_policy_can_play_on_is_refused():
@@ -65,9 +65,9 @@ def test_declining_without_costs_needs_no_lambda():
 
 def test_what_is_no_curve_is_refused():
     with pytest.raises(ValueError, match="settings"):
-        Played("x", np.array([1.0]), np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2), int), "prompt only")
+        Rollout("x", np.array([1.0]), np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2), int), "prompt only")
     with pytest.raises(ValueError, match="finite"):
-        Played("x", np.array([1.0]), np.full((2, 1), np.nan), np.ones((2, 1)), np.ones((2, 1), int), "prompt only")
+        Rollout("x", np.array([1.0]), np.full((2, 1), np.nan), np.ones((2, 1)), np.ones((2, 1), int), "prompt only")
 
 
 def test_a_policy_that_routes_once_is_scored_as_its_router():
@@ -95,7 +95,7 @@ def test_a_policy_that_routes_once_is_scored_as_its_router():
     assert (again.sweeps, again.calibration, again.deployed) == ((), None, {})
     assert len(again.realised) == len(lambdas)
     assert mine.realised == ()
-    cost, quality = again.played[0].cost, again.played[0].quality
+    cost, quality = again.rollouts[0].cost, again.rollouts[0].quality
     for number, one in enumerate(again.realised):
         assert (one.cost.value, one.quality.value, one.calls) == pytest.approx(
             (cost[:, number].mean(), quality[:, number].mean(), 1)
@@ -110,7 +110,7 @@ def test_draws_with_other_settings_are_not_pooled():
     cells = np.arange(6.0).reshape(3, 2)
     ones = np.ones((3, 2), int)
     first, alike, other = (
-        Played("x", np.array(settings), cells * scale, cells / 10, ones, "prompt only")
+        Rollout("x", np.array(settings), cells * scale, cells / 10, ones, "prompt only")
         for settings, scale in (([1.0, 2.0], 1), ([1.0, 2.0], 3), ([5.0, 6.0], 100))
     )
     found = realised([first, alike, other], 0, np.random.default_rng(0))

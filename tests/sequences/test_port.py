@@ -65,34 +65,34 @@ def test_a_stream_is_served_as_prompt_by_prompt(worth, predicted_cost, cost, par
 def test_a_budget_is_exceeded_by_less_than_one_call(val, test, learn, split):
     draws = play(val, test, learn=learn, split=split)
     assert len(draws) == 5
-    for played in draws:
-        total = played.settings * len(test.table)
-        assert (np.diff(played.settings) > 0).all()
-        assert (played.cost.sum(axis=0) < total + played.cost.max(axis=0)).all()
-        answered = played.calls == 1
-        assert (played.cost[~answered] == 0).all()
-        assert (played.quality[~answered] == 0).all()
+    for rollouts in draws:
+        total = rollouts.settings * len(test.table)
+        assert (np.diff(rollouts.settings) > 0).all()
+        assert (rollouts.cost.sum(axis=0) < total + rollouts.cost.max(axis=0)).all()
+        answered = rollouts.calls == 1
+        assert (rollouts.cost[~answered] == 0).all()
+        assert (rollouts.quality[~answered] == 0).all()
         # Whoever was turned away was turned away because all is spent.
-        assert (played.cost.sum(axis=0)[~answered.all(axis=0)] >= total[~answered.all(axis=0)]).all()
+        assert (rollouts.cost.sum(axis=0)[~answered.all(axis=0)] >= total[~answered.all(axis=0)]).all()
 
 
 def test_what_is_answered_is_charged_and_scored_as_measured(val, test):
-    for played in play(val, test, num_draws=2):
+    for rollouts in play(val, test, num_draws=2):
         pairs = [set(zip(*cells, strict=True)) for cells in zip(test.table.cost, test.table.quality, strict=True)]
         for setting in (0, 7, 15):
-            for prompt in np.flatnonzero(played.calls[:, setting]):
-                assert (played.cost[prompt, setting], played.quality[prompt, setting]) in pairs[prompt]
+            for prompt in np.flatnonzero(rollouts.calls[:, setting]):
+                assert (rollouts.cost[prompt, setting], rollouts.quality[prompt, setting]) in pairs[prompt]
 
 
 def test_the_budgets_go_from_the_cheapest_to_the_dearest_model(val, test):
     means = val.table.cost.mean(axis=0)
-    (played,) = play(val, test, num_draws=1, num_settings=3)
-    np.testing.assert_allclose(played.settings, [means.min(), np.sqrt(means.min() * means.max()), means.max()])
+    (rollouts,) = play(val, test, num_draws=1, num_settings=3)
+    np.testing.assert_allclose(rollouts.settings, [means.min(), np.sqrt(means.min() * means.max()), means.max()])
 
 
 def test_more_money_buys_more_and_prices_beat_chance(val, test):
-    (played,) = play(val, test, num_draws=1, learn="validation")
-    cost, quality = played.cost.mean(axis=0), played.quality.mean(axis=0)
+    (rollouts,) = play(val, test, num_draws=1, learn="validation")
+    cost, quality = rollouts.cost.mean(axis=0), rollouts.quality.mean(axis=0)
     assert (np.diff(cost)[:13] > 0).all()  # beyond that there is more money than can be spent well
     mixed = np.interp(cost, test.table.cost.mean(axis=0), test.table.quality.mean(axis=0))  # dearer is better here
     assert (quality[3:14] > mixed[3:14] + 0.03).all()
@@ -162,13 +162,13 @@ def test_the_routed_split_is_what_lambda_routing_spends():
     """Half the prompts are better answered by the dear model: with 2.5 per prompt, 4/5 of the money is for it."""
     quality, cost = np.array([[0.5, 1.0], [1.0, 0.5]] * 10), np.tile([1.0, 4.0], (20, 1))
     scene = Scene(make_table(quality, cost), Prediction(quality, cost), np.zeros((20, 1)))
-    (played,) = play(scene, scene, num_draws=1, learn="validation", num_settings=3)
-    np.testing.assert_allclose(played.settings, [1, 2, 4])
+    (rollouts,) = play(scene, scene, num_draws=1, learn="validation", num_settings=3)
+    np.testing.assert_allclose(rollouts.settings, [1, 2, 4])
     # With 1 all is for the cheap model; with 4 nobody is turned away, and half the prompts cost 1.
-    assert played.cost.sum(axis=0).tolist() == [20, 40, 50]
-    assert played.quality.sum(axis=0)[[0, 2]].tolist() == [15, 20]
+    assert rollouts.cost.sum(axis=0).tolist() == [20, 40, 50]
+    assert rollouts.quality.sum(axis=0)[[0, 2]].tolist() == [15, 20]
     # With 40, 80/6 are for the cheap model and the rest for the dear one: 7 dear calls and 12 cheap ones spend it all.
-    assert played.calls.sum(axis=0).tolist() == [20, 19, 20]
+    assert rollouts.calls.sum(axis=0).tolist() == [20, 19, 20]
 
 
 def test_after_the_total_is_spent_the_cheapest_model_may_go_on(val, test):
@@ -187,9 +187,9 @@ def test_a_free_model_may_always_be_called():
     cost = np.tile([0.0, 4.0], (50, 1))
     scene = Scene(make_table(np.full((50, 2), 0.5), cost), Prediction(np.full((50, 2), 0.5), cost), np.zeros((50, 1)))
     for split in ("routed", "uniform"):
-        for played in play(scene, scene, learn="validation", split=split, num_draws=1):
-            assert played.calls.all()
-            assert (played.cost == 0).all()
+        for rollouts in play(scene, scene, learn="validation", split=split, num_draws=1):
+            assert rollouts.calls.all()
+            assert (rollouts.cost == 0).all()
 
 
 @pytest.mark.parametrize(

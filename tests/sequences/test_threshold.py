@@ -47,34 +47,34 @@ def reference(test, budgets, order, accepts):
 def test_a_hand_worked_world():
     # Cheapest first is model 1, then 0, then 2; the second prompt succeeds with 0 only, the third with none.
     world = scene([[0, 1, 1], [1, 0, 1], [0, 0.5, 0]], [[2, 1, 10]] * 3)
-    ((played,),) = play(cascade(num_settings=2), world).values()
-    np.testing.assert_allclose(played.settings, [1, 26])
-    np.testing.assert_array_equal(played.calls, [[1, 1], [1, 2], [1, 3]])
-    np.testing.assert_array_equal(played.cost, [[1, 1], [1, 3], [1, 13]])
-    np.testing.assert_array_equal(played.quality, [[1, 1], [0, 1], [0.5, 0]])
+    ((rollouts,),) = play(cascade(num_settings=2), world).values()
+    np.testing.assert_allclose(rollouts.settings, [1, 26])
+    np.testing.assert_array_equal(rollouts.calls, [[1, 1], [1, 2], [1, 3]])
+    np.testing.assert_array_equal(rollouts.cost, [[1, 1], [1, 3], [1, 13]])
+    np.testing.assert_array_equal(rollouts.quality, [[1, 1], [0, 1], [0.5, 0]])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_is_routerbenchs_loop(seed):
     world = random_scene(seed)
-    ((played,),) = play(cascade(), world).values()
+    ((rollouts,),) = play(cascade(), world).values()
     order = np.argsort(world.table.cost.mean(axis=0))
-    expected = reference(world, played.settings, order, world.table.quality >= 0.75)
-    for found, cells in zip((played.cost, played.quality, played.calls), expected, strict=True):
+    expected = reference(world, rollouts.settings, order, world.table.quality >= 0.75)
+    for found, cells in zip((rollouts.cost, rollouts.quality, rollouts.calls), expected, strict=True):
         np.testing.assert_allclose(found, cells)
 
 
 def test_with_all_the_money_a_perfect_judge_finds_every_success():
     world = random_scene(0)
-    ((played,),) = play(cascade(), world).values()
-    assert played.quality[:, -1].mean() == world.table.quality.max(axis=1).mean()
+    ((rollouts,),) = play(cascade(), world).values()
+    assert rollouts.quality[:, -1].mean() == world.table.quality.max(axis=1).mean()
 
 
 def test_errors_of_the_judge_cost_quality_and_draws_differ():
     world = random_scene(1, num_prompts=2000)
     variants = play(cascade(error_rates=[0.0, 0.1, 0.4]), world)
     assert {name: len(draws) for name, draws in variants.items()} == {"0": 1, "0.1": 3, "0.4": 3}
-    best = [np.mean([played.quality[:, -1].mean() for played in draws]) for draws in variants.values()]
+    best = [np.mean([rollouts.quality[:, -1].mean() for rollouts in draws]) for draws in variants.values()]
     assert best[0] > best[1] > best[2]
     first, second, _ = variants["0.1"]
     assert (first.quality != second.quality).any()
@@ -85,14 +85,14 @@ def test_errors_of_the_judge_cost_quality_and_draws_differ():
 
 def test_the_next_call_is_judged_by_its_predicted_cost_not_by_its_measured_one():
     test = scene([[0, 1]], [[1, 1000]], predicted_cost=[[1, 2]])
-    ((played,),) = play(cascade(num_settings=2), scene([[0, 1]], [[1, 9]]), test).values()
-    np.testing.assert_array_equal(played.cost, [[1, 1001]])  # budgets 1 and 20
+    ((rollouts,),) = play(cascade(num_settings=2), scene([[0, 1]], [[1, 9]]), test).values()
+    np.testing.assert_array_equal(rollouts.cost, [[1, 1001]])  # budgets 1 and 20
 
 
 def test_a_free_cheapest_model():
-    ((played,),) = play(cascade(), scene([[0, 1]], [[0, 1]])).values()
-    assert played.quality[0].tolist()[0] == 0
-    assert played.quality[0].tolist()[-1] == 1
+    ((rollouts,),) = play(cascade(), scene([[0, 1]], [[0, 1]])).values()
+    assert rollouts.quality[0].tolist()[0] == 0
+    assert rollouts.quality[0].tolist()[-1] == 1
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,11 @@ def test_the_curve_is_measured():
     predicted = Prediction(np.array([[0.5, 0.75, 0.875]] * 2), np.array([[1.0, 2, 10], [2, 1, 10]]))
     table = make_table([[0, 1, 0.5], [1, 0, 0.25]], [[1, 3, 9], [2, 2, 8]])
     scene = Scene(table, predicted, np.zeros((2, 1)))
-    (played,) = ToleranceBudget(num_settings=3).play(scene, scene, np.random.default_rng(0))[""]
-    assert played.settings.tolist() == [1, 0.5, 0]
-    assert played.cost.tolist() == [[1, 3, 9], [2, 2, 8]]
-    assert played.quality.tolist() == [[0, 1, 0.5], [0, 0, 0.25]]
-    assert (played.calls == 1).all()
+    (rollouts,) = ToleranceBudget(num_settings=3).play(scene, scene, np.random.default_rng(0))[""]
+    assert rollouts.settings.tolist() == [1, 0.5, 0]
+    assert rollouts.cost.tolist() == [[1, 3, 9], [2, 2, 8]]
+    assert rollouts.quality.tolist() == [[0, 1, 0.5], [0, 0, 0.25]]
+    assert (rollouts.calls == 1).all()
 
 
 def test_too_few_settings_are_refused():

@@ -33,22 +33,22 @@ def scenes():
 
 
 @pytest.fixture(scope="module")
-def played(scenes):
+def rollouts(scenes):
     cascade = UnifiedCascade(num_settings=12, variants=("routing", "cascade", "cascade_routing"))
     return {name: curves[0] for name, curves in cascade.play(*scenes, np.random.default_rng(0)).items()}
 
 
-def test_looking_at_answers_pays_where_they_are_telling(scenes, played):
+def test_looking_at_answers_pays_where_they_are_telling(scenes, rollouts):
     table = scenes[1].table
-    routing, cascade, both = (area_of_points(p.cost.mean(0), p.quality.mean(0), table) for p in played.values())
+    routing, cascade, both = (area_of_points(p.cost.mean(0), p.quality.mean(0), table) for p in rollouts.values())
     assert both > routing + 0.05
     assert cascade > routing + 0.05
     # A telling answer is as good as a known one: two of three models right at least suffice.
-    assert played["cascade_routing"].quality.mean(axis=0).max() > table.quality.mean(axis=0).max() + 0.05
+    assert rollouts["cascade_routing"].quality.mean(axis=0).max() > table.quality.mean(axis=0).max() + 0.05
 
 
-def test_routing_is_select_on_what_was_predicted(scenes, played):
-    test, rows, routing = scenes[1], np.arange(200), played["routing"]
+def test_routing_is_select_on_what_was_predicted(scenes, rollouts):
+    test, rows, routing = scenes[1], np.arange(200), rollouts["routing"]
     for s, lambda_ in enumerate(routing.settings):
         chosen = select(test.prediction.quality, test.prediction.cost, lambda_)
         np.testing.assert_array_equal(routing.cost[:, s], test.table.cost[rows, chosen])
@@ -56,20 +56,20 @@ def test_routing_is_select_on_what_was_predicted(scenes, played):
     assert (routing.calls == 1).all()
 
 
-def test_a_curve_goes_from_the_cheapest_call_to_infinity_and_says_what_it_saw(scenes, played):
-    for name, curve in played.items():
+def test_a_curve_goes_from_the_cheapest_call_to_infinity_and_says_what_it_saw(scenes, rollouts):
+    for name, curve in rollouts.items():
         assert curve.settings[0] == 0
         assert curve.settings[-1] == np.inf
         assert (np.diff(curve.settings) > 0).all()
         assert len(curve.settings) == 14
         np.testing.assert_array_equal(curve.cost[:, 0], scenes[1].table.cost[:, 0])
         assert curve.information == ("prompt only" if name == "routing" else "responses of the models it ran")
-    assert played["cascade"].calls.max() == 3
+    assert rollouts["cascade"].calls.max() == 3
 
 
-def test_without_trust_it_is_routing(scenes, played):
+def test_without_trust_it_is_routing(scenes, rollouts):
     alone = UnifiedCascade(num_settings=12, trust=[0]).play(*scenes, np.random.default_rng(0))[""][0]
-    np.testing.assert_array_equal(alone.cost, played["routing"].cost)
+    np.testing.assert_array_equal(alone.cost, rollouts["routing"].cost)
     assert (alone.calls == 1).all()
 
 
@@ -83,18 +83,18 @@ def test_answers_that_tell_nothing_hardly_cost_anything():
     assert abs(both - routing) < 0.02
 
 
-def test_measured_quality_of_test_decides_nothing(scenes, played):
+def test_measured_quality_of_test_decides_nothing(scenes, rollouts):
     val, test = scenes
     rng = np.random.default_rng(1)
     other = test._replace(table=make_table(rng.random(test.table.quality.shape), test.table.cost))
     again = UnifiedCascade(num_settings=12).play(val, other, np.random.default_rng(0))[""][0]
-    np.testing.assert_array_equal(again.cost, played["cascade_routing"].cost)
-    assert (again.quality != played["cascade_routing"].quality).any()
+    np.testing.assert_array_equal(again.cost, rollouts["cascade_routing"].cost)
+    assert (again.quality != rollouts["cascade_routing"].quality).any()
 
 
-def test_the_cost_of_a_call_not_made_decides_nothing(scenes, played):
+def test_the_cost_of_a_call_not_made_decides_nothing(scenes, rollouts):
     val, test = scenes
-    curve = played["routing"]
+    curve = rollouts["routing"]
     only_cheapest = UnifiedCascade(num_settings=12, max_depth=1).play(val, test, np.random.default_rng(0))[""][0]
     dearer = test._replace(table=make_table(test.table.quality, test.table.cost * np.array([1, 1, 50])))
     cascade = UnifiedCascade(num_settings=12)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from routerbench.errors import InputError
-from routerbench.routers.families.neural import Heads, Policy
+from routerbench.routers.families.neural import Heads, PolicyScores
 from routerbench.routers.mlp import MLPRouter
 from routerbench.training.batches import Batch
 from routerbench.training.objectives import Pointwise, Regret, SoftLabels
@@ -62,7 +62,7 @@ def test_regret_is_that_of_utilities_over_lambda_plus_the_unit_of_cost():
     worth = torch.tensor([0, 0.001 / 0.006, 0.02 / 0.025, 1])
     price = torch.tensor([1 / 0.005, 1 / 0.006, 1 / 0.025, 0])
     logit = torch.tensor([[0.4, -0.2, 1.0], [0.0, 0.3, -2.0]])
-    heads = Heads(logit, logit, policy=Policy(torch.tensor(scores), worth, price))
+    heads = Heads(logit, logit, policy=PolicyScores(torch.tensor(scores), worth, price))
     batch = Batch(torch.empty(2, 0), torch.tensor(quality), torch.tensor(cost))
     beside = Pointwise()(heads, batch).item()
     assert Regret(0.5)(heads, batch).item() == pytest.approx(np.mean(regrets) + beside, rel=1e-5)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.checks import Column, label_cells, numbers, objects
 from routerbench.data.formats import read_columns
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, data_files
+from routerbench.data.importers.table_builder import TableBuilder
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import conversation, read_prompts
 from routerbench.errors import InputError
@@ -50,13 +50,13 @@ def read(path: Path, names: Names) -> OutcomeTable:
     Raises:
         InputError: a column is missing, or a cell is wrong.
     """
-    outcomes = Collection(path)
+    outcomes = TableBuilder(path)
     for file in data_files(path):
         _add(read_columns(file), file, names, outcomes)
     return outcomes.table()
 
 
-def _add(columns: dict[str, Column], file: Path, names: Names, outcomes: Collection) -> None:
+def _add(columns: dict[str, Column], file: Path, names: Names, outcomes: TableBuilder) -> None:
     source = str(file)
     names.check(names, columns, file)
     for word in ("model_a", "model_b"):

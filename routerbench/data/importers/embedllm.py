@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.checks import Column, label_cells, objects, prompt_cells, quality_cells
 from routerbench.data.formats import read_coded_csv
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, column_names, data_files, split_in
+from routerbench.data.importers.table_builder import TableBuilder
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import read_prompts
 from routerbench.errors import InputError
@@ -56,7 +56,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     files = {file: found for file in data_files(path, (".csv",)) if needed <= (found := column_names(file))}
     if not files:
         raise InputError(f"{path}: no CSV file with the columns {', '.join(sorted(needed))}")
-    outcomes, questions = Collection(path), {}
+    outcomes, questions = TableBuilder(path), {}
     if any(names["prompt"] not in found for found in files.values()):
         questions = _questions(path if path.is_dir() else path.parent, names)
     for file, found in files.items():
@@ -64,7 +64,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     return outcomes.table()
 
 
-def _add(file: Path, found: set[str], names: Names, questions: dict[str, str], outcomes: Collection) -> None:
+def _add(file: Path, found: set[str], names: Names, questions: dict[str, str], outcomes: TableBuilder) -> None:
     source = str(file)
     names.check(("model", "eval_name", *(() if questions else ("prompt",))), sorted(found), file)
     id_name, prompt_name, kind_name, quality_name = (

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from routerbench.data.checks import cost_cells, label_cells, objects, quality_cells, token_cells
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, data_files
+from routerbench.data.importers.table_builder import TableBuilder
+from routerbench.data.json_records import field, read_json, records_of
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import conversation, read_prompts
-from routerbench.data.records import field, read_json, records_of
 from routerbench.errors import InputError
 
 COLUMNS = {
@@ -57,7 +57,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     Raises:
         InputError: a file is no run, two folders hold the same run, or a field is missing or wrong.
     """
-    outcomes = Collection(path)
+    outcomes = TableBuilder(path)
     seen: dict[tuple[str, ...], Path] = {}
     runs = skipped = 0
     for _, files in groupby(data_files(path, (".json",)), key=lambda file: file.parent):
@@ -80,7 +80,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     return outcomes.table()
 
 
-def _add(run: dict[str, Any], file: Path, names: Names, outcomes: Collection) -> None:
+def _add(run: dict[str, Any], file: Path, names: Names, outcomes: TableBuilder) -> None:
     dataset, split, model = (run[name] for name in _RUN)
     records, source = records_of(run["records"], file), str(file)
     cells = {word: field(records, name, file) for word, name in names.items() if name}

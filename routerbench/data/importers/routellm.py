@@ -14,8 +14,8 @@ import numpy as np
 
 from routerbench.data.checks import quality_cells
 from routerbench.data.formats import read_columns
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, data_files
+from routerbench.data.importers.table_builder import TableBuilder
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import read_prompts
 from routerbench.data.wide import NO_MODELS, SUFFIXES
@@ -40,7 +40,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     Raises:
         InputError: a file has no prompts or no models, or a cell is wrong.
     """
-    outcomes = Collection(path)
+    outcomes = TableBuilder(path)
     for file in data_files(path, (".csv",)):
         columns = read_columns(file)
         if names["prompt"] not in columns:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from routerbench.data.checks import objects, quality_cells
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, data_files, split_in
+from routerbench.data.importers.table_builder import TableBuilder
+from routerbench.data.json_records import field, read_json, records_of
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import read_prompts
-from routerbench.data.records import field, read_json, records_of
 from routerbench.errors import InputError
 
 COLUMNS = {"prompt": "question", "quality": "scores"}
@@ -43,7 +43,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     Raises:
         InputError: a file is no such list, or a score is wrong.
     """
-    outcomes, files = Collection(path), data_files(path, (".json",))
+    outcomes, files = TableBuilder(path), data_files(path, (".json",))
     parts = {file: split_in(file.stem) for file in files}
     has_split = {"train", "test"} <= {split for _, split in parts.values()}
     for file, (benchmark, split) in parts.items():

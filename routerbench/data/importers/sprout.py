@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from routerbench.data.checks import Column, label_cells, objects, quality_cells, token_cells
-from routerbench.data.importers.collect import Collection
 from routerbench.data.importers.files import Names, data_files, split_in
+from routerbench.data.importers.table_builder import TableBuilder
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.prompts import read_prompts
 from routerbench.errors import InputError
@@ -53,7 +53,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    outcomes = Collection(path)
+    outcomes = TableBuilder(path)
     for file in data_files(path, (".parquet",)):
         try:
             columns = pq.ParquetFile(file)
@@ -63,7 +63,7 @@ def read(path: Path, names: Names) -> OutcomeTable:
     return outcomes.table()
 
 
-def _add(columns: Any, file: Path, names: Names, outcomes: Collection) -> None:
+def _add(columns: Any, file: Path, names: Names, outcomes: TableBuilder) -> None:
     from pyarrow import types
 
     schema, source = columns.schema_arrow, str(file)

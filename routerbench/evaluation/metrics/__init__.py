@@ -16,13 +16,11 @@ Which models are called:
 Calibration of the predicted quality:
     ``reliability``, ``ece``, ``brier``, ``nll``, ``calibration_by``
 Declining the prompts one is least sure of:
-    ``risk_coverage``, ``aurc``, ``abstain``; HCMA's ``hcma_multiple_choice`` and ``hcma_two_sided``
+    ``risk_coverage``, ``aurc``; HCMA's ``hcma_multiple_choice`` and ``hcma_two_sided``
 """
 
 from routerbench.evaluation.metrics.abstention import (
-    Abstention,
     RiskCoverage,
-    abstain,
     aurc,
     hcma_multiple_choice,
     hcma_two_sided,
@@ -60,14 +58,12 @@ from routerbench.evaluation.metrics.routereval import mean_chosen_quality, v_b, 
 from routerbench.evaluation.metrics.savings import Peak, cost_at_quality, cost_saving, peak, qnc, quality_gain
 
 __all__ = [
-    "Abstention",
     "CalibrationErrors",
     "Collapse",
     "Peak",
     "Recall",
     "Reliability",
     "RiskCoverage",
-    "abstain",
     "aiq",
     "aiq_original_code",
     "apgr",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.evaluation.played import Played
 from routerbench.evaluation.results import Band, Deployed, Evaluation, Figure, Scored
+from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep
-from routerbench.report.figures import LANDMARK_STYLES
 from routerbench.report.formatting import LANDMARKS, share, shorten
 from routerbench.report.interactive.style import LAYOUT, label, literal, router_lines
+from routerbench.report.pictures import LANDMARK_STYLES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -47,7 +47,7 @@ def frontier(evaluation: Evaluation) -> go.Figure:
     for number, (name, scored, line) in reversed(list(enumerate(routers))):
         figure.add_trace(_hull(name, scored, line | {"width": 3}, right, rank=number))
         figure.add_traces(list(_curves(name, scored.sweeps, line["color"])))
-        figure.add_traces(list(_settings(name, scored.played, line["color"])))
+        figure.add_traces(list(_settings(name, scored.rollouts, line["color"])))
     figure.add_trace(_models(evaluation))
     figure.add_traces([point for name, scored, line in routers for point in _points(name, scored, line["color"])])
     figure.add_vrect(x0=low, x1=high, fillcolor="#f3f5f7", line_width=0, layer="below")
@@ -103,12 +103,12 @@ def _curves(name: str, sweeps: tuple[Sweep, ...], colour: str) -> Iterator[go.Sc
         )  # fmt: skip
 
 
-def _settings(name: str, played: tuple[Played, ...], colour: str) -> Iterator[go.Scatter]:
+def _settings(name: str, rollouts: tuple[Rollout, ...], colour: str) -> Iterator[go.Scatter]:
     """What a policy in several steps came to at each setting, a line per draw, with its mean number of calls."""
     import plotly.graph_objects as go
 
-    for draw, each in enumerate(played, start=1):
-        title = literal(name) + (f", draw {draw} of {len(played)}" if len(played) > 1 else "")
+    for draw, each in enumerate(rollouts, start=1):
+        title = literal(name) + (f", draw {draw} of {len(rollouts)}" if len(rollouts) > 1 else "")
         calls = each.calls.mean(axis=0)
         yield go.Scatter(
             x=each.cost.mean(axis=0) * 1000, y=each.quality.mean(axis=0), mode="lines+markers", opacity=0.5,

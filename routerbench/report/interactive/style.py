@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from routerbench.evaluation.results import Evaluation, Scored
-from routerbench.report.figures import PALETTE, coloured
 from routerbench.report.formatting import shorten
+from routerbench.report.pictures import PALETTE, coloured
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -15,7 +15,7 @@ from routerbench.routers.base import Prediction, Router
 CHUNK = 65_536  # embeddings that pass through the network at once
 
 
-class Policy(NamedTuple):
+class PolicyScores(NamedTuple):
     """What a network that sees lambda decides for B prompts at K knots, lambda's only trace being two weights.
 
     Attributes:
@@ -44,13 +44,13 @@ class Heads(NamedTuple):
     quality_logit: Tensor
     cost_log_ratio: Tensor
     representation: Tensor | None = None
-    policy: Policy | None = None
+    policy: PolicyScores | None = None
     cluster: Tensor | None = None
 
     def float(self) -> "Heads":
         """The same in single precision, whatever the network computed in: losses need it."""
         representation = None if self.representation is None else self.representation.float()
-        policy = None if self.policy is None else Policy(*(tensor.float() for tensor in self.policy))
+        policy = None if self.policy is None else PolicyScores(*(tensor.float() for tensor in self.policy))
         return Heads(self.quality_logit.float(), self.cost_log_ratio.float(), representation, policy, self.cluster)
 
 
@@ -74,7 +74,7 @@ class NeuralRouter(Router, nn.Module):
         - Output: ``Heads`` of ``(B, M)`` each.
     """
 
-    has_policy: ClassVar[bool] = False  # whether the heads hold one, which only some objectives train
+    chooses_itself: ClassVar[bool] = False  # whether the heads hold one, which only some objectives train
 
     mean: Tensor
     std: Tensor

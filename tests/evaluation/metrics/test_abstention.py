@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerbench.evaluation.metrics import abstain, aurc, hcma_multiple_choice, hcma_two_sided, risk_coverage
+from routerbench.evaluation.abstention import abstain
+from routerbench.evaluation.metrics import aurc, hcma_multiple_choice, hcma_two_sided, risk_coverage
 
 # Dyadic numbers: many ties, and exact sums.
 ANSWERS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=30).map(

@@ -20,7 +20,7 @@ NUMBERS = ("quality", "cost", "input_tokens", "output_tokens")
 log = logging.getLogger(__name__)
 
 
-class Collection:
+class TableBuilder:
     """What the files of a source say, in the order in which it is added.
 
     A cell that is added several times, as where several people judged one answer, gets the mean of its numbers and

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Played:
+class Rollout:
     """What a policy came to on N prompts, at each of S settings: a curve in the plane of cost and quality.
 
     Attributes:
@@ -37,6 +37,6 @@ class Played:
         if not (np.isfinite(self.cost).all() and np.isfinite(self.quality).all()):
             raise ValueError("a played policy needs a finite cost and quality of every prompt at every setting")
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Played:
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Rollout:
         """The same on some of the prompts, by mask or index."""
         return replace(self, cost=self.cost[rows], quality=self.quality[rows], calls=self.calls[rows])

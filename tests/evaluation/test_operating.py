@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerbench.evaluation.setting import Setting, keeping_quality, realise, within_budget
+from routerbench.evaluation.operating import OperatingPoint, keeping_quality, realise, within_budget
 from routerbench.evaluation.sweep import sweep
 from routerbench.policy import select
 
@@ -37,7 +37,7 @@ def test_realised_elsewhere(tied):
     # On other prompts: one tied at the same lambda, one that switches before it, one after.
     other = sweep(np.array([[0.5, 1.0], [0.1, 0.9], [0.5, 0.6]]), np.tile([1.0, 2.0], (3, 1)), QUALITY[:3], COST[:3])
     assert realise(other, setting, COST[:3]) == pytest.approx([0.75 * 1 + 0.25 * 3, 3, 1])
-    assert realise(other, Setting(np.inf, 0, 0, 0), COST[:3]).tolist() == [3, 3, 3]
+    assert realise(other, OperatingPoint(np.inf, 0, 0, 0), COST[:3]).tolist() == [3, 3, 3]
 
 
 def random_curve(seed, num_prompts=30, num_models=4):

@@ -1,0 +1,138 @@
+"""What a confidence is worth to a router that may decline: error and coverage, with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from routerbench.evaluation.metrics.abstention import RiskCoverage, area, levels, risk_coverage
+from routerbench.evaluation.metrics.checks import finite, pairs
+from routerbench.evaluation.resample import NUM_RESAMPLES, basic_interval, difference_interval, weights
+from routerbench.evaluation.results import Figure, Interval
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What a confidence is worth to a router that may decline, on N prompts.
+
+    Attributes:
+        curve: of the confidence.
+        oracle: of the measured quality itself, the best of all orders.
+        abstention: share of the prompts that may be declined, in (0, 1).
+        error: of all prompts, none declined; and of any coverage, where they are declined at random.
+        error_after: with that share declined, the least confident ones, ties at random.
+        reduction: ``error - error_after``, above 0 where the confidence is worth something.
+        interval: of the reduction over resampled prompts, both errors on the same resample (paired); None if unknown.
+        oracle_error_after: as ``error_after``, where the worst answers are declined.
+        aurc: area under the curve: mean error over coverages of 1, 2, ..., N prompts.
+        oracle_aurc: the least area that any order of these answers has.
+        threshold: confidence above or at which validation answers the other share.
+        realised_coverage: share of these prompts that is answered at that threshold.
+        realised_error: among them; no value if there are none.
+    """
+
+    curve: RiskCoverage
+    oracle: RiskCoverage
+    abstention: float
+    error: Figure
+    error_after: Figure
+    reduction: float
+    interval: Interval | None
+    oracle_error_after: float
+    aurc: Figure
+    oracle_aurc: float
+    threshold: float
+    realised_coverage: float
+    realised_error: Figure
+
+
+def abstain(
+    confidence: ArrayLike,
+    quality: ArrayLike,
+    val_confidence: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    abstention: float = 0.2,
+    num_resamples: int = NUM_RESAMPLES,
+) -> Abstention:
+    """All figures of a router that declines the prompts it is least sure of.
+
+    Args:
+        confidence: ``(N,)`` of the prompts to be scored, in any unit.
+        quality: ``(N,)`` measured quality of their answers in [0, 1].
+        val_confidence: ``(V,)`` of the validation prompts, in the same unit: the threshold is chosen on them.
+        rng: draws the resamples.
+        abstention: share to decline, in (0, 1).
+        num_resamples: for the intervals; 0 for none.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: as ``risk_coverage``, or the share is not in (0, 1).
+
+    Example:
+        >>> sure, right = np.arange(10) / 10, np.array([0, 1] + [1.0] * 8)
+        >>> found = abstain(sure, right, sure, np.random.default_rng(0), num_resamples=0)
+        >>> found.error.value, found.error_after.value, found.threshold, found.realised_coverage
+        (0.1, 0.0, 0.2, 0.8)
+    """
+    if not 0 < abstention < 1:
+        raise ValueError(f"abstention must be a share between 0 and 1, got {abstention}")
+    confidence, quality = pairs(confidence=confidence, quality=quality)
+    number = len(quality)
+    curve, oracle = risk_coverage(confidence, quality), risk_coverage(quality, quality)
+    val_sorted = np.sort(finite("val_confidence", val_confidence))
+    # Not one prompt more for (1 - 0.2) * 10 = 8.000000000000002.
+    threshold = val_sorted[-int(np.ceil((1 - abstention) * len(val_sorted) - 1e-9))]
+    answered = confidence >= threshold
+    values = np.array([curve.error[0], curve.at(1 - abstention), area(curve, number), np.nan])
+    values[3] = 1 - quality[answered].mean() if answered.any() else np.nan
+    resampled = _resampled(confidence, quality, answered, 1 - abstention, num_resamples, rng)
+    reduction = float(values[0] - values[1])
+    figures = [_figure(float(value), draws) for value, draws in zip(values, resampled, strict=True)]
+    return Abstention(
+        curve=curve,
+        oracle=oracle,
+        abstention=abstention,
+        error=figures[0],
+        error_after=figures[1],
+        reduction=reduction,
+        interval=difference_interval(reduction, reduction, resampled[0] - resampled[1]) if num_resamples else None,
+        oracle_error_after=float(oracle.at(1 - abstention)),
+        aurc=figures[2],
+        oracle_aurc=area(oracle, number),
+        threshold=float(threshold),
+        realised_coverage=float(answered.mean()),
+        realised_error=figures[3],
+    )
+
+
+def _figure(value: float, resampled: NDArray[np.float64]) -> Figure:
+    if not np.isfinite(value):
+        return Figure(None)
+    bounds = basic_interval(value, value, resampled) if len(resampled) else None
+    return Figure(value, *(bounds or (None, None)))
+
+
+def _resampled(
+    confidence: NDArray[np.float64],
+    quality: NDArray[np.float64],
+    answered: NDArray[np.bool_],
+    coverage: float,
+    num_resamples: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """``(4, B)`` error, error at the coverage, AURC, and error of the answered prompts in each resample."""
+    order, last = levels(confidence)
+    loss, number, columns = 1 - quality, len(quality), []
+    shares = np.append(np.arange(1, number + 1), coverage * number)
+    for counts in weights(number, num_resamples, rng):
+        taken = counts[order].cumsum(axis=0)[last]
+        lost = (counts * loss[:, None])[order].cumsum(axis=0)[last]
+        for drawn, sums, count in zip(taken.T, lost.T, counts.T, strict=True):
+            errors = np.interp(shares, np.append(0, drawn), np.append(0, sums)) / shares
+            kept = count[answered].sum()
+            realised = count[answered] @ loss[answered] / kept if kept else np.nan
+            columns.append((sums[-1] / number, errors[-1], errors[:-1].mean(), realised))
+    return np.array(columns).reshape(-1, 4).T

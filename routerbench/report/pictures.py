@@ -1,0 +1,84 @@
+"""What all pictures share: colours, ink, font and size, plain axes, and lines that are named at their right ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from routerbench.evaluation.results import Evaluation, Scored
+from routerbench.files import atomic_path
+from routerbench.report.formatting import ranked, shorten
+from routerbench.report.labels import spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; beyond six routers the dashes differ too.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+LANDMARK_STYLES: dict[str, dict[str, Any]] = {
+    "zero_router": {"color": "#808080", "linestyle": (0, (5, 2)), "linewidth": 1.3},
+    "benchmark_oracle": {"color": "#4d4d4d", "linestyle": (0, (1, 1.5)), "linewidth": 1.5},
+    "oracle": {"color": "black", "linestyle": "solid", "linewidth": 0.7},
+}
+DPI = 200
+INK, FAINT = "#333333", "#8a8a8a"
+FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": INK, "axes.labelcolor": INK}
+_GRID, _SPINE, _TICK = "#e4e4e4", "#b5b5b5", "#555555"
+
+
+def coloured(evaluation: Evaluation) -> list[tuple[str, Scored, str]]:
+    """The routers, best first, each with the colour that it has in every picture."""
+    return [(name, scored, PALETTE[number % len(PALETTE)]) for number, (name, scored) in enumerate(ranked(evaluation))]
+
+
+def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
+    """Write a picture as PNG.
+
+    Args:
+        path: the file.
+        draw: makes the figure, in the font of all pictures.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(FONT), atomic_path(path) as part:
+        draw().savefig(part, dpi=DPI, facecolor="white")
+
+
+def plain(axes: Axes, grid: Literal["x", "y", "both"] | None = "both") -> None:
+    """Take away what is not needed to read the axes.
+
+    Args:
+        axes: to be drawn on.
+        grid: which grid lines to show; None for none.
+    """
+    axes.set_axisbelow(True)
+    if grid is not None:
+        axes.grid(color=_GRID, linewidth=0.6, axis=grid)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_SPINE)
+    axes.tick_params(which="both", length=0, colors=_TICK, labelsize=8)
+
+
+def name_ends(axes: Axes, ends: Sequence[tuple[str, float, str]], max_length: int = 22) -> None:
+    """Name every line at its right end, pushed apart where ends are close.
+
+    Args:
+        axes: with the lines drawn and the limits set.
+        ends: of each line its name, the height of its end in data units, and its colour.
+        max_length: characters of a name that are shown.
+    """
+    from matplotlib.transforms import blended_transform_factory
+
+    low, high = axes.get_ylim()
+    heights = np.array([height for _, height, _ in ends]).clip(low, high)
+    places = spread(heights, 0.05 * (high - low), low, high)
+    place_at = blended_transform_factory(axes.transAxes, axes.transData)
+    for (name, _, color), height, place in zip(ends, heights, places, strict=True):
+        axes.plot([1, 1.02], [height, place], color=color, linewidth=0.6, transform=place_at, clip_on=False)
+        axes.text(1.03, place, shorten(name, max_length), va="center", size=8, color=color, transform=place_at,
+                  parse_math=False)  # fmt: skip
