@@ -34,6 +34,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name, or a module, when it is first asked for, so that a command loads only what it uses."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name == "__version__":  # of the installed package, so that pyproject.toml alone has it
+        return importlib.import_module("importlib.metadata").version(__name__)
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:

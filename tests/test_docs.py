@@ -1,4 +1,4 @@
-"""The commands and snippets of the README and of the pages in docs, executed in order."""
+"""The commands and snippets of the README, of CONTRIBUTING and of the pages in docs, executed in order."""
 
 import os
 import re
@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from routerbench.data.demo import make_world
+from routerbench.data.importers import FORMATS
 from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))}
 
 
@@ -110,16 +112,17 @@ def test_the_snippet_routes(folder):
     assert all(re.fullmatch(r"\S+: expected quality [01]\.\d\d for 0\.\d{5} USD", line) for line in lines)
 
 
-def test_the_router_of_the_readme_is_one_file_and_one_yaml(folder, tmp_path):
-    (python,), (config,) = blocks(README, "py"), blocks(README, "yaml")
+def test_the_router_of_contributing_is_one_file_and_one_yaml(folder, tmp_path):
+    (python,), (config,) = blocks(CONTRIBUTING, "py"), blocks(CONTRIBUTING, "yaml")
     for name in ("routerbench", "conf"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "train.py", tmp_path)
     for text in (python, config):
         (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
-    small = [word for words in QUICK.values() for word in words]
-    trained = run(tmp_path, "train.py", "router=nearest_benchmark", "hydra.run.dir=out", *small)
-    assert trained.returncode == 0, trained.stderr
+    for command in commands(CONTRIBUTING):
+        small = [word for words in QUICK.values() for word in words]
+        done = run(tmp_path, *shlex.split(command)[1:], "hydra.run.dir=out", *small)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
     routes = "import routerbench; print(routerbench.load('out/router').route(['What is 7 + 5?'], 0.01))"
     done = run(tmp_path, "-c", routes)
     assert done.stdout.startswith("[Decision(model="), done.stderr
@@ -139,7 +142,9 @@ def test_the_options_table_is_complete():
 
 def test_the_table_of_routers_is_complete():
     words = [
-        word for line in table(PAGES["docs/routers.md"], "word") for word in re.findall(r"`(\w+)`", line.split("|")[1])
+        word
+        for line in table(PAGES["docs/routers.md"], "`router=`")
+        for word in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
     assert sorted(words) == sorted(path.stem for path in (ROOT / "conf" / "router").glob("*.yaml"))
 
@@ -150,7 +155,7 @@ def test_every_protocol_has_its_page():
 
 
 def test_the_tables_of_policies_are_complete():
-    named = set(re.findall(r"`(\w+)=(\w+)`", "\n".join(table(PAGES["docs/policies.md"], "word"))))
+    named = set(re.findall(r"`(\w+)=(\w+)`", "\n".join(table(PAGES["docs/policies.md"], "option"))))
     named |= {
         ("online", word)
         for line in table(PAGES["docs/policies.md"], "`online=`")
@@ -158,6 +163,11 @@ def test_the_tables_of_policies_are_complete():
     }
     groups = ("cascade", "budget", "online")
     assert named == {(group, path.stem) for group in groups for path in (ROOT / "conf" / group).glob("*.yaml")}
+
+
+def test_the_table_of_importers_is_complete():
+    words = [re.match(r"\| `(\w+)`", line)[1] for line in table(PAGES["docs/tables.md"], "`--from`")]
+    assert sorted(words) == sorted(FORMATS)
 
 
 def test_the_results_of_the_readme_are_rows_of_the_leaderboard():
@@ -171,7 +181,7 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -185,6 +195,16 @@ def test_links_lead_somewhere(page):
 
 def test_the_readme_links_every_page():
     assert {page for page in PAGES if f"({page}" in README} == set(PAGES)
+
+
+def test_every_path_of_contributing_exists():
+    paths = re.findall(r"(?<![\w/])(?:routerbench|conf|tests|docs|\.github)/[\w./]*", CONTRIBUTING)
+    named = {path.rstrip(".") for path in paths if "NAME" not in path and "nearest_benchmark" not in path}
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    tests = set(re.findall(r"`(test_\w+)`", CONTRIBUTING))
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in sorted(tests) if f"def {name}(" not in text] == []
 
 
 def test_every_file_and_folder_of_the_map_exists():

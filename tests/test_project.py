@@ -1,4 +1,4 @@
-"""What pyproject.toml, Makefile, pre-commit and CI say of each other."""
+"""What pyproject.toml, Makefile, pre-commit, CI and the project's own pages say of each other."""
 
 import re
 import subprocess
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+import routerbench
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -93,3 +95,48 @@ def test_constraints_pin_what_the_project_asks_for_within_its_bounds():
     for requirement in asked:
         if requirement.name != PROJECT["name"]:
             assert requirement.specifier.contains(pinned[requirement.name]), requirement
+
+
+def test_the_version_is_that_of_pyproject():
+    assert routerbench.__version__ == PROJECT["version"], "run make install"
+    with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
+        _ = routerbench.nosuch
+
+
+def test_the_changelog_has_the_version_below_what_is_unreleased():
+    headings = re.findall(r"^## \[(.+?)\](.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert [name for name, _ in headings[:2]] == ["Unreleased", PROJECT["version"]]
+    assert all(re.fullmatch(r"( - \d{4}-\d\d-\d\d)?", date) for _, date in headings)
+
+
+def test_the_citation_is_complete_and_repeats_no_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "type", "title", "abstract", "authors", "license"} <= citation.keys()
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] == "software"
+    assert citation["license"] == PROJECT["license"]
+    assert citation.get("version", PROJECT["version"]) == PROJECT["version"]
+    for work in (citation, *citation["references"]):
+        assert work["title"]
+        assert all("name" in author or {"family-names", "given-names"} <= author.keys() for author in work["authors"])
+
+
+def test_issues_and_pull_requests_have_templates():
+    folder = ROOT / ".github"
+    forms = {path.stem: yaml.safe_load(path.read_text()) for path in folder.glob("ISSUE_TEMPLATE/*.yml")}
+    assert set(forms) == {"bug_report", "feature_request"}
+    for form in forms.values():
+        assert {"name", "description", "body"} <= form.keys()
+        assert all(field["attributes"]["label"] for field in form["body"])
+    assert {"command", "version", "data", "output"} == {field["id"] for field in forms["bug_report"]["body"]}
+    assert (folder / "PULL_REQUEST_TEMPLATE.md").is_file()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", ".github/PULL_REQUEST_TEMPLATE.md"])
+def test_make_has_the_targets_that_the_pages_name(page):
+    text = (ROOT / page).read_text()
+    code = [*re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]
+    calls = [call for part in code for call in re.findall(r"^make((?: [a-z-]+)+)", part, re.MULTILINE)]
+    assert calls
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {target for call in calls for target in call.split()} <= set(phony.split())
