@@ -82,6 +82,21 @@ class OutcomeTable:
             tokens=None if self.tokens is None else self.tokens[rows],
         )
 
+    def in_split(self, split: str) -> NDArray[np.bool_]:
+        """``(N,)`` whether each prompt is in a split.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Raises:
+            InputError: the split is empty.
+        """
+        assert self.split is not None, "assign_split comes before in_split"
+        rows: NDArray[np.bool_] = np.asarray(self.split == split)
+        if not rows.any():
+            raise InputError(f"{self.source}: the {split} split is empty; it has {len(self)} prompts in all")
+        return rows
+
     def part(self, split: str) -> OutcomeTable:
         """The prompts of one split.
 
@@ -91,11 +106,7 @@ class OutcomeTable:
         Raises:
             InputError: the split is empty.
         """
-        assert self.split is not None, "assign_split comes before part"
-        rows = np.flatnonzero(self.split == split)
-        if not len(rows):
-            raise InputError(f"{self.source}: the {split} split is empty; it has {len(self)} prompts in all")
-        return self.take(rows)
+        return self.take(self.in_split(split))
 
     def select_models(self, models: Sequence[str]) -> OutcomeTable:
         """The table of some models, in the given order.
@@ -171,4 +182,4 @@ class Parts(NamedTuple):
         Raises:
             InputError: a split is empty.
         """
-        return cls(*(Examples(table.part(split), embeddings[table.split == split]) for split in SPLITS))
+        return cls(*(Examples(table.part(split), embeddings[table.in_split(split)]) for split in SPLITS))

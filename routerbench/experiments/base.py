@@ -6,7 +6,8 @@ import logging
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +15,80 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.errors import InputError
+from routerbench.experiments.baselines import Fit, with_baselines
 from routerbench.experiments.study import Study
 from routerbench.routers.base import Router
-
-Fit = Callable[[Examples, Examples, str], Router]
-"""Trains a new router on train and val, as many models as train has; the text names a folder for its logs."""
 
 log = logging.getLogger(__name__)
 
 
+class Recipe(NamedTuple):
+    """A router with its options, to be trained with any seed.
+
+    Attributes:
+        fit: trains a new one on train and val with a seed; the text names a folder for its logs.
+        draws: whether the seed makes a difference.
+    """
+
+    fit: Callable[[Examples, Examples, int, str], Router]
+    draws: bool
+
+
+class Recipes(NamedTuple):
+    """The routers that an experiment may train.
+
+    Attributes:
+        name: of the router that was chosen.
+        fit: trains that one.
+        typed: the words that chose it on a command line; none where it is the default.
+        words: names of all routers.
+        compose: the recipe of any router, given its name and overrides of its options.
+    """
+
+    name: str
+    fit: Fit
+    typed: Sequence[str]
+    words: Sequence[str]
+    compose: Callable[[str, list[str]], Recipe]
+
+
+class Pages(NamedTuple):
+    """What is shown of an experiment's report, which stands in a folder.
+
+    Attributes:
+        name: of the Markdown page and of the picture.
+        findings: its first lines.
+        table: its main table as Markdown.
+    """
+
+    name: str
+    findings: str
+    table: str
+
+
 class Experiment(ABC):
-    """A protocol: what is done to train and val before routers learn from them. Test stays as it is."""
+    """A protocol: routers are trained, all are scored on the same test prompts, and a report is written."""
+
+    @abstractmethod
+    def conduct(
+        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
+    ) -> Pages:
+        """Run the experiment and write its report.
+
+        Args:
+            recipes: of the routers.
+            table: N outcomes with their split.
+            embeddings: ``(N, D)``, one row per prompt of ``table``.
+            seed: of what the protocol leaves to chance.
+            folder: of the report.
+
+        Raises:
+            InputError: the table is too small for the protocol.
+        """
+
+
+class StudyExperiment(Experiment):
+    """One router, beside the baselines, trained under several conditions. Test stays as it is."""
 
     @abstractmethod
     def run(
@@ -45,6 +109,17 @@ class Experiment(ABC):
         Raises:
             InputError: the table is too small for the protocol.
         """
+
+    def conduct(
+        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
+    ) -> Pages:
+        """Study the chosen router and the baselines, and write experiment.md and experiment.png."""
+        from routerbench.experiments.report import findings, study_table, write_study
+
+        fits = with_baselines(recipes.name, recipes.fit)
+        study = self.run(fits, table, embeddings, np.random.default_rng(seed))
+        write_study(study, folder)
+        return Pages("experiment", findings(study), study_table(study))
 
 
 class Lesson(NamedTuple):

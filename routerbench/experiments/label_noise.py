@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each, percent
+from routerbench.experiments.base import Lesson, StudyExperiment, fit_each, percent
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 
 
 @dataclass(frozen=True)
-class LabelNoise(Experiment):
+class LabelNoise(StudyExperiment):
     """Flips quality labels of train and validation, q to 1 - q, each with the same chance; test stays clean.
 
     What is flipped at one rate is flipped at every higher rate too.

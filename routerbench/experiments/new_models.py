@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
-from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each
+from routerbench.experiments.base import Lesson, StudyExperiment, fit_each
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction, Router
@@ -23,7 +24,7 @@ _UNWANTED = 1e-9  # how far the quality of a model that can be chosen stays abov
 
 
 @dataclass(frozen=True)
-class NewModels(Experiment):
+class NewModels(StudyExperiment):
     """Trains without a third of the models, then adds each of them from k scored train prompts.
 
     The k prompts are the same for all new models, and part of the next larger k. On the one side stand the router that

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each
+from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction
@@ -19,7 +20,7 @@ KNOWN, UNSEEN = "benchmark known", "benchmark unseen"
 
 
 @dataclass(frozen=True)
-class LeaveOneBenchmarkOut(Experiment):
+class LeaveOneBenchmarkOut(StudyExperiment):
     """Holds out each benchmark in turn from train and validation and predicts its test prompts.
 
     The predictions for all held-out benchmarks together cover the test prompts once, each by a router that never saw

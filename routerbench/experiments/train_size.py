@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each, percent
+from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each, percent
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 
@@ -19,7 +20,7 @@ MIN_VAL = 20  # below, a choice among candidates is a lottery; so many are kept 
 
 
 @dataclass(frozen=True)
-class TrainSize(Experiment):
+class TrainSize(StudyExperiment):
     """Trains on growing shares of the train prompts, each part of the next.
 
     Validation shrinks in proportion, as one who has 1 % of the data has 1 % of validation too, but not below 20
