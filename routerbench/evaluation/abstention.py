@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from routerbench.evaluation.metrics.abstention import RiskCoverage, area, levels, risk_coverage
+from routerbench.evaluation.metrics.abstention import RiskCoverage, risk_coverage
 from routerbench.evaluation.metrics.checks import finite, pairs
 from routerbench.evaluation.resample import NUM_RESAMPLES, basic_interval, difference_interval, weights
 from routerbench.evaluation.results import Figure, Interval
@@ -86,9 +86,9 @@ def abstain(
     # Not one prompt more for (1 - 0.2) * 10 = 8.000000000000002.
     threshold = val_sorted[-int(np.ceil((1 - abstention) * len(val_sorted) - 1e-9))]
     answered = confidence >= threshold
-    values = np.array([curve.error[0], curve.at(1 - abstention), area(curve, number), np.nan])
+    values = np.array([curve.error[0], curve.at(1 - abstention), curve.mean_error(number), np.nan])
     values[3] = 1 - quality[answered].mean() if answered.any() else np.nan
-    resampled = _resampled(confidence, quality, answered, 1 - abstention, num_resamples, rng)
+    resampled = _resampled(curve, confidence, quality, answered, 1 - abstention, num_resamples, rng)
     reduction = float(values[0] - values[1])
     figures = [_figure(float(value), draws) for value, draws in zip(values, resampled, strict=True)]
     return Abstention(
@@ -101,7 +101,7 @@ def abstain(
         interval=difference_interval(reduction, reduction, resampled[0] - resampled[1]) if num_resamples else None,
         oracle_error_after=float(oracle.at(1 - abstention)),
         aurc=figures[2],
-        oracle_aurc=area(oracle, number),
+        oracle_aurc=oracle.mean_error(number),
         threshold=float(threshold),
         realised_coverage=float(answered.mean()),
         realised_error=figures[3],
@@ -116,6 +116,7 @@ def _figure(value: float, resampled: NDArray[np.float64]) -> Figure:
 
 
 def _resampled(
+    curve: RiskCoverage,
     confidence: NDArray[np.float64],
     quality: NDArray[np.float64],
     answered: NDArray[np.bool_],
@@ -124,8 +125,9 @@ def _resampled(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """``(4, B)`` error, error at the coverage, AURC, and error of the answered prompts in each resample."""
-    order, last = levels(confidence)
     loss, number, columns = 1 - quality, len(quality), []
+    # The last prompt of each distinct confidence, from the highest on.
+    order, last = np.argsort(-confidence, kind="stable"), (curve.coverage[::-1] * number).round().astype(np.int64) - 1
     shares = np.append(np.arange(1, number + 1), coverage * number)
     for counts in weights(number, num_resamples, rng):
         taken = counts[order].cumsum(axis=0)[last]

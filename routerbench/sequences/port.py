@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
+from routerbench.evaluation.operating import OperatingPoint, within_budget
 from routerbench.evaluation.rollout import Rollout
-from routerbench.evaluation.setting import Setting, within_budget
 from routerbench.evaluation.sweep import Sweep, sweep
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
@@ -212,9 +212,9 @@ def serve(
 
 def _spend(table: OutcomeTable, curve: Sweep, budget: float) -> NDArray[np.float64]:
     """``(M,)`` USD that lambda-routing within a budget spends on each model; the least it can, if that is more."""
-    setting = within_budget(curve, budget) or Setting(0.0, 0.0, float("nan"), float("nan"))
+    point = within_budget(curve, budget) or OperatingPoint(0.0, 0.0, float("nan"), float("nan"))
     spend = np.zeros(table.num_models)
-    for is_after, share in ((False, 1 - setting.dearer_share), (True, setting.dearer_share)):
-        chosen = curve.choices(setting.willingness_to_pay, is_after)
+    for is_after, share in ((False, 1 - point.dearer_share), (True, point.dearer_share)):
+        chosen = curve.choices(point.willingness_to_pay, is_after)
         spend += share * np.bincount(chosen, table.cost[np.arange(len(chosen)), chosen], table.num_models)
     return spend

@@ -37,6 +37,10 @@ class RiskCoverage:
         lost = np.append(self.coverage * self.error, 0.0)[::-1]
         return np.interp(share, ends, lost) / share
 
+    def mean_error(self, number: int) -> float:
+        """Mean error over coverages of 1, 2, ..., ``number`` prompts."""
+        return float(self.at(np.arange(1, number + 1) / number).mean())
+
 
 def hcma_multiple_choice(confidence: ArrayLike) -> NDArray[np.float64]:
     """HCMA's transform of a largest class probability: ``-log(1 - p)`` (arXiv 2410.02173).
@@ -102,7 +106,7 @@ def risk_coverage(confidence: ArrayLike, quality: ArrayLike) -> RiskCoverage:
         ([0.2, 0.4, 0.9], [1.0, 0.75, 0.25], [0.5, 0.333, 0.0])
     """
     confidence, quality = pairs(confidence=confidence, quality=quality)
-    order, last = levels(confidence)
+    order, last = _levels(confidence)
     answered, lost = last + 1, np.cumsum(1 - quality[order])[last]
     threshold = confidence[order][last]
     return RiskCoverage(threshold[::-1], answered[::-1] / len(order), (lost / answered)[::-1])
@@ -128,7 +132,7 @@ def aurc(confidence: ArrayLike, quality: ArrayLike) -> float:
         >>> round(aurc([0.9, 0.5, 0.1, 0.2], [1.0, 0.5, 0.0, 1.0]), 6), aurc([0.5] * 4, [1.0, 0.5, 0.0, 1.0])
         (0.197917, 0.375)
     """
-    return area(risk_coverage(confidence, quality), np.size(confidence))
+    return risk_coverage(confidence, quality).mean_error(np.size(confidence))
 
 
 def _probability(confidence: ArrayLike) -> NDArray[np.float64]:
@@ -138,13 +142,8 @@ def _probability(confidence: ArrayLike) -> NDArray[np.float64]:
     return p
 
 
-def levels(confidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _levels(confidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The order from the surest prompt on, and the place in it of the last prompt of each distinct confidence."""
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     return order, np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
-
-
-def area(curve: RiskCoverage, number: int) -> float:
-    """Mean error over coverages of 1, 2, ..., ``number`` prompts."""
-    return float(curve.at(np.arange(1, number + 1) / number).mean())
