@@ -35,8 +35,7 @@ def read_json_lines(file: Path) -> list[dict[str, Any]]:
         InputError: a line is not an object.
         UnicodeDecodeError: the file is not UTF-8.
     """
-    # Not pyarrow: json.loads has no limit on line length, does not convert texts to dates, and the line number is
-    # known.
+    # Not pyarrow: json.loads has no limit on line length, keeps dates as texts, and the line number is known.
     with file.open(encoding="utf-8-sig", newline="\n") as lines:
         return [_record(line, number, file) for number, line in enumerate(lines, start=1) if line.strip()]
 

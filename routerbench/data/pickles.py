@@ -145,8 +145,8 @@ for _core in ("numpy.core", "numpy._core"):
 def read_pickle(path: Path) -> dict[str, Column]:
     """Read a pickled pandas frame of texts and numbers, with columns of object or number dtype.
 
-    Supports pandas 1.3 to 3 and protocols 3 to 5. The default text dtype of pandas 3 is refused, because its cells are
-    stored in Arrow format.
+    Supports pandas 1.3 to 3 and protocols 3 to 5. pandas 3's default text dtype is refused: its cells are in Arrow
+    format.
 
     Args:
         path: the file.
@@ -187,7 +187,6 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _columns(frame: Any) -> dict[str, Column]:
-    """Extract the columns of a recorded frame, in order."""
     manager = _expect(_Frame, frame).state["_mgr"]
     if not isinstance(manager, _Manager) or len(manager.args) != 2:
         _refuse("its columns are stored in an unknown way")

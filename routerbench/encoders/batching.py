@@ -12,9 +12,8 @@ MAX_PADDING = 1 / 64  # of a batch's budget
 def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
     """Batch N prompts for inference, longest first, so that running out of memory shows at once.
 
-    In small requests with prompts of mixed lengths, prompts are not padded to the longest, because another batch is
-    cheaper. The limit, 64 tokens per batch of 4096 on a CPU, was measured for the default budgets; with many prompts
-    there is little padding anyway.
+    In small requests of mixed lengths, prompts are not padded to the longest, because another batch is cheaper. The
+    limit of 64 tokens per batch of 4096 was measured on a CPU; with many prompts there is little padding anyway.
 
     Args:
         lengths: ``(N,)`` number of tokens of each prompt.

@@ -44,9 +44,8 @@ class Claims:
         """Claim texts for the duration of the block, which must store them.
 
         Args:
-            choose: maps the keys claimed by others to the keys to claim, possibly none. Texts of finished claims are
-                already in the store when it is called, because processes store their texts before they release their
-                claims.
+            choose: maps the keys claimed by others to the keys to claim, possibly none. When it is called, the store
+                already has the texts of all released claims.
 
         Raises:
             InputError: the folder is not writable.
@@ -79,7 +78,7 @@ class Claims:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Hold the folder's lock; on a file system without locks, do nothing."""
+        """Hold the folder's lock; on a file system without locks, warn and continue."""
         lock = _lock(self.folder / "lock")
         try:
             self._places.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,6 @@ class CombinedEncoder(Encoder):
 
 
 def _encoder(part: Mapping[str, Any], device: str) -> Encoder:
-    """Build the encoder of a part."""
     options = {key: value for key, value in part.items() if key not in ("encoder", "weight")}
     name = part.get("encoder")
     if name == "combined":

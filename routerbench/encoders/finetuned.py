@@ -48,8 +48,7 @@ def trainable(
 
     Args:
         encoder: pretrained encoder.
-        lora_rank: rank of the low-rank updates of all linear layers, the only weights that are trained; 0 trains all
-            weights.
+        lora_rank: rank of the low-rank updates of all linear layers, the only trained weights; 0 trains all weights.
         gradient_checkpointing: recompute activations instead of storing them.
         autocast: device that will compute in bfloat16, if any; on it, attention may work without padding.
 

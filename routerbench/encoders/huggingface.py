@@ -46,12 +46,12 @@ class HuggingFaceEncoder(Encoder):
         revision: branch, tag or commit on the hub; the attribute is the resolved commit.
         pooling: "mean" over the tokens, "cls" for the first token, or "last" for the last one; padding is excluded.
         max_length: maximum number of tokens T of a prompt, including special tokens.
-        truncation_side: side on which longer prompts are cut. "left" keeps the end, which has the question of a
-            few-shot prompt.
+        truncation_side: side on which longer prompts are cut. "left" keeps the question at the end of a few-shot
+            prompt.
         normalize: scale embeddings to length 1.
         dtype: dtype of weights and computation; "auto" is bfloat16 on GPUs that support it, else float32. The attribute
             is the chosen dtype, so that an artefact computes the same map on any machine.
-        batch_tokens: tokens per batch, including padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
+        batch_tokens: tokens per batch with padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
             vectors.
         device: "cpu", "cuda", "cuda:1", …; "auto" uses the GPU if there is one. Not part of the identity.
 

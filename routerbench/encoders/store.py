@@ -108,7 +108,6 @@ class _Progress:
         self.bar.close()
 
     def show(self, left: int) -> None:
-        """Report the number of texts left."""
         done = self.total - left
         self.bar.update(done - self.bar.n)
         if self.bar.disable and (now := time.monotonic()) - self.reported > 30:

@@ -145,7 +145,7 @@ class EnsembleRouter(ClosedFormRouter):
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The ``(1 + K,)`` weights of guess and members, summary, cost, and each part's arrays under its name."""
+        """``(1 + K,)`` weights of guess and members, summary, cost, and each part's arrays, prefixed with its name."""
         own = {"weights": self.weights, "center": self.center, "components": self.components} | self.cost.arrays()
         for name, router in {"guess": self.guesser, **self.routers}.items():
             own |= {f"{name}.{key}": array for key, array in router.arrays().items()}
@@ -163,7 +163,6 @@ class EnsembleRouter(ClosedFormRouter):
 
 
 def _view(name: str) -> str:
-    """What a member sees."""
     return name.partition(".")[0]
 
 

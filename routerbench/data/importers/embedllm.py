@@ -131,7 +131,6 @@ def _check(cells: Check, column: tuple[NDArray[np.int64], Column], name: str, so
 
 
 def _questions(folder: Path, names: Names) -> dict[str, str]:
-    """Map ids to prompts."""
     file = folder / QUESTIONS
     if not file.is_file():
         return {}

@@ -3,10 +3,10 @@
 An entry of its ``datasets/split2_model7*/*.json`` has ``question``, ``scores`` (maps models to numbers in [0, 1]) and,
 in the training data, ``cluster_id``, the result of RouterDC's own clustering, which is ignored. Each file is a
 benchmark. The split is the "train" or "test" at the end of the file name; a file without either is a test set if other
-files have them (as in RouterDC's ``train_router_mdeberta.py``). For multiple-choice questions, the score is the model's
-probability of the right choice if it chose it and 0 otherwise, and RouterDC's evaluation counts any score above 0 as
-right; for other questions, it is the share of right answers. Scores are read unchanged. Read RouterDC's CSV files of
-RouterBench with ``--from table``.
+files have them (as in ``train_router_mdeberta.py``). For multiple-choice questions, the score is the model's
+probability of the right choice if it chose it, else 0, and RouterDC's evaluation counts any score above 0 as right; for
+others, it is the share of right answers. Scores are read unchanged. Read RouterDC's CSV files of RouterBench with
+``--from table``.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 ``carrot/gen_sprout.py`` of github.com/somerstep/CARROT reads ``prompt`` and, for each model, an object with ``score``,
 ``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. The published files were not
-available, so their further content is not known: a ``dataset`` column, if any, is the benchmark, and
-``--column response=NAME`` keeps the responses if the objects have them. There are no costs; ``--prices`` computes them
-from the token counts, for instance with the prices of ``SPROUT_COSTS`` in CARROT's ``carrot/constants.py`` (USD per
-million input and output tokens). The split is the first word of the file name, as written by the hub
-(``train-00000-of-00001.parquet``).
+available: a ``dataset`` column, if any, is taken as the benchmark, and ``--column response=NAME`` keeps the responses
+if the objects have them. There are no costs; ``--prices`` computes them from the token counts, for instance with the
+prices of ``SPROUT_COSTS`` in ``carrot/constants.py`` (USD per million input and output tokens). The split is the first
+word of the file name, as written by the hub (``train-00000-of-00001.parquet``).
 """
 
 from __future__ import annotations
@@ -93,7 +92,6 @@ def _add(columns: Any, file: Path, names: Names, outcomes: TableBuilder) -> None
 
 
 def _measured(columns: Any, model: str, names: Names, source: str) -> dict[str, Column]:
-    """Return the checked cells of one model."""
     checks = {"quality": quality_cells, "input_tokens": token_cells, "output_tokens": token_cells}
     # Read single fields by their paths: the responses, most of the bytes, are not loaded.
     inner = {field.name: field for field in columns.schema_arrow.field(model).type}
