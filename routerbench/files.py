@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders."""
+"""Write files and folders so that readers never see partial content."""
 
 import errno
 import hashlib

@@ -13,7 +13,7 @@ class BertClassifierRouter(NeuralRouter):
     RouteLLM classifies prompts for one pair, a strong and a weak model. Here each model has a strength s on a prompt
     and the prompt has a tie parameter t; the class probabilities are the softmax of ``(s_i, (s_i + s_j) / 2 + t, s_j)``
     (Davidson 1970, On Extending the Bradley-Terry Model to Accommodate Ties). For two models this can represent any
-    three probabilities; for more models, one network serves all pairs. Trained by ``training=three_classes``.
+    three probabilities; for more models, one network serves all pairs. It is trained by ``training=three_classes``.
 
     The score of a model is its mean probability of winning. For two models it is RouteLLM's strong win rate, one minus
     the probabilities of a tie and of the weak model. It is a ranking, and is calibrated. The paper does not predict

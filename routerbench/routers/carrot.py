@@ -19,13 +19,14 @@ KINDS = ("input", "output")
 class CarrotRouter(ClosedFormRouter):
     """Predicts quality and cost by separate estimators, to be combined by lambda.
 
-    As in the paper (arXiv 2502.03261), quality is the mean of the nearest neighbours. Their number is selected by
-    routing performance on validation at the predicted costs: the number with the least error is smaller, and the best
-    of several noisy means is mostly luck. If the table has token counts and a price list, the cost is
-    ``price_in * tokens_in + price_out * tokens_out`` with expected token counts predicted from the prompt. The prices
-    are arguments of the router, not weights: a changed price is edited in ``router.json`` and takes effect at the next
-    load. Otherwise the cost itself is regressed. Both regressions are linear for the logarithm, where the paper uses
-    neighbours or a language model; input tokens are predicted, too, because a router does not see the text.
+    As in the paper (arXiv 2502.03261), quality is the mean of the nearest neighbours. Their number is selected by how
+    the router performs on validation at the predicted costs, not by the prediction error: the error is smallest for
+    fewer neighbours, whose means are so noisy that the best one is mostly luck. If the table has token counts and a
+    price list, the cost is ``price_in * tokens_in + price_out * tokens_out`` with expected token counts predicted from
+    the prompt. The prices are arguments of the router, not weights: a changed price is edited in ``router.json`` and
+    takes effect at the next load. Otherwise the cost itself is regressed. Both regressions are linear for the
+    logarithm, where the paper uses neighbours or a language model; input tokens are predicted, too, because a router
+    does not see the text.
 
     Args:
         embedding_dim: D, the size of an embedding.

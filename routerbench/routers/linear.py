@@ -17,7 +17,7 @@ class LinearRouter(ClosedFormRouter):
     """Predicts quality and log cost of every model as linear functions of the embedding.
 
     Quality is clipped to [0, 1]. Quality and cost have separate penalties, because the length of an answer is easier to
-    predict from a prompt than its difficulty.
+    predict than the skill that a prompt requires.
 
     Args:
         embedding_dim: D, the size of an embedding.

@@ -20,8 +20,7 @@ class SmoothieRouter(ClosedFormRouter):
     The embedding of a response is modelled as that of the right answer plus an error; errors of different models are
     assumed independent. The distances between responses then determine the variance d of every model's error, and the
     paper chooses the model with the largest ``dim / (2 d)``. Quality is not used, and routing a prompt needs no
-    responses to it: the paper's "train time" regime. The majority is always right: models with the same errors are
-    trusted.
+    responses to it: the paper's "train time" regime. The majority is taken to be right, so shared errors are trusted.
 
     Adaptations: responses are embedded as hashed words and word pairs of unit length, without a network, where the
     paper uses all-mpnet-base-v2. The prediction is ``-d``, which chooses the same model without the pole of ``1 / d``,
