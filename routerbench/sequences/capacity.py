@@ -29,7 +29,7 @@ class CapacityBudget:
     Args:
         capacity: maximum share of the prompts per model, in (0, 1], rounded up to whole prompts: one for all models, or
             by model name, without a limit for the others; None for no limits.
-        num_settings: number S of floors, evenly spaced from the mean predicted quality of the cheapest to the best plan.
+        num_settings: number S of floors, evenly spaced between the mean predicted quality of cheapest and best plan.
 
     Raises:
         InputError: a capacity is out of range, or there are fewer than two settings.
