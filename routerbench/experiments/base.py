@@ -1,4 +1,4 @@
-"""What the protocols share: the parts of a table, a router trained anew for each condition, one evaluation of all."""
+"""Common parts of the protocols: training under several conditions, and checks of the data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from routerbench.experiments.study import Study
 from routerbench.routers.base import Router
 
 Fit = Callable[[Examples, Examples, str], Router]
-"""Trains a new router on train and val, as many models as train has; the text names a folder for its logs."""
+"""Trains a new router for the models of train; the text names a folder for its logs."""
 
 log = logging.getLogger(__name__)
 
 
 class Experiment(ABC):
-    """A protocol: what is done to train and val before routers learn from them. Test stays as it is."""
+    """A protocol, which modifies train and val before routers are trained on them. Test is not modified."""
 
     @abstractmethod
     def run(
@@ -37,10 +37,10 @@ class Experiment(ABC):
         """Train every router under every condition and score all of them on the test prompts.
 
         Args:
-            fits: trains a router, by its name.
+            fits: functions that train a router, by its name.
             table: N outcomes with their split.
-            embeddings: ``(N, D)``, one row per prompt of ``table``.
-            rng: draws what the protocol leaves to chance; the same state gives the same study.
+            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            rng: random number generator; the same state gives the same study.
 
         Raises:
             InputError: the table is too small for the protocol.
@@ -48,7 +48,7 @@ class Experiment(ABC):
 
 
 class Lesson(NamedTuple):
-    """What a router is to learn from in one condition."""
+    """Training data of one condition."""
 
     condition: str
     train: Examples
@@ -56,15 +56,15 @@ class Lesson(NamedTuple):
 
 
 def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: int) -> Iterator[tuple[str, str, Router]]:
-    """Train every router on every lesson, and log after each fit how long it took and how much remains.
+    """Train every router on every lesson, and log the time of each fit and an estimate of the remaining time.
 
     Args:
-        fits: trains a router, by its name.
-        lessons: made one at a time, so that only one is in memory.
-        num_lessons: how many there are.
+        fits: functions that train a router, by its name.
+        lessons: lazily generated, so that only one is in memory.
+        num_lessons: number of lessons.
 
     Yields:
-        Name of the router, label of the condition, and the router trained for it.
+        Name of the router, label of the condition, and the trained router.
     """
     seconds: dict[str, list[float]] = {name: [] for name in fits}
     total = num_lessons * len(fits)
@@ -83,15 +83,15 @@ def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: in
 
 
 def check_models(train: Examples, condition: str, advice: str) -> None:
-    """Refuse a train split from which a model has vanished: no router could say anything of it.
+    """Refuse a train split without any outcome of a model, for which no router could be trained.
 
     Args:
-        train: what is left of the split.
-        condition: where that happens, for the message.
-        advice: what to do, for the message.
+        train: the remaining train split.
+        condition: name of the condition, for the message.
+        advice: advice for the message.
 
     Raises:
-        InputError: a model has no known quality, or no known cost where others have one.
+        InputError: a model has no known quality, or no known cost in a table with costs.
     """
     table = train.table
     for what, cells in (("quality", table.quality), ("cost", table.cost)):
@@ -104,7 +104,7 @@ def check_models(train: Examples, condition: str, advice: str) -> None:
 
 
 def percent(share: float) -> str:
-    """A share as it is written on a label, without needless decimals.
+    """Format a share for a label, without unnecessary decimals.
 
     Example:
         >>> percent(0.1), percent(0.005)
@@ -114,5 +114,5 @@ def percent(share: float) -> str:
 
 
 def _slug(text: str) -> str:
-    """A label as part of a folder's name."""
+    """Make a label usable in the name of a folder."""
     return re.sub(r"[^\w.]+", "_", text).strip("_") or "_"
