@@ -35,7 +35,7 @@ def world() -> Examples:
 
 
 class Clock(L.Callback):
-    """Records seconds and mean loss of each epoch."""
+    """Callback that records seconds and mean loss of each epoch."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         import uvicorn
 
-        if options.providers and find_spec("litellm") is None:  # it takes seconds to import, so that comes last
+        if options.providers and find_spec("litellm") is None:  # importing it takes seconds
             raise ModuleNotFoundError("no litellm", name="litellm")
         from routerbench.serving.app import make_app
         from routerbench.serving.providers import read_providers

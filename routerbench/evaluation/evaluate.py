@@ -183,7 +183,6 @@ def _groups(predictions: Predictions) -> dict[str, list[Prediction]]:
 
 
 def _take(entrants: Entrants, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Entrants:
-    """Restrict entrants to some prompts."""
     return {name: [entrant.take(rows) for entrant in group] for name, group in entrants.items()}
 
 

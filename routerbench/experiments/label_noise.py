@@ -17,9 +17,9 @@ from routerbench.experiments.study import Condition, Study
 
 @dataclass(frozen=True)
 class LabelNoise(Experiment):
-    """Flips quality labels of train and validation, q to 1 - q, each with the same probability. Test is not changed.
+    """Training with quality labels flipped from q to 1 - q, each with the same probability, in train and validation.
 
-    Labels flipped at one rate are also flipped at every higher rate.
+    Test is not changed. Labels flipped at one rate are also flipped at every higher rate.
 
     Attributes:
         rates: probabilities in [0, 0.5]; the others are compared with the lowest.

@@ -24,7 +24,7 @@ _UNWANTED = 1e-9  # minimum quality of a known model, above the 0 of an unknown 
 
 @dataclass(frozen=True)
 class NewModels(Experiment):
-    """Trains without a third of the models, then adds each of them from k scored train prompts.
+    """Training without a third of the models, each of which is then added from k scored train prompts.
 
     The k prompts are the same for all new models, and included in the next larger k. The results are compared with a
     router that never calls a new model and one that was trained on all models (the protocol of UniRoute, arXiv

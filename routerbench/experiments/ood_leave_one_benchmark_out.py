@@ -20,7 +20,7 @@ KNOWN, UNSEEN = "benchmark known", "benchmark unseen"
 
 @dataclass(frozen=True)
 class LeaveOneBenchmarkOut(Experiment):
-    """Holds out each benchmark from train and validation and predicts its test prompts.
+    """Training without one benchmark at a time, and prediction of its test prompts.
 
     The predictions for all held-out benchmarks cover the test prompts once, each by a router that has not seen its
     benchmark. They are compared, prompt by prompt, with the same router trained on everything. (The original's flag

@@ -20,7 +20,7 @@ MIN_VAL = 20  # fewer would make selection among candidates random; kept if ther
 
 @dataclass(frozen=True)
 class TrainSize(Experiment):
-    """Trains on nested shares of the train prompts.
+    """Training on nested shares of the train prompts.
 
     Validation shrinks in proportion, because a smaller data set also has a smaller validation split, but not below 20
     prompts. Test is not reduced.

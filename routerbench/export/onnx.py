@@ -169,7 +169,6 @@ def _export_encoder(encoder: Encoder, folder: Path) -> Part:
 
 
 def _export_router(router: Any, folder: Path) -> Part:
-    """Export a network."""
     if not isinstance(router, NeuralRouter) or router.chooses_itself:
         return Part()
     graph = RouterGraph(router)

@@ -8,7 +8,7 @@ from routerbench.online.bandit import LinearBandit
 
 
 class LinUCB(LinearBandit):
-    """Chooses the largest upper confidence bound, ``theta' x + alpha sqrt(x' A^-1 x)``.
+    """Bandit that chooses the largest upper confidence bound, ``theta' x + alpha sqrt(x' A^-1 x)``.
 
     MetaLLM is LinUCB with a warm start from full information and ``alpha = 0``: greedy ridge regression.
 

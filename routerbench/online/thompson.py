@@ -8,7 +8,7 @@ from routerbench.online.bandit import LinearBandit
 
 
 class Thompson(LinearBandit):
-    """Samples weights from ``N(theta, v^2 A^-1)`` for every prompt and chooses the largest reward under them.
+    """Bandit that samples weights from ``N(theta, v^2 A^-1)`` for every prompt and chooses the largest reward.
 
     Only the product of ``x'`` and the sampled weights is needed. It is normal with mean ``theta' x`` and standard
     deviation ``v sqrt(x' A^-1 x)``, and is sampled directly, without a square root of each ``A^-1``.

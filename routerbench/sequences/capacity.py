@@ -21,7 +21,7 @@ _TOLERANCE = 1e-6  # on a sum of qualities; the solver's is 1e-7
 
 @dataclass(frozen=True)
 class CapacityBudget:
-    """Plans all prompts at once: minimal predicted cost, with a floor on mean predicted quality and limits on load.
+    """Plan for all prompts at once: minimal predicted cost, a floor on mean predicted quality, and limits on load.
 
     The paper adjusts Lagrange multipliers in steps and does not say how to satisfy the limits where prompts tie. Here
     the linear programme is solved exactly.

@@ -21,7 +21,7 @@ TRANSFORMS = ("two_sided", "multiple_choice", "none")
 
 @dataclass(frozen=True)
 class Decline:
-    """Routes at one lambda and declines if the calibrated confidence in the chosen model is too low.
+    """Routing at one lambda that declines if the calibrated confidence in the chosen model is too low.
 
     An adaptation: HCMA's confidence is a token probability of the answer, which tables do not have. Here it is the
     router's predicted quality, before any answer. As in HCMA, a transform of it is calibrated for each model by

@@ -17,7 +17,7 @@ from routerbench.sequences.judge import Judge, cross_fitted, observe
 
 @dataclass(frozen=True)
 class FrugalCascade:
-    """Calls the models of a chain until a judge accepts an answer (FrugalGPT, arXiv 2305.05176).
+    """Cascade along a chain of models until a judge accepts an answer (FrugalGPT, arXiv 2305.05176).
 
     The estimated quality of an answer is the router's prediction plus a correction by a `Judge`, which sees the cost
     and length in the table; the paper's judge reads the answer itself. The answer of the j-th model is accepted if its
@@ -25,7 +25,7 @@ class FrugalCascade:
     chains are tried with all thresholds, which are quantiles of the estimates as in the paper, on validation, with
     judges that have not seen the prompt. Those on the hull of mean cost and quality are the settings.
 
-    The best of many thousands of candidates on validation is too optimistic, so test results are lower. The paper
+    The best of many thousands of candidates on validation is biased upwards, so test results are lower. The paper
     searches for each budget; here one search covers all budgets.
 
     Attributes:

@@ -38,7 +38,7 @@ def observe(table: OutcomeTable, prediction: Prediction) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Judge:
-    """Estimates how much better an answer is than predicted.
+    """Estimator of how much better an answer is than predicted.
 
     The estimate is the difference of two logistic regressions per model, on all features and on the predicted quality
     alone. A bias of the router thus cancels out.

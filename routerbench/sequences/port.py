@@ -24,7 +24,7 @@ _FREE = 1000  # if a model is free, the lowest budget is the highest one divided
 
 @dataclass(frozen=True)
 class PortBudget:
-    """Serves a stream within a total budget. Each model has a part of the budget and a price that keeps it there.
+    """Policy for a stream with a total budget, in which each model has a part of the budget and a matching price.
 
     A prompt goes to the model with the largest predicted quality minus price times predicted cost. Prices are learned
     on validation or, as in the paper, on the first prompts of the stream, which are then sent to random models. A model

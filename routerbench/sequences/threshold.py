@@ -13,7 +13,7 @@ from routerbench.sequences.base import Scene
 
 @dataclass(frozen=True)
 class ThresholdCascade:
-    """Calls models from the cheapest on, until a judge accepts an answer or the budget of the prompt is spent.
+    """Cascade from the cheapest model on, until a judge accepts an answer or the budget of the prompt is spent.
 
     The judge is simulated: it knows whether an answer succeeded, and is wrong at an error rate. This bounds what a
     judge can achieve and is not a deployable router, as the report says. The judge is free, the first call is always

@@ -16,7 +16,7 @@ from routerbench.sequences.base import Scene
 
 @dataclass(frozen=True)
 class ToleranceBudget:
-    """Sends each prompt to the cheapest model whose predicted quality is within a tolerance of the best one's.
+    """Routing to the cheapest model whose predicted quality is within a tolerance of the best one's.
 
     If all predictions for a prompt are equal, it goes to the cheapest model at any tolerance. Nothing is learned on
     validation.

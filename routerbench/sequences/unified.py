@@ -33,7 +33,7 @@ class UnifiedCascade:
     answers is not used, but a correction shifts the estimates of the other models as far as their corrections
     correlate on validation. Costs not yet known are the router's predictions.
 
-    The maximum of several noisy estimates is too optimistic, and the extra calls cost money. So the trust in the judges
+    The maximum of several noisy estimates is biased upwards, and the extra calls cost money. So the trust in the judges
     is chosen on validation, with judges that have not seen the prompt. Without any trust, no answer can change a
     decision, and one model is called as in plain routing.
 

@@ -76,7 +76,7 @@ async def _answer(body: dict[str, Any], service: Service, forwarder: Forwarder) 
                 raise ServiceError(error.status, str(error), call.headers()) from error
             failed = call.decision.model
             if not call.try_next():
-                status = error.status if error.status in (400, 429) else 502  # 400: the request is too much for any
+                status = error.status if error.status in (400, 429) else 502  # 400: it exceeds all models' limits
                 raise ServiceError(status, f"{failed} does not answer: {error}", call.headers()) from error
             service.metrics.fallbacks.labels(failed).inc()
 

@@ -50,7 +50,7 @@ class UpstreamError(Exception):
 
 
 class Forwarder:
-    """Calls models by the router's names for them.
+    """Client of the models, by the router's names for them.
 
     Args:
         providers: LiteLLM's parameters of every model.

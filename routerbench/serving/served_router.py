@@ -29,7 +29,7 @@ class Loaded:
 
 
 class ServedRouter:
-    """Holds the router in service. Requests keep the ``current`` router they started with while it is replaced.
+    """Holder of the router in service. Requests keep the ``current`` router they started with while it is replaced.
 
     Args:
         folder: folder of the artefact.

@@ -52,7 +52,7 @@ class ResidentExamples(Dataset[Batch]):
 
 
 class EpochShuffle(Sampler[int]):
-    """Shuffles by seed and epoch alone, so that a resumed run sees the same order as an uninterrupted run.
+    """Shuffled order that depends on seed and epoch alone, so that a resumed run sees the same order.
 
     Lightning calls ``set_epoch``, as for a distributed sampler.
     """

@@ -10,7 +10,7 @@ from routerbench.errors import InputError
 
 
 class BestEpoch(L.Callback):
-    """Keeps the module's weights of the epoch with the best validation score.
+    """Callback that keeps the weights of the epoch with the best validation score.
 
     The weights are stored in the checkpoint as the callback's state, so a resumed run still has them, even on another
     machine. Lightning's ModelCheckpoint forgets the best score when its folder has moved.

@@ -10,7 +10,7 @@ from routerbench.training.score import validation_score
 
 @dataclass
 class ClosedForm:
-    """Fits a router with its own ``fit``, which selects by AIQ on validation."""
+    """Training by the router's own ``fit``, which selects by AIQ on validation."""
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Fit ``router`` in place."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Distill(Gradient):
-    """Trains by gradient on a teacher's predictions for the train prompts (Hinton et al. 2015, arXiv 1503.02531).
+    """Training on a teacher's predictions for the train prompts (Hinton et al. 2015, arXiv 1503.02531).
 
     A measured outcome is a single sample, mostly 0 or 1; a prediction is an expected value. Validation keeps its
     measured outcomes, so the best epoch is the one that routes best.

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FineTune:
-    """Trains an encoder and a network end to end, starting from the network trained on frozen embeddings.
+    """End-to-end training of an encoder and a network, starting from the network trained on frozen embeddings.
 
     Epoch 0 is the router on frozen embeddings. The epoch with the best validation score is kept, so fine-tuning that
     does not help is discarded. Training the heads first keeps random heads from distorting the pretrained encoder

@@ -23,7 +23,7 @@ MONITORS = {"val/loss": "min", "val/aiq": "max"}
 
 @dataclass
 class Gradient:
-    """Trains a network by gradient descent.
+    """Training of a network by gradient descent.
 
     Attributes:
         trainer: makes the Lightning Trainer from callbacks, logger and folder.

@@ -30,8 +30,8 @@ def cost_loss(cost_log_ratio: Tensor, cost_ratio: Tensor) -> Tensor:
     """Compute the mean negative log-likelihood of the gamma distribution with a log link, up to a constant.
 
     For a cost y and a predicted mean mu it is ``y / mu + log mu`` (McCullagh and Nelder, Generalized Linear Models,
-    1989, chapter 8). The conditional *mean* minimises it, which is what a budget pays. It weights relative errors:
-    costs may differ by a factor of 250, and a squared error would depend on the most expensive model only.
+    1989, chapter 8). The conditional *mean* minimises it, the quantity that a budget limits. It weights relative
+    errors: costs may differ by a factor of 250, and a squared error would depend on the most expensive model only.
 
     Args:
         cost_log_ratio: ``(B, M)`` logarithm of the predicted cost, in any unit per model.

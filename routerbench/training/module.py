@@ -17,7 +17,7 @@ from routerbench.training.score import validation_score
 
 
 class RouterModule(L.LightningModule):
-    """Minimises an objective plus the weighted cost loss, and validates by routing.
+    """LightningModule that minimises an objective plus the weighted cost loss.
 
     Logs ``train/loss``, ``val/loss`` and ``val/aiq`` once per epoch.
 

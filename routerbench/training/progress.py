@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 
 class EpochProgress(L.Callback):
-    """Counts epochs and shows the validation metrics of the last one."""
+    """Progress bar over epochs with the validation metrics of the last one."""
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Open the bar. A resumed run starts at its epoch."""

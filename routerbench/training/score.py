@@ -9,7 +9,7 @@ from routerbench.routers.base import Prediction
 def validation_score(prediction: Prediction, table: OutcomeTable) -> float:
     """Compute the AIQ on the validation split. A ranking is first calibrated on that split, as it is after the fit.
 
-    Calibrating on the scored split flatters every ranking alike, by one parameter per model.
+    Calibration on the scored split, with one parameter per model, favours rankings, but all candidates equally.
 
     Args:
         prediction: prediction for the N prompts of ``table``.
