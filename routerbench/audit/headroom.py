@@ -135,10 +135,11 @@ def oracle_of_repeats(quality: NDArray[np.float64], pairs: NDArray[np.int64]) ->
 def oracle_without_routing(quality: NDArray[np.float64], benchmark: NDArray[np.object_]) -> Luck | None:
     """Estimate the quality of the oracle if there were nothing to route within a benchmark.
 
-    The null hypothesis is a Rasch model per benchmark: model m solves a prompt with probability ``1 / (1 + exp(d -
-    a_m))``, where the difficulty d is normal over prompts. The strongest model is then the best choice on every prompt,
-    and any gain of an oracle over it is luck, the maximum of M draws. The skills a match the models' means, and the
-    spread of d matches the variance of the number of models that solve a prompt (method of moments).
+    The null hypothesis is a Rasch model per benchmark: model m solves a prompt with probability
+    ``1 / (1 + exp(d - a_m))``, where the difficulty d is normal over prompts. The strongest model is then the best
+    choice on every prompt, and any gain of an oracle over it is luck, the maximum of M draws. The skills a match the
+    models' means, and the spread of d matches the variance of the number of models that solve a prompt (method of
+    moments).
 
     Args:
         quality: ``(N, M)`` measured quality; rows with a missing cell are left out.
