@@ -16,7 +16,6 @@ from routerbench.errors import InputError
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.base import Store
 
 
 PARTS: Sequence[Mapping[str, Any]] = (

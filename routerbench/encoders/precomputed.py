@@ -16,7 +16,6 @@ from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.base import Store
 
 
 class PrecomputedEncoder(Encoder):

@@ -1,4 +1,4 @@
-"""What the protocols share: the parts of a table, a router trained anew for each condition, one evaluation of all."""
+"""Common parts of the protocols: training under several conditions, and checks of the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Recipe(NamedTuple):
-    """A router with its options, to be trained with any seed.
+    """A router with its options, which can be trained with any seed.
 
     Attributes:
         fit: trains a new one on train and val with a seed; the text names a folder for its logs.
@@ -53,10 +53,10 @@ class Recipes(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """What is shown of an experiment's report, which stands in a folder.
+    """The parts of a written report that are also logged.
 
     Attributes:
-        name: of the Markdown page and of the picture.
+        name: file name of the Markdown page and of the picture, without its extension.
         findings: its first lines.
         table: its main table as Markdown.
     """
@@ -67,7 +67,7 @@ class Pages(NamedTuple):
 
 
 class Experiment(ABC):
-    """A protocol: routers are trained, all are scored on the same test prompts, and a report is written."""
+    """An experiment, which trains routers, scores them on the same test prompts, and writes a report."""
 
     @abstractmethod
     def conduct(
@@ -79,7 +79,7 @@ class Experiment(ABC):
             recipes: of the routers.
             table: N outcomes with their split.
             embeddings: ``(N, D)``, one row per prompt of ``table``.
-            seed: of what the protocol leaves to chance.
+            seed: of all random draws.
             folder: of the report.
 
         Raises:
@@ -88,7 +88,7 @@ class Experiment(ABC):
 
 
 class StudyExperiment(Experiment):
-    """One router, beside the baselines, trained under several conditions. Test stays as it is."""
+    """A protocol, which modifies train and val before routers are trained on them. Test is not modified."""
 
     @abstractmethod
     def run(
@@ -101,10 +101,10 @@ class StudyExperiment(Experiment):
         """Train every router under every condition and score all of them on the test prompts.
 
         Args:
-            fits: trains a router, by its name.
+            fits: functions that train a router, by its name.
             table: N outcomes with their split.
-            embeddings: ``(N, D)``, one row per prompt of ``table``.
-            rng: draws what the protocol leaves to chance; the same state gives the same study.
+            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            rng: random number generator; the same state gives the same study.
 
         Raises:
             InputError: the table is too small for the protocol.
@@ -123,7 +123,7 @@ class StudyExperiment(Experiment):
 
 
 class Lesson(NamedTuple):
-    """What a router is to learn from in one condition."""
+    """Training data of one condition."""
 
     condition: str
     train: Examples
@@ -131,15 +131,15 @@ class Lesson(NamedTuple):
 
 
 def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: int) -> Iterator[tuple[str, str, Router]]:
-    """Train every router on every lesson, and log after each fit how long it took and how much remains.
+    """Train every router on every lesson, and log the time of each fit and an estimate of the remaining time.
 
     Args:
-        fits: trains a router, by its name.
-        lessons: made one at a time, so that only one is in memory.
-        num_lessons: how many there are.
+        fits: functions that train a router, by its name.
+        lessons: lazily generated, so that only one is in memory.
+        num_lessons: number of lessons.
 
     Yields:
-        Name of the router, label of the condition, and the router trained for it.
+        Name of the router, label of the condition, and the trained router.
     """
     seconds: dict[str, list[float]] = {name: [] for name in fits}
     total = num_lessons * len(fits)
@@ -158,15 +158,15 @@ def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: in
 
 
 def check_models(train: Examples, condition: str, advice: str) -> None:
-    """Refuse a train split from which a model has vanished: no router could say anything of it.
+    """Refuse a train split without any outcome of a model, for which no router could be trained.
 
     Args:
-        train: what is left of the split.
-        condition: where that happens, for the message.
-        advice: what to do, for the message.
+        train: the remaining train split.
+        condition: name of the condition, for the message.
+        advice: advice for the message.
 
     Raises:
-        InputError: a model has no known quality, or no known cost where others have one.
+        InputError: a model has no known quality, or no known cost in a table with costs.
     """
     table = train.table
     for what, cells in (("quality", table.quality), ("cost", table.cost)):
@@ -179,7 +179,7 @@ def check_models(train: Examples, condition: str, advice: str) -> None:
 
 
 def percent(share: float) -> str:
-    """A share as it is written on a label, without needless decimals.
+    """Format a share for a label, without unnecessary decimals.
 
     Example:
         >>> percent(0.1), percent(0.005)
@@ -189,5 +189,5 @@ def percent(share: float) -> str:
 
 
 def _slug(text: str) -> str:
-    """A label as part of a folder's name."""
+    """Make a label usable in the name of a folder."""
     return re.sub(r"[^\w.]+", "_", text).strip("_") or "_"

@@ -11,7 +11,7 @@ from routerbench.routers.linear import LinearRouter
 from routerbench.training.closed_form import ClosedForm
 
 Fit = Callable[[Examples, Examples, str], Router]
-"""Trains a new router on train and val, as many models as train has; the text names a folder for its logs."""
+"""Trains a new router for the models of train; the text names a folder for its logs."""
 
 # What conf/router/knn.yaml and conf/router/linear.yaml say; a test holds them together.
 NUM_NEIGHBORS = (5, 10, 20, 40, 80, 160, 320)

@@ -1,4 +1,4 @@
-"""How many scored prompts a router needs."""
+"""Experiment on the number of scored prompts that a router needs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 
 MIN_TRAIN = 2
-MIN_VAL = 20  # below, a choice among candidates is a lottery; so many are kept wherever there are as many
+MIN_VAL = 20  # fewer would make selection among candidates random; kept if there are as many
 
 
 @dataclass(frozen=True)
 class TrainSize(StudyExperiment):
-    """Trains on growing shares of the train prompts, each part of the next.
+    """Training on nested shares of the train prompts.
 
-    Validation shrinks in proportion, as one who has 1 % of the data has 1 % of validation too, but not below 20
-    prompts. Test stays whole.
+    Validation shrinks in proportion, because a smaller data set also has a smaller validation split, but not below 20
+    prompts. Test is not reduced.
 
     Attributes:
-        fractions: shares of the train prompts in (0, 1]; the largest is what the others are compared with.
+        fractions: shares of the train prompts in (0, 1]; the others are compared with the largest.
     """
 
     fractions: Sequence[float]
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Validate the options."""
         if len(self.fractions) < 2 or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise InputError(
                 f"experiment.fractions must list at least two shares above 0 and up to 1, got {list(self.fractions)}"

@@ -1,4 +1,4 @@
-"""Trained routers in the formats of others; one module per word of `python -m routerbench export DIR --to WORD`."""
+"""Export of trained routers; one module per format of ``python -m routerbench export DIR --to FORMAT``."""
 
 from routerbench.export.onnx import Written, export
 
