@@ -1,6 +1,7 @@
 """Evaluation of routers together with the references, on one table and one interval of costs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,7 @@ def evaluate(
     _check({**routers, **helpers}, test, train)
     is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
-    for name, group in plays.items():
-        for rollout in group:
-            number = len(rollout.quality)
-            if number != len(table):
-                raise InputError(f"policy {name!r} played on {number} prompts, {len(table)} are complete")
+    _check_rollouts(plays, len(table))
     predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
     entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}
@@ -92,28 +89,7 @@ def evaluate(
         for name, rows in benchmarks.items()
     }
 
-    def scored(name: str, information: str) -> Scored:
-        rivals = (*COMPARED, name.partition("+")[0])
-        others = [other for other in rivals if other in contest.names and other != name]
-        return Scored(
-            sweeps=() if name in plays else contest.sweeps.get(name, ()),
-            rollouts=tuple(plays.get(name, ())),
-            realised=realised(plays[name], num_resamples, rng) if name in plays else (),
-            hull=contest.standings[name].hull,
-            information=information,
-            **{figure: whole.figure(name, figure) for figure in FIGURES},
-            aiq_macro=macro([*parts.values()], name),
-            delta_aiq_zero=whole.delta_aiq(name, "zero_router"),
-            seed_aiq=contest.seed_aiq(name),
-            differences={other: whole.difference(name, other) for other in others},
-            deployed={} if deployment is None else deployment.records(name, whole),
-            band=whole.band(name),
-            calibration=_calibration(predicted[name], table) if name in predicted else None,
-            per_benchmark={
-                benchmark: {figure: part.figure(name, figure) for figure in ("aiq", "peak_quality", "qnc")}
-                for benchmark, part in parts.items()
-            },
-        )
+    scorer = _Scorer(whole, parts, deployment, predicted, plays, table, num_resamples, rng)
 
     return Evaluation(
         source=test.source,
@@ -127,11 +103,60 @@ def evaluate(
         targets=Targets() if deployment is None or validation is None else validation.targets,
         cost_interval=contest.interval,
         references={
-            name: scored(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
+            name: scorer(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
         },
-        routers={name: scored(name, "prompt only") for name in routers}
-        | {name: scored(name, group[0].information) for name, group in plays.items()},
+        routers={name: scorer(name, "prompt only") for name in routers}
+        | {name: scorer(name, group[0].information) for name, group in plays.items()},
     )
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Collects all figures of one router or reference.
+
+    Attributes:
+        whole: all of test.
+        parts: each benchmark.
+        deployment: the operating points, or None.
+        predicted: predictions of the routers and baselines for the N scored prompts.
+        plays: rollouts of the sequential policies.
+        table: the N scored prompts.
+        num_resamples: of the bootstrap.
+        rng: draws the resamples of the rollouts.
+    """
+
+    whole: Bootstrap
+    parts: Mapping[str, Bootstrap]
+    deployment: Deployment | None
+    predicted: Mapping[str, Sequence[Prediction]]
+    plays: Mapping[str, Sequence[Rollout]]
+    table: OutcomeTable
+    num_resamples: int
+    rng: np.random.Generator
+
+    def __call__(self, name: str, information: str) -> Scored:
+        contest, plays = self.whole.contest, self.plays
+        rivals = (*COMPARED, name.partition("+")[0])
+        others = [other for other in rivals if other in contest.names and other != name]
+        return Scored(
+            sweeps=() if name in plays else contest.sweeps.get(name, ()),
+            rollouts=tuple(plays.get(name, ())),
+            realised=realised(plays[name], self.num_resamples, self.rng) if name in plays else (),
+            hull=contest.standings[name].hull,
+            information=information,
+            **{figure: self.whole.figure(name, figure) for figure in FIGURES},
+            aiq_macro=macro([*self.parts.values()], name),
+            delta_aiq_zero=self.whole.delta_aiq(name, "zero_router"),
+            seed_aiq=contest.seed_aiq(name),
+            differences={other: self.whole.difference(name, other) for other in others},
+            deployed={} if self.deployment is None else self.deployment.records(name, self.whole),
+            band=self.whole.band(name),
+            calibration=_calibration(self.predicted[name], self.table) if name in self.predicted else None,
+            per_benchmark={
+                benchmark: {figure: part.figure(name, figure) for figure in ("aiq", "peak_quality", "qnc")}
+                for benchmark, part in self.parts.items()
+            },
+        )
 
 
 def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
@@ -197,6 +222,15 @@ def _check(predictions: Mapping[str, Sequence[Prediction]], test: OutcomeTable, 
     for name, group in predictions.items():
         for prediction in group:
             check_prediction(name, prediction, test)
+
+
+def _check_rollouts(plays: Mapping[str, Sequence[Rollout]], num_prompts: int) -> None:
+    """Refuse rollouts on other prompts than those that are scored."""
+    for name, group in plays.items():
+        for rollout in group:
+            number = len(rollout.quality)
+            if number != num_prompts:
+                raise InputError(f"policy {name!r} played on {number} prompts, {num_prompts} are complete")
 
 
 def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> None:

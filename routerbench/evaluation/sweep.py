@@ -1,6 +1,5 @@
 """Exact curves of a router over all lambdas, without a grid."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,16 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from routerbench.evaluation.envelope import trace_chunk
 from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Choices, Prediction
 
 # Cells of a chunk. Its float64 work arrays, 1 MiB each, fit into the cache, and memory stays bounded.
 _CHUNK_CELLS = 131_072
 _NUM_THREADS = 2
-# Replaces a cost difference of 0 in a slope, so that equal costs rank by quality without a division by 0.
-_NO_COST = 1e-300
-# Lines that meet in one point give breakpoints that differ only by rounding; they are merged.
-_SAME_LAMBDA = 1 + 8 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -175,7 +171,7 @@ def sweep(
     chunks = [slice(first, first + rows) for first in range(0, num_prompts, rows)]
 
     def trace(chunk: slice) -> tuple[NDArray[Any], ...]:
-        return _trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
+        return trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         traced = list(pool.map(trace, chunks) if len(chunks) > 1 else map(trace, chunks))
@@ -204,7 +200,7 @@ def _sweep_choices(choices: Choices, quality: NDArray[np.float64], cost: NDArray
 def _joined(
     num_models: int, start: NDArray[Any], start_quality: NDArray[Any], start_cost: NDArray[Any], *events: NDArray[Any]
 ) -> Sweep:
-    """Join the results of ``_trace_chunk`` for all prompts into a curve."""
+    """Join the results of ``trace_chunk`` for all prompts into a curve."""
     order = np.argsort(events[0], kind="stable")
     lambdas, prompt, source, target, gain, price = (values[order] for values in events)
     is_last = np.append(lambdas[1:] != lambdas[:-1], True)[: len(lambdas)]
@@ -224,64 +220,6 @@ def _joined(
 def _running_mean(start: NDArray[np.float64], changes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the ``(E + 1,)`` mean over prompts before the first and after each of ``(E,)`` changes of one prompt."""
     return start.mean() + np.append(0.0, changes).cumsum() / len(start)
-
-
-def _trace_chunk(
-    first: int, predicted_quality: NDArray[Any], predicted_cost: NDArray[Any], quality: NDArray[Any], cost: NDArray[Any]
-) -> tuple[NDArray[Any], ...]:
-    """Compute start and switches of ``(n, M)`` prompts, which start at index ``first``.
-
-    Returns:
-        Start model, its quality and cost, each ``(n,)``; then for every switch: lambda, prompt, source, target, change
-        of quality, change of cost, each ``(e,)``.
-    """
-    index = np.min_scalar_type(quality.shape[1] - 1)
-    start = predicted_cost.argmin(axis=1)
-    prompts = np.arange(len(start))
-    events: list[tuple[NDArray[Any], ...]] = []
-    for lambdas, rows, source, target in _switches(predicted_quality, predicted_cost, start):
-        gain = quality[rows, target] - quality[rows, source]
-        price = cost[rows, target] - cost[rows, source]
-        number = (rows + first).astype(np.int32)
-        events.append((lambdas, number, source.astype(index), target.astype(index), gain, price))
-    if not events:
-        none = np.empty(0)
-        events = [(none, none.astype(np.int32), none.astype(index), none.astype(index), none, none)]
-    joined = (np.concatenate(parts) for parts in zip(*events, strict=True))
-    return start.astype(index), quality[prompts, start], cost[prompts, start], *joined
-
-
-def _switches(
-    quality: NDArray[Any], cost: NDArray[Any], start: NDArray[Any]
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Walk all ``(n, M)`` prompts along their envelopes at once: per step lambda, row, source and target.
-
-    The current model is on the envelope, so a better model is never cheaper. The next model is therefore the one with
-    the largest slope ``max(dq, 0) / max(dc, tiny)``, which is 0 for models that are not better.
-    """
-    rows = np.flatnonzero(np.take_along_axis(quality, start[:, None], 1)[:, 0] < quality.max(axis=1))
-    current, reached = start[rows], np.zeros(len(rows))
-    quality, cost = quality[rows], cost[rows]
-    best = quality.max(axis=1)
-    while len(rows):
-        local = np.arange(len(rows))
-        current_quality, current_cost = quality[local, current], cost[local, current]
-        slope = quality - current_quality[:, None]
-        np.maximum(slope, 0, out=slope)
-        price = cost - current_cost[:, None]
-        np.maximum(price, _NO_COST, out=price)
-        with np.errstate(over="ignore"):
-            slope /= price
-            target = slope.argmax(axis=1)
-            target_quality = quality[local, target]
-            lambdas = (cost[local, target] - current_cost) / (target_quality - current_quality)
-            lambdas = np.where(lambdas <= reached * _SAME_LAMBDA, reached, lambdas)
-        np.minimum(lambdas, np.finfo(np.float64).max, out=lambdas)  # finite, so that inf chooses the best model
-        yield lambdas, rows, current, target
-        active = np.flatnonzero(target_quality < best)
-        rows, current, reached, best = rows[active], target[active], lambdas[active], best[active]
-        if len(active) < len(local):
-            quality, cost = quality[active], cost[active]
 
 
 def _checked_shape(arrays: dict[str, NDArray[Any]]) -> tuple[int, int]:

@@ -117,7 +117,7 @@ class Leaderboard(Experiment):
             name: {", ".join(options): recipe(name, options) for options in self._combinations(name)}
             for name in self._names(words)
         }
-        progress = _Progress(
+        progress = _FitProgress(
             {name: len(tried) - 1 + len(self._seeds(tried)) for name, tried in recipes.items()}, self.jobs
         )
         entered = {}
@@ -165,7 +165,7 @@ class Leaderboard(Experiment):
         return self.seeds if any(recipe.draws for recipe in tried.values()) else self.seeds[:1]
 
     def _enter_all(
-        self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _Progress
+        self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _FitProgress
     ) -> Iterator[tuple[str, Any]]:
         """Train every router; each with its `Entry` and runs, or with why it was left out."""
         if self.jobs == 1:
@@ -237,7 +237,7 @@ def _linear(parts: Parts) -> dict[str, Prediction]:
 
 
 @dataclass
-class _Progress:
+class _FitProgress:
     """Counts trainings, and logs after each how long it took and how much remains.
 
     Attributes:

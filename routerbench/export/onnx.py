@@ -73,7 +73,7 @@ class RouterGraph(nn.Module):
         return quality if self.is_ranking else quality.sigmoid(), cost
 
 
-class Written(NamedTuple):
+class ExportedGraphs(NamedTuple):
     """Result of ``export``.
 
     Attributes:
@@ -104,7 +104,7 @@ class Part(NamedTuple):
     difference: float = 0.0
 
 
-def export(folder: Path | str) -> Written:
+def export(folder: Path | str) -> ExportedGraphs:
     """Write the ONNX graphs of a trained router into its own folder, and compare them with torch.
 
     ``encoder.onnx`` with ``tokenizer.json`` embeds texts, and ``router.onnx`` predicts from embeddings. An encoder or
@@ -142,7 +142,7 @@ def export(folder: Path | str) -> Written:
     }
     with atomic_path(folder / MANIFEST) as part:
         part.write_text(json.dumps(card, indent=2) + "\n")
-    return Written(files, getattr(trained.encoder, "dtype", "float32"), difference)
+    return ExportedGraphs(files, getattr(trained.encoder, "dtype", "float32"), difference)
 
 
 def _export_encoder(encoder: Encoder, folder: Path) -> Part:

@@ -24,7 +24,7 @@ from routerbench.export.prompts import read_indexed_prompts
 from routerbench.files import atomic_path
 
 
-class Written(NamedTuple):
+class ExportedPredictions(NamedTuple):
     """Result of ``export``.
 
     Attributes:
@@ -47,7 +47,7 @@ def export(
     output: Path,
     model_names: Path | None = None,
     optimality: Path | None = None,
-) -> Written:
+) -> ExportedPredictions:
     """Route RouterArena's prompts at one lambda and write its prediction file, with a config beside it.
 
     Args:
@@ -79,7 +79,7 @@ def export(
     config = output.with_name(f"{output.stem}.config.json")
     _write(output, entries + others)
     _write(config, {"pipeline_params": {"router_name": output.stem, "models": list(names.values())}})
-    return Written(output, config, {name: chosen.count(name) for name in names.values()}, len(others))
+    return ExportedPredictions(output, config, {name: chosen.count(name) for name in names.values()}, len(others))
 
 
 def _entry(index: str, prompt: str, model: str, for_optimality: bool) -> dict[str, Any]:

@@ -48,7 +48,7 @@ WORD = "--to vllm-semantic-router"
 TRIALS = 1000  # maximum number of vectors to compare when no prompts are given
 
 
-class Written(NamedTuple):
+class ExportedSelector(NamedTuple):
     """Result of ``export``.
 
     Attributes:
@@ -71,7 +71,7 @@ def export(
     output: Path | None = None,
     model_names: Path | None = None,
     prompts: Path | None = None,
-) -> Written:
+) -> ExportedSelector:
     """Write the artefact and compare its choices with the router's.
 
     Args:
@@ -98,7 +98,7 @@ def export(
     file = output or folder / f"{selector.content['algorithm']}_model.json"
     with atomic_path(file) as part:
         part.write_text(_text(selector), encoding="utf-8")
-    return Written(file, agreement, f"{len(embeddings):,} {tried}", _lost(router))
+    return ExportedSelector(file, agreement, f"{len(embeddings):,} {tried}", _lost(router))
 
 
 def _refuse(adjusted: Router, router: Router, name: str) -> None:

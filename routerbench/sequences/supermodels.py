@@ -158,33 +158,6 @@ class _Lookahead:
         return subset_maxima(floor, values, self.max_size)
 
 
-def expected_max(
-    mean: NDArray[np.float64], covariance: NDArray[np.float64], draws: NDArray[np.float32], max_size: int
-) -> dict[tuple[int, ...], float]:
-    """Compute E[max] of every subset of up to ``max_size`` of m Gaussians, by quasi Monte Carlo.
-
-    Args:
-        mean: ``(m,)`` means.
-        covariance: ``(m, m)`` covariance.
-        draws: ``(m, R)`` draws from `normal_draws`.
-        max_size: maximum size of a subset.
-
-    Example:
-        >>> draws = normal_draws(2, np.random.default_rng(0))
-        >>> table = expected_max(np.array([0.6, 0.7]), np.diag([0.04, 0.01]), draws, max_size=2)
-        >>> {subset: round(value, 2) for subset, value in table.items()}
-        {(0,): 0.6, (1,): 0.7, (0, 1): 0.75}
-    """
-    sample = mean[:, None] + _Beliefs.of(covariance, draws, np.zeros(1, np.int64)).noise[0]
-    parts = subset_maxima(np.full(draws.shape[1], -np.inf), sample, max_size)
-    members = subset_maxima(np.zeros(len(mean), bool), np.eye(len(mean), dtype=bool), max_size)
-    values, subsets = (np.concatenate(list(arrays)) for arrays in (parts, members))
-    return {
-        tuple(np.flatnonzero(subset).tolist()): float(value.mean())
-        for subset, value in zip(subsets, values, strict=True)
-    }
-
-
 def normal_draws(num_models: int, rng: np.random.Generator, num_draws: int = NUM_DRAWS) -> NDArray[np.float32]:
     """Draw ``(M, R)`` low-discrepancy standard normal points: a scrambled Sobol sequence, centred in each dimension.
 
