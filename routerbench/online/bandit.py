@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from routerbench.errors import InputError
 from routerbench.online.features import Features
-from routerbench.routers.base import Prediction, Router
+from routerbench.routers.base import OnlineRouter, Prediction
 
 LARGEST_DIM = 256
 TARGETS = ("quality", "cost")
@@ -96,7 +96,7 @@ def to_prediction(means: NDArray[np.float64]) -> Prediction:
     return Prediction(quality.clip(0, 1), cost.clip(0))
 
 
-class LinearBandit(Router):
+class LinearBandit(OnlineRouter):
     """A contextual bandit that is a router: it serves, learns from its calls, and can be frozen at any time.
 
     Each model has two ridge regressions on the same features, for quality and for cost in USD, trained on the outcomes
@@ -177,18 +177,7 @@ class LinearBandit(Router):
     def select(
         self, embeddings: NDArray[np.float32], willingness_to_pay: float, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Choose the models for some prompts, with exploration.
-
-        Ties go to the model with the lower predicted cost, then to the lower index.
-
-        Args:
-            embeddings: ``(N, D)`` embeddings.
-            willingness_to_pay: lambda in USD per unit of quality, above 0; ``inf`` to ignore cost.
-            rng: random number generator.
-
-        Returns:
-            ``(N,)`` index of the chosen model.
-        """
+        """Choose with exploration; ties go to the model with the lower predicted cost, then to the lower index."""
         return self.select_arms(self.features(embeddings), willingness_to_pay, rng)
 
     def update(
@@ -198,21 +187,10 @@ class LinearBandit(Router):
         quality: NDArray[np.float64],
         cost: NDArray[np.float64],
     ) -> None:
-        """Learn from calls, in their order.
-
-        Args:
-            embeddings: ``(N, D)`` embeddings of the prompts.
-            models: ``(N,)`` index of the model that was called for each.
-            quality: ``(N,)`` measured quality in [0, 1].
-            cost: ``(N,)`` measured cost in USD.
-
-        Raises:
-            ValueError: a number is missing, or a model does not exist.
-        """
+        """Learn from calls one at a time, because each update changes the next one."""
         targets = np.stack([quality, cost], axis=1)
         if not np.isfinite(targets).all() or not np.isin(models, np.arange(self.num_models)).all():
             raise ValueError(f"calls need a finite quality and cost, and models from 0 to {self.num_models - 1}")
-        # One at a time, because each update changes the next one.
         for inputs, model, target in zip(self.features(embeddings), models, targets, strict=True):
             self.posterior.update(inputs[None], np.array([model]), target[None], self.decay)
 

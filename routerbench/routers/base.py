@@ -136,3 +136,42 @@ class ClosedFormRouter(Router):
     @abstractmethod
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
         """Fit to ``train``; hyperparameters are selected by the ``score`` of predictions on ``val``."""
+
+
+class OnlineRouter(Router):
+    """A router that goes on learning from the calls it chooses, whose outcomes are known for the called model only."""
+
+    @abstractmethod
+    def select(
+        self, embeddings: NDArray[np.float32], willingness_to_pay: float, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Choose the models for some prompts, with exploration.
+
+        Args:
+            embeddings: ``(N, D)`` embeddings.
+            willingness_to_pay: lambda in USD per unit of quality, above 0; ``inf`` to ignore cost.
+            rng: random number generator.
+
+        Returns:
+            ``(N,)`` index of the chosen model.
+        """
+
+    @abstractmethod
+    def update(
+        self,
+        embeddings: NDArray[np.float32],
+        models: NDArray[np.int64],
+        quality: NDArray[np.float64],
+        cost: NDArray[np.float64],
+    ) -> None:
+        """Learn from calls, in their order.
+
+        Args:
+            embeddings: ``(N, D)`` embeddings of the prompts.
+            models: ``(N,)`` index of the model that was called for each.
+            quality: ``(N,)`` measured quality in [0, 1].
+            cost: ``(N,)`` measured cost in USD.
+
+        Raises:
+            ValueError: a number is missing, or a model does not exist.
+        """
