@@ -4,7 +4,8 @@ import hydra
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.config import chosen, folder_of, instantiate, instantiate_data, running
+from routerbench.config.building import chosen, folder_of, instantiate, instantiate_data
+from routerbench.config.running import running
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
 from routerbench.programs.evaluate import Protocol, data_of, evaluate_routers

@@ -3,16 +3,16 @@
 import hydra
 from omegaconf import DictConfig
 
-from routerbench.config import (
+from routerbench.config.building import (
     configuration,
     folder_of,
     instantiate,
     recipes_of,
     refuse_beside,
     router_of,
-    running,
     word_of,
 )
+from routerbench.config.running import running
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.programs.experiment import run_experiment
 from routerbench.programs.online import run_online

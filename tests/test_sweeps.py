@@ -13,7 +13,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from routerbench.config import instantiate, router_of, to_dict
+from routerbench.config.building import instantiate, router_of, to_dict
 from tests.offline_runs import OfflineRun
 
 ROOT = Path(__file__).parents[1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
 
-    from routerbench.config import Range
+    from routerbench.config.overrides import Range
 
 INTERRUPTED = "interrupted"
 
@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from routerbench.config import search_space
+    from routerbench.config.overrides import search_space
     from routerbench.tuning.report import tuning_table, write_tuning
 
     fixed, space = search_space(options.words)

@@ -1,44 +1,6 @@
-"""Hydra's side of the house: from the words of a command line to objects. Nothing else in the package knows Hydra."""
+"""From the words of a command line to objects. Nothing else in the package knows Hydra."""
 
 from routerbench.config import schema  # noqa: F401 (registers the top level of conf/)
-from routerbench.config.building import (
-    chosen,
-    configuration,
-    fit_of,
-    folder_of,
-    get_class,
-    instantiate,
-    instantiate_data,
-    recipes_of,
-    refuse_beside,
-    router_of,
-    to_dict,
-    word_of,
-)
-from routerbench.config.overrides import Range, overrides, recompose, search_space, words
-from routerbench.config.running import OutputFolder, check_seeds, make_folder, one_line_errors, running
+from routerbench.config.running import OutputFolder
 
-__all__ = [
-    "OutputFolder",
-    "Range",
-    "check_seeds",
-    "chosen",
-    "configuration",
-    "fit_of",
-    "folder_of",
-    "get_class",
-    "instantiate",
-    "instantiate_data",
-    "make_folder",
-    "one_line_errors",
-    "overrides",
-    "recipes_of",
-    "recompose",
-    "refuse_beside",
-    "router_of",
-    "running",
-    "search_space",
-    "to_dict",
-    "word_of",
-    "words",
-]
+__all__ = ["OutputFolder"]

@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from routerbench import artefact
-from routerbench.config import get_class, router_of
+from routerbench.config.building import get_class, router_of
 from routerbench.data.demo import load
 from routerbench.data.outcomes import SPLITS, Examples
 from routerbench.data.split import prompt_keys
