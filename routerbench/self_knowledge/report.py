@@ -88,7 +88,7 @@ def _advantage_rows(found: SelfKnowledge) -> Table:
         (one.features, one.information, with_interval(one.value, _small), with_interval(one.share, percent))
         for one in found.advantages
     )
-    return Table(("inputs: q and", "information", "advantage, 1e-4", "of the unexplained"), "llrr", (rows,))
+    return Table(("features", "information", "advantage, 1e-4", "share of the unexplained"), "llrr", (rows,))
 
 
 def _calibration_rows(found: SelfKnowledge) -> Table:
@@ -117,7 +117,7 @@ def _routed_rows(found: SelfKnowledge) -> Table:
         )
         for number, one in enumerate(found.routed)
     )
-    return Table(("prediction", _MEASURES[found.measure], "change", "Brier", "change, 1e-4"), "lrrrr", (rows,))
+    return Table(("prediction", _MEASURES[found.measure], "change", "Brier", "change of Brier, 1e-4"), "lrrrr", (rows,))
 
 
 def _picture(found: SelfKnowledge) -> Canvas:
