@@ -15,8 +15,8 @@ from routerbench.errors import InputError
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.description = (
-        "Can another predictor tell where a trained router errs, and what does it buy to tell the router? On the "
-        "validation and test prompts of the table it was trained on; writes self_knowledge.md and self_knowledge.png."
+        "Check whether a second predictor foresees the errors of a trained router, and what correcting them gains. "
+        "Uses the table that the router was trained on. Writes self_knowledge.md and self_knowledge.png."
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="a router's folder, as outputs/mlp/router")
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="where to; beside DIR by default")
@@ -30,9 +30,9 @@ def run(options: argparse.Namespace) -> None:
     from routerbench import artefact
     from routerbench.adjustment import AdjustedRouter
     from routerbench.config.building import instantiate_data
-    from routerbench.data.outcomes import Examples
+    from routerbench.data.outcomes import Parts
     from routerbench.encoders.store import EmbeddingStore
-    from routerbench.self_knowledge.report import self_knowledge_text, write_self_knowledge
+    from routerbench.self_knowledge.report import write_self_knowledge
     from routerbench.self_knowledge.self_knowledge import self_knowledge
 
     check_seed(options.seed)
@@ -47,21 +47,16 @@ def run(options: argparse.Namespace) -> None:
     router, notes = trained.router, []
     if isinstance(router, AdjustedRouter):
         router = copy.copy(router)
-        router.guard = 0.0  # what it predicts, not what it is held back by
+        router.guard = 0.0  # study what the router predicts, before the guard lowers it
         if router.calibration != "none":
             notes.append(
-                f"calibration={router.calibration} was learned on the same validation prompts, where the router "
-                "therefore seems to know more than it does; the figures on test are not touched by that."
+                f"calibration={router.calibration} was learned on the same validation prompts. The router therefore "
+                "seems better calibrated on validation than it is. The figures on test are not affected."
             )
     store = EmbeddingStore(os.environ.get("ROUTERBENCH_CACHE", "~/.cache/routerbench"))
-    embeddings = trained.encoder.embed(table, store)
-    train, val, test = (
-        Examples(table.part(name), embeddings[table.split == name]) for name in ("train", "val", "test")
-    )
-    predictions = {"val": router.predict(val.embeddings), "test": router.predict(test.embeddings)}
-    found = self_knowledge(
-        trained.card["name"], train, val, test, predictions, num_resamples=options.resamples, seed=options.seed
-    )
+    parts = Parts.of(table, trained.encoder.embed(table, store))
+    predictions = {"val": router.predict(parts.val.embeddings), "test": router.predict(parts.test.embeddings)}
+    found = self_knowledge(trained.card["name"], parts, predictions, num_resamples=options.resamples, seed=options.seed)
     folder = options.output or options.folder.parent
-    write_self_knowledge(found, folder, notes)
-    sys.stdout.write(f"{self_knowledge_text(found)}\n\nreport: {folder / 'self_knowledge.md'}\n")
+    text = write_self_knowledge(found, folder, notes)
+    sys.stdout.write(f"{text}\n\nreport: {folder / 'self_knowledge.md'}\n")

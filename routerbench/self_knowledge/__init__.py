@@ -1,1 +1,1 @@
-"""What a router knows of its own errors, and what telling it the rest is worth (arXiv 2502.20375)."""
+"""Whether a second predictor foresees a router's errors, where they are, and what correcting them gains."""

@@ -1,14 +1,12 @@
-"""When does a predictor know its own loss? A second predictor looks for errors that the first did not expect.
+"""Does a second predictor know more about a router's loss than the router itself (arXiv 2502.20375)?
 
-Gollakota et al. 2025 (arXiv 2502.20375): a predicted probability p says by itself what loss to expect of it, for the
-squared error ``p (1 - p)``. Whoever predicts the loss better than that has found where p is not calibrated, and only
-there can it be done.
+A predicted quality q implies its expected squared error, ``q (1 - q)`` for outcomes of 0 and 1: the self-entropy. A
+second predictor can be better only where q is not calibrated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,20 +15,35 @@ from numpy.typing import NDArray
 from routerbench.evaluation.resample import basic_interval, weights
 from routerbench.evaluation.results import Figure
 
-# Candidates for the prompts without surprise that every feature starts with, the most cautious first; infinitely many
-# leave the self-entropy as it is.
-PENALTIES = np.array([np.inf, 10000.0, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0])
+PENALTIES = (10000.0, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)
 _LOSS_BINS = 10
-_FEWEST = 10  # known outcomes of a model below which its loss is what it expects itself
+_FEWEST = 10  # known outcomes of a model below which nothing is learned about its loss
 
 
-class Features(NamedTuple):
-    """What a loss predictor sees beside the predicted quality q and its square.
+class Prompts(NamedTuple):
+    """N prompts and what is known of them.
+
+    Attributes:
+        predicted: ``(N, M)`` predicted quality q in [0, 1].
+        measured: ``(N, M)`` outcomes in [0, 1], NaN where not known.
+        is_graded: ``(N,)`` whether the prompt's benchmark has outcomes other than 0 and 1.
+        fold: ``(N,)`` numbers from 0, or -1 for prompts without known outcomes. Every prompt's errors are predicted
+            from the outcomes of the other folds.
+    """
+
+    predicted: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    is_graded: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+
+
+class FeatureSet(NamedTuple):
+    """Inputs of a loss predictor, in addition to q and its square.
 
     Attributes:
         name: as in the report.
-        information: what it takes to compute them, "prompt only" or "benchmark id".
-        columns: ``(N, P)`` of about unit variance, or 0/1; P may be 0.
+        information: what the features require, "prompt only" or "benchmark id".
+        columns: ``(N, P)`` of about unit variance, or 0 and 1; P may be 0.
     """
 
     name: str
@@ -38,195 +51,124 @@ class Features(NamedTuple):
     columns: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Advantage:
-    """How much better a loss predictor LP does than the self-entropy H, out of fold.
+class Advantage(NamedTuple):
+    """How much better a loss predictor LP is than the self-entropy H, out of fold.
 
     Attributes:
-        features: what LP sees beside q.
+        features: name of the feature set of LP.
         information: "prompt only" or "benchmark id".
-        overall: ``E[(l - H)^2] - E[(l - LP)^2]`` over all known cells, l the squared error.
-        unexplained: ``E[(l - H)^2]``, what there is to gain; most of it is chance.
-        per_model: the same of each of M models, None for one without outcomes.
+        value: ``E[(l - H)^2] - E[(l - LP)^2]`` over all known cells, where l is the squared error.
+        share: the same as a share of ``E[(l - H)^2]``, most of which is chance.
     """
 
     features: str
     information: str
-    overall: Figure
-    unexplained: float
-    per_model: tuple[Figure, ...]
-
-    @property
-    def share(self) -> Figure:
-        """``overall`` as a share of ``unexplained``."""
-        parts = self.overall.value, self.overall.low, self.overall.high
-        return Figure(*(None if part is None else part / max(self.unexplained, 1e-12) for part in parts))
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the interval over prompts lies above 0."""
-        return self.overall.low is not None and self.overall.low > 0
+    value: Figure
+    share: Figure
 
 
-def expected_loss(
-    predicted: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    is_graded: NDArray[np.bool_],
-    learn: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """The squared error that a prediction expects of itself.
+def expected_loss(prompts: Prompts, learn: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The squared error that a prediction implies.
 
-    For outcomes of 0 or 1 it is ``q (1 - q)``. A grade between them scatters less than that, by an amount that q does
-    not say: there the mean squared error of the learning prompts takes its place, in ten bins of q over all models.
+    For outcomes of 0 and 1 it is ``q (1 - q)``. Grades vary less, by an amount that q does not tell. On graded
+    benchmarks it is therefore the mean squared error of the learning prompts, in ten bins of q over all models.
 
     Args:
-        predicted: ``(N, M)`` q in [0, 1].
-        measured: ``(N, M)`` outcomes, NaN where not known.
-        is_graded: ``(N,)`` whether the prompt's benchmark has other outcomes than 0 and 1.
-        learn: ``(N,)`` prompts whose outcomes may be read.
+        prompts: to predict for.
+        learn: ``(N,)`` those whose outcomes may be used.
 
     Returns:
         ``(N, M)`` in [0, 1].
-
-    Example:
-        >>> q, outcome = np.array([[0.5, 0.9], [0.5, 0.5]]), np.array([[0.0, 1.0], [0.25, 0.75]])
-        >>> expected_loss(q, outcome, np.array([False, True]), np.array([True, True])).round(4).tolist()
-        [[0.25, 0.09], [0.0625, 0.0625]]
     """
-    expected = predicted * (1 - predicted)
+    q, measured, is_graded, _ = prompts
     cells = (is_graded & learn)[:, None] & np.isfinite(measured)
     if not cells.any():
-        return expected
-    loss = (measured[cells] - predicted[cells]) ** 2
-    edges = np.quantile(predicted[cells], np.linspace(0, 1, _LOSS_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, predicted)
+        return q * (1 - q)
+    loss = (measured[cells] - q[cells]) ** 2
+    edges = np.quantile(q[cells], np.linspace(0, 1, _LOSS_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, q)
     count = np.bincount(bins[cells], minlength=_LOSS_BINS)
     means = np.bincount(bins[cells], loss, minlength=_LOSS_BINS) / np.maximum(count, 1)
     means = np.where(count > 0, means, loss.mean())
-    return np.where(is_graded[:, None], means[bins], expected)
+    return np.where(is_graded[:, None], means[bins], q * (1 - q))
 
 
-def predict_loss(
-    predicted: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    is_graded: NDArray[np.bool_],
-    columns: NDArray[np.float64],
-    learn: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The expected loss, and a prediction of the loss that starts from it and learns where it is wrong.
+def predict_loss(prompts: Prompts, columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The expected and the predicted loss of each prompt, learned on the other folds.
 
-    For each model a ridge regression of ``loss - expected`` on 1, q, q^2 and the features. All weights are drawn to 0,
-    the expected loss; how strongly, leave-one-out errors of the learning prompts choose.
+    The predicted loss is the expected one plus, for each model, a ridge regression of ``loss - expected`` on 1, q, q^2
+    and the features. Leave-one-out errors of the learning prompts choose the penalty. Where no penalty lowers them,
+    the regression is left out.
 
     Args:
-        predicted: ``(N, M)`` q in [0, 1].
-        measured: ``(N, M)`` outcomes, NaN where not known.
-        is_graded: ``(N,)`` whether the prompt's benchmark has other outcomes than 0 and 1.
+        prompts: to predict for.
         columns: ``(N, P)`` features.
-        learn: ``(N,)`` prompts whose outcomes may be read.
 
     Returns:
-        ``(N, M)`` expected and predicted squared error in [0, 1], for all prompts.
+        ``(N, M)`` expected and predicted squared error in [0, 1].
     """
-    expected = expected_loss(predicted, measured, is_graded, learn)
-    surprise = (measured - predicted) ** 2 - expected
-    found = expected.copy()
-    for model, q in enumerate(predicted.T):
-        known = learn & np.isfinite(measured[:, model])
-        if known.sum() >= _FEWEST:
-            powers = [_standardised(power, known) for power in (q, q**2)]
-            inputs = np.column_stack([np.ones(len(q)), *powers, columns])
-            found[:, model] += inputs @ _ridge(inputs[known], surprise[known, model])
+    expected, found = np.empty_like(prompts.predicted), np.empty_like(prompts.predicted)
+    for number in np.unique(prompts.fold):
+        out = prompts.fold == number
+        own = expected_loss(prompts, ~out)
+        surprise = (prompts.measured - prompts.predicted) ** 2 - own
+        surprise[out] = np.nan
+        expected[out] = own[out]
+        found[out] = (own + _regression(prompts.predicted, columns, surprise))[out]
     return expected, found.clip(0, 1)
 
 
-def cross_fitted(
-    predicted: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    is_graded: NDArray[np.bool_],
-    columns: NDArray[np.float64],
-    fold: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``predict_loss`` of each fold, learned on the others.
+def _regression(
+    predicted: NDArray[np.float64], columns: NDArray[np.float64], target: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``(N, M)`` predictions of a target from q and features, learned where the target is not NaN."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.preprocessing import StandardScaler
 
-    Args:
-        predicted: ``(N, M)`` q in [0, 1].
-        measured: ``(N, M)`` outcomes, NaN where not known.
-        is_graded: ``(N,)`` whether the prompt's benchmark has other outcomes than 0 and 1.
-        columns: ``(N, P)`` features.
-        fold: ``(N,)`` numbers.
-    """
-    expected, found = np.empty_like(predicted), np.empty_like(predicted)
-    for number in np.unique(fold):
-        held_out = fold == number
-        parts = predict_loss(predicted, measured, is_graded, columns, ~held_out)
-        expected[held_out], found[held_out] = (part[held_out] for part in parts)
-    return expected, found
+    found = np.zeros_like(predicted)
+    for model, q in enumerate(predicted.T):
+        known = np.isfinite(target[:, model])
+        if known.sum() < _FEWEST:
+            continue
+        powers = np.column_stack([q, q**2])
+        powers = StandardScaler().fit(powers[known]).transform(powers)
+        inputs, wanted = np.column_stack([np.ones(len(q)), powers, columns]), target[known, model]
+        ridge = RidgeCV(PENALTIES, fit_intercept=False, gcv_mode="svd").fit(inputs[known], wanted)
+        if -ridge.best_score_ < (wanted**2).mean():
+            found[:, model] = ridge.predict(inputs)
+    return found
 
 
 def advantages(
-    predicted: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    is_graded: NDArray[np.bool_],
-    features: Sequence[Features],
-    fold: NDArray[np.int64],
-    num_resamples: int,
-    rng: np.random.Generator,
+    prompts: Prompts, features: Sequence[FeatureSet], num_resamples: int, rng: np.random.Generator
 ) -> tuple[Advantage, ...]:
-    """The advantage of a loss predictor on each set of features, with intervals over the same resampled prompts.
+    """The advantage of a loss predictor with each feature set.
 
     Args:
-        predicted: ``(N, M)`` q in [0, 1].
-        measured: ``(N, M)`` outcomes, NaN where not known.
-        is_graded: ``(N,)`` whether the prompt's benchmark has other outcomes than 0 and 1.
+        prompts: N, of which those with outcomes are resampled.
         features: F sets.
-        fold: ``(N,)`` numbers; no prompt's loss is predicted by a predictor that saw it.
-        num_resamples: bootstrap resamples; 0 for figures without intervals.
+        num_resamples: bootstrap resamples, the same for all sets; 0 for figures without intervals.
         rng: draws them.
     """
-    loss, known = (measured - predicted) ** 2, np.isfinite(measured)
-    gains, base = [], 0.0
-    for _, _, columns in features:
-        expected, found = cross_fitted(predicted, measured, is_graded, columns, fold)
-        gains.append(np.where(known, (loss - expected) ** 2 - (loss - found) ** 2, 0))
-        base = float(((loss - expected) ** 2)[known].mean())
-    stacked = np.stack(gains, axis=1)  # (N, F, M)
-    values = _means(np.ones((len(loss), 1)), stacked, known)
-    parts = [_means(drawn, stacked, known) for drawn in weights(len(loss), num_resamples, rng)]
-    resampled = np.concatenate([values[:0], *parts])
-
-    def figure(place: tuple[int, int]) -> Figure:
-        value = float(values[0, *place])
-        if not np.isfinite(value):
-            return Figure(None)
-        bounds = basic_interval(value, value, resampled[:, *place]) if num_resamples else None
-        return Figure(value, *(bounds or (None, None)))
-
-    found_advantages = []
-    for row, (name, information, _) in enumerate(features):
-        overall, *per_model = (figure((row, column)) for column in range(values.shape[2]))
-        found_advantages.append(Advantage(name, information, overall, base, tuple(per_model)))
-    return tuple(found_advantages)
+    loss, known = (prompts.measured - prompts.predicted) ** 2, np.isfinite(prompts.measured)
+    gains, unexplained = [], 0.0
+    for one in features:
+        expected, found = predict_loss(prompts, one.columns)
+        gains.append(np.where(known, (loss - expected) ** 2 - (loss - found) ** 2, 0).sum(axis=1))
+        unexplained = max(1e-12, float(((loss - expected) ** 2)[known].mean()))  # the same for all sets
+    sums = np.column_stack([*gains, known.sum(axis=1)])[prompts.fold >= 0]
+    drawn = [np.ones((len(sums), 1)), *weights(len(sums), num_resamples, rng)]
+    means = np.concatenate([part.T @ sums for part in drawn])
+    means = means[:, :-1] / means[:, -1:]  # (1 + B, F), the first row as measured
+    return tuple(
+        Advantage(
+            one.name, one.information, *(mean_figure(part[0], part[1:]) for part in (column, column / unexplained))
+        )
+        for one, column in zip(features, means.T, strict=True)
+    )
 
 
-def _means(drawn: NDArray[np.float64], gains: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """``(b, F, 1 + M)`` mean gains over all cells, then over each model's, under ``(N, b)`` weights."""
-    total, count = np.tensordot(drawn.T, gains, 1), (drawn.T @ known)[:, None]
-    total, count = (np.concatenate([part.sum(axis=2, keepdims=True), part], axis=2) for part in (total, count))
-    with np.errstate(invalid="ignore"):
-        return total / count
-
-
-def _standardised(column: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A column less its mean over its standard deviation, both over the known rows."""
-    return (column - column[known].mean()) / max(column[known].std(), 1e-9)
-
-
-def _ridge(inputs: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(P,)`` weights under the penalty with the least leave-one-out error, the largest of equals."""
-    left, size, right = np.linalg.svd(inputs, full_matrices=False)
-    kept = size**2 / (size**2 + PENALTIES[:, None])  # (K, P)
-    residual = target[:, None] - left @ (kept * (left.T @ target)).T
-    errors = residual / np.maximum(1 - left**2 @ kept.T, 1e-9)
-    best = PENALTIES[(errors**2).mean(axis=0).argmin()]
-    return right.T @ (size / (size**2 + best) * (left.T @ target))
+def mean_figure(value: float, resampled: NDArray[np.float64]) -> Figure:
+    """A mean, and its interval over ``(B,)`` resamples if there are any."""
+    bounds = basic_interval(value, value, resampled) if len(resampled) else None
+    return Figure(float(value), *(bounds or (None, None)))

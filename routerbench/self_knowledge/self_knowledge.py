@@ -1,49 +1,53 @@
-"""Does a second predictor know where a router errs, does the router know it after one round, and what does that buy?"""
+"""What a second predictor finds in a router's errors on validation, and what correcting them gains on test."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.adjustment import GUARDS
+from routerbench.data.outcomes import OutcomeTable, Parts
 from routerbench.data.split import draw_folds
 from routerbench.errors import InputError
-from routerbench.evaluation.evaluate import check_prediction
+from routerbench.evaluation.bootstrap import Bootstrap
+from routerbench.evaluation.contest import Contest
+from routerbench.evaluation.evaluate import check_prediction, validation_aiq
 from routerbench.evaluation.references import best_single
-from routerbench.evaluation.results import Difference, Figure
+from routerbench.evaluation.results import Figure, Measure, measure_on
+from routerbench.policy import guard
 from routerbench.routers.base import Prediction
-from routerbench.self_knowledge.loss_prediction import Advantage, advantages
-from routerbench.self_knowledge.multicalibration import GroupCalibration, Patch, choose_prior, group_calibration
-from routerbench.self_knowledge.prompts import Side, both_sides
-from routerbench.self_knowledge.routed import AS_IT_IS, Routed, guard_features, guards, routed
+from routerbench.routers.benchmark import softmax_regression
+from routerbench.self_knowledge import loss_prediction
+from routerbench.self_knowledge.loss_prediction import Advantage, FeatureSet, Prompts
+from routerbench.self_knowledge.multicalibration import GroupCalibration, group_calibration, multicalibrate
 
-FEWEST = 20  # prompts of a split; folds of less than four say nothing
+FEWEST = 20  # prompts of a split
+_PROMPT_ONLY = "prompt only"
+_GROUPS = {"guessed benchmark": _PROMPT_ONLY, "benchmark": "benchmark id"}
+_NUM_COMPONENTS = 20
+_PENALTY = 0.1  # of the guess of the benchmark, one of those that router=benchmark tries
 
 
-@dataclass(frozen=True)
-class Round:
-    """One round of multicalibration, learned on validation and measured on test.
+class Routed(NamedTuple):
+    """A prediction on test.
 
     Attributes:
-        groups: what prompts were grouped by.
-        information: what it takes to know a prompt's group, "prompt only" or "benchmark id".
-        is_called_for: whether the loss predictor that sees these groups has an advantage above chance.
-        prior: errors of 0 that every cell starts with, chosen on validation; infinity if nothing was changed.
-        on_validation: calibration by these groups before, on validation.
-        before: the same on test.
-        after: after the round, on test.
+        name: as in the report.
+        value: AIQ or peak quality.
+        change: of ``value`` against the router as it is, on the same prompts.
+        brier: mean squared error of the predicted quality; None for a guard, which lowers predictions on purpose.
+        brier_change: of ``brier`` against the router as it is; negative is better.
     """
 
-    groups: str
-    information: str
-    is_called_for: bool
-    prior: float
-    on_validation: GroupCalibration
-    before: GroupCalibration
-    after: GroupCalibration
+    name: str
+    value: Figure
+    change: Figure
+    brier: float | None
+    brier_change: Figure
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,12 @@ class SelfKnowledge:
         models: M names.
         num_val: prompts of validation.
         num_test: scored prompts of test.
-        num_resamples: behind each interval.
-        graded: benchmarks with other outcomes than 0 and 1.
-        guess_accuracy: share of the validation prompts whose benchmark is guessed from the prompt; None if there is
-            only one benchmark.
-        mean_loss: mean squared error on validation.
-        mean_expected: what the router expects it to be; both where outcomes are 0 or 1, NaN if none are.
         advantages: of loss predictors, on validation, out of fold.
-        rounds: of multicalibration.
-        benchmarks: ``G`` names, the one with most validation prompts first.
-        errors: ``(G, M)`` mean of measured minus predicted quality on validation; NaN where nothing was measured.
-        best_single: name of the model that the guards hold on to.
-        guards: standard errors z that validation chose, by name of the guard.
-        guard_features: what the predicted loss of the guard sees beside q.
-        has_cost: whether ``routed`` are AIQs.
-        routed: by name, "as it is" first.
-        guard_change: AIQ of the guard with an error from the predicted loss above that of the other guard.
-        references: AIQ on test of "zero_router" and "benchmark_oracle".
+        benchmarks: G names, by the numbers of ``calibration``.
+        calibration: by kind of group and split.
+        errors: by benchmark, the largest first, ``(M,)`` mean of measured minus predicted quality on validation.
+        measure: what ``routed`` is compared by.
+        routed: the router as it is, then with each correction.
     """
 
     source: str
@@ -80,137 +73,164 @@ class SelfKnowledge:
     models: tuple[str, ...]
     num_val: int
     num_test: int
-    num_resamples: int
-    graded: tuple[str, ...]
-    guess_accuracy: float | None
-    mean_loss: float
-    mean_expected: float
     advantages: tuple[Advantage, ...]
-    rounds: tuple[Round, ...]
     benchmarks: tuple[str, ...]
-    errors: NDArray[np.float64]
-    best_single: str
-    guards: dict[str, float]
-    guard_features: str
-    has_cost: bool
-    routed: dict[str, Routed]
-    guard_change: Difference
-    references: dict[str, Figure]
+    calibration: dict[tuple[str, str], GroupCalibration]
+    errors: dict[str, NDArray[np.float64]]
+    measure: Measure
+    routed: tuple[Routed, ...]
 
 
 def self_knowledge(
-    router: str,
-    train: Examples,
-    val: Examples,
-    test: Examples,
-    predictions: Mapping[str, Prediction],
-    *,
-    num_resamples: int = 1000,
-    seed: int = 0,
+    router: str, parts: Parts, predictions: Mapping[str, Prediction], *, num_resamples: int = 1000, seed: int = 0
 ) -> SelfKnowledge:
-    """Look for errors that a router could have known of, mend them in one round, and measure the routing.
+    """Look for errors that can be predicted, correct them, and measure the routing.
 
-    Loss predictors and the calibration by groups are measured on validation, out of fold; patches, priors and guards
-    are learned and chosen there and measured on test.
+    Corrections are learned and chosen on validation. The outcomes of test only score.
 
     Args:
         router: its name.
-        train: teaches the guess of the benchmark, principal components and references.
-        val: what the router did not learn from, or only chose by.
-        test: what nobody learned from.
+        parts: train teaches the guess of the benchmark, principal components and the best single model.
         predictions: of the router on "val" and "test", without a guard.
         num_resamples: bootstrap resamples; 0 for figures without intervals.
-        seed: of folds, signs, clusters and resamples.
+        seed: of folds, signs and resamples.
 
     Raises:
         InputError: the router decides itself or only ranks, or a split is too small.
     """
-    for part, examples in (("val", val), ("test", test)):
-        _check(router, predictions[part], examples.table)
-    rng = np.random.default_rng(seed)
-    on_val, on_test = both_sides(train, (val, test), (predictions["val"], predictions["test"]), seed)
-    fold, measured = draw_folds(val.table.prompts, rng), val.table.quality
-    found = advantages(on_val.quality, measured, on_val.is_graded, on_val.features, fold, num_resamples, rng)
-    rounds, entrants, seen = [], {AS_IT_IS: on_test.prediction}, {}
-    for advantage in found:
-        if advantage.features in on_val.groups:
-            record, mended = _round(advantage, on_val, on_test, fold, rng)
-            name = f"multicalibrated by {record.groups}"
-            entrants[name], seen[name] = mended, record.information
-            rounds.append(record)
-    best, features = best_single(train.table), guard_features(found)
-    guarded, chosen = guards(on_val, on_test, features, fold, best)
-    buys = routed(entrants, guarded, seen, on_test.table, train.table, best, num_resamples, rng)
-    is_binary = np.isfinite(measured) & ~on_val.is_graded[:, None]
-    benchmarks, errors = _errors(on_val)
+    val, test, own = parts.val.table, parts.test.table, predictions["test"]
+    for table, prediction in ((val, predictions["val"]), (test, own)):
+        _check(router, prediction, table)
+    rng, best = np.random.default_rng(seed), best_single(parts.train.table)
+    benchmarks, groups = _groups(parts)
+    prompts = _prompts(parts, predictions, rng)
+    is_val = prompts.fold >= 0
+    features = _features(parts, groups, len(benchmarks))
+    advantages = loss_prediction.advantages(prompts, features, num_resamples, rng)
+    outcomes = np.concatenate([val.quality, test.quality])
+    calibration, corrections = {}, {"as it is": own}
+    for kind, group in groups.items():
+        corrected, prior = multicalibrate(prompts, group)
+        # Predictions outside [0, 1] rank models, too, so only the change is added.
+        quality = own.quality + (corrected - prompts.predicted)[~is_val]
+        corrections[f"multicalibrated by {kind} ({_GROUPS[kind]}), prior = {prior:g}"] = own._replace(quality=quality)
+        sides = {"validation": (is_val, prompts.predicted), "test": (~is_val, prompts.predicted)}
+        sides["test, corrected"] = ~is_val, corrected
+        for where, (rows, q) in sides.items():
+            calibration[kind, where] = group_calibration(q[rows], outcomes[rows], group[rows], rng)
+    guarded = _guarded(prompts, features, advantages, val, predictions, best)
+    measure, routed = _route(corrections, guarded, test, best, num_resamples, rng)
     return SelfKnowledge(
-        source=val.table.source,
+        source=val.source,
         router=router,
-        models=val.table.models,
-        num_val=len(val.table),
-        num_test=int(test.table.is_complete.sum()),
-        num_resamples=num_resamples,
-        graded=tuple(sorted(set(val.table.benchmark[on_val.is_graded].astype(str)))),
-        guess_accuracy=_accuracy(on_val),
-        mean_loss=float(((measured - on_val.quality)[is_binary] ** 2).mean()) if is_binary.any() else np.nan,
-        mean_expected=float((on_val.quality * (1 - on_val.quality))[is_binary].mean()) if is_binary.any() else np.nan,
-        advantages=found,
-        rounds=tuple(rounds),
+        models=val.models,
+        num_val=len(val),
+        num_test=int(test.is_complete.sum()),
+        advantages=advantages,
         benchmarks=benchmarks,
-        errors=errors,
-        best_single=val.table.models[best],
-        guards=chosen,
-        guard_features=features,
-        has_cost=test.table.has_cost,
-        routed=buys.routed,
-        guard_change=buys.guard_change,
-        references=buys.references,
+        calibration=calibration,
+        errors=_errors(val, prompts.predicted[is_val]),
+        measure=measure,
+        routed=routed,
     )
 
 
 def _check(router: str, prediction: Prediction, table: OutcomeTable) -> None:
     if prediction.choices is not None:
-        raise InputError(f"{router} sees lambda and chooses itself: what it predicts decides nothing")
+        raise InputError(f"{router} takes lambda as input and chooses itself; its predictions decide nothing")
     check_prediction(router, prediction, table)
     if len(table) < FEWEST:
         raise InputError(f"{table.source}: {len(table)} prompts in a split are too few, at least {FEWEST} are needed")
     if not table.is_complete.any():
-        raise InputError(f"{table.source}: no prompt of a split is complete; leave out models of which little is known")
+        raise InputError(f"{table.source}: no prompt of a split is complete; leave out models with few outcomes")
 
 
-def _round(
-    advantage: Advantage, val: Side, test: Side, fold: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Round, Prediction]:
-    """One round of multicalibration by some groups, and the mended prediction of test."""
-    groups = advantage.features
-    own, theirs = val.groups[groups], test.groups[groups]
-    prior = choose_prior(own, val.quality, val.table.quality, fold)
-    mended = Patch.fit(own, val.quality, val.table.quality, prior)(theirs, test.quality)
-    record = Round(
-        groups=groups,
-        information=advantage.information,
-        is_called_for=advantage.is_significant,
-        prior=prior,
-        on_validation=group_calibration(own, val.quality, val.table.quality, rng),
-        before=group_calibration(theirs, test.quality, test.table.quality, rng),
-        after=group_calibration(theirs, mended, test.table.quality, rng),
+def _groups(parts: Parts) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+    """Names of benchmarks, and by kind of group their ``(N,)`` numbers for the prompts of validation and test."""
+    train, *others = parts
+    known, label = np.unique(train.table.benchmark.astype(str), return_inverse=True)
+    slopes, bias = softmax_regression(train.embeddings, label, _PENALTY)
+    guess = [known[(part.embeddings @ slopes + bias).argmax(axis=1)] for part in others]
+    benchmark = [part.table.benchmark.astype(str) for part in others]
+    names, numbers = np.unique(np.concatenate([*guess, *benchmark]), return_inverse=True)
+    return tuple(names.tolist()), dict(zip(_GROUPS, np.split(numbers, 2), strict=True))
+
+
+def _prompts(parts: Parts, predictions: Mapping[str, Prediction], rng: np.random.Generator) -> Prompts:
+    """Validation, then test without its outcomes."""
+    train, val, test = (part.table for part in parts)
+    graded = {name for table in (train, val) for name in table.benchmark[(table.quality % 1 > 0).any(axis=1)]}
+    return Prompts(
+        predicted=np.concatenate([predictions[part].quality for part in ("val", "test")]).clip(0, 1),
+        measured=np.concatenate([val.quality, np.full_like(test.quality, np.nan)]),
+        is_graded=np.array([name in graded for name in np.concatenate([val.benchmark, test.benchmark])]),
+        fold=np.concatenate([draw_folds(val.prompts, rng), np.full(len(test), -1)]),
     )
-    # What the router predicts outside [0, 1] orders its models, too; only the change is added.
-    return record, test.prediction._replace(quality=test.prediction.quality + (mended - test.quality))
 
 
-def _errors(val: Side) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Benchmarks, the largest first, and ``(G, M)`` mean errors there."""
-    names, group, size = np.unique(val.table.benchmark.astype(str), return_inverse=True, return_counts=True)
-    error = val.table.quality - val.quality
-    member = (group == np.arange(len(names))[:, None]).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        means = member @ np.nan_to_num(error) / (member @ np.isfinite(error))
-    order = np.argsort(-size, kind="stable")
-    return tuple(str(name) for name in names[order]), means[order]
+def _features(parts: Parts, groups: Mapping[str, NDArray[np.int64]], num_groups: int) -> list[FeatureSet]:
+    """Nothing, the first 20 principal components of train, each of variance 1 there, and the group of each prompt."""
+    train = parts.train.embeddings
+    center = train.mean(axis=0, dtype=np.float64)
+    _, size, directions = np.linalg.svd(train - center, full_matrices=False)
+    number = min(_NUM_COMPONENTS, int((size > 1e-6 * size[0]).sum()))
+    embeddings = np.concatenate([parts.val.embeddings, parts.test.embeddings])
+    components = (embeddings - center) @ (directions[:number].T * np.sqrt(len(train)) / size[:number])
+    return [
+        FeatureSet("q alone", _PROMPT_ONLY, components[:, :0]),
+        FeatureSet("embedding", _PROMPT_ONLY, components),
+        *(FeatureSet(kind, _GROUPS[kind], np.eye(num_groups)[group]) for kind, group in groups.items()),
+    ]
 
 
-def _accuracy(val: Side) -> float | None:
-    """How often the guess of the benchmark is right, where there is something to guess."""
-    guess = val.groups.get("guessed benchmark")
-    return None if guess is None else float((guess == val.groups["benchmark"]).mean())
+def _errors(val: OutcomeTable, predicted: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    names, size = np.unique(val.benchmark.astype(str), return_counts=True)
+    errors = np.ma.masked_invalid(val.quality - predicted)
+    means = {str(name): errors[val.benchmark == name].mean(axis=0) for name in names[np.argsort(-size, kind="stable")]}
+    return {name: row.filled(np.nan) for name, row in means.items()}
+
+
+def _guarded(
+    prompts: Prompts, features: Sequence[FeatureSet], advantages: Sequence[Advantage], val: OutcomeTable,
+    predictions: Mapping[str, Prediction], best: int,
+) -> dict[str, Prediction]:  # fmt: skip
+    """The prediction of test under a guard with standard errors ``sqrt((LP_m + LP_best) / n)``, by its name.
+
+    LP is the loss of one prompt, predicted with the best feature set that needs the prompt only; n is the number of
+    validation prompts. The number z of standard errors is chosen on validation.
+    """
+    usable = [number for number, one in enumerate(advantages) if one.information == _PROMPT_ONLY]
+    chosen = features[max(usable, key=lambda number: advantages[number].value.value or 0.0)]
+    _, loss = loss_prediction.predict_loss(prompts, chosen.columns)
+    error = np.sqrt((loss + loss[:, [best]]) / len(val))
+    scores = [validation_aiq(guard(predictions["val"], best, z, error[: len(val)]), val) for z in GUARDS]
+    z = GUARDS[int(np.argmax(scores))]
+    name = f"guard with losses predicted from {chosen.name}, z = {z:g}"
+    return {name: guard(predictions["test"], best, z, error[len(val) :])}
+
+
+def _route(
+    corrections: dict[str, Prediction], guarded: dict[str, Prediction], test: OutcomeTable, best: int,
+    num_resamples: int, rng: np.random.Generator,
+) -> tuple[Measure, tuple[Routed, ...]]:  # fmt: skip
+    """Compare all predictions with the first one, on the complete prompts of test."""
+    table = test.take(test.is_complete)
+    entrants = {name: one.take(test.is_complete) for name, one in (corrections | guarded).items()}
+    cost = table.cost if table.has_cost else None
+    contest = Contest({name: [one] for name, one in entrants.items()}, table.quality, cost, best)
+    squares = [((one.quality.clip(0, 1) - table.quality) ** 2).mean(axis=1) for one in entrants.values()]
+    brier = np.stack(squares, axis=1)  # (N, R)
+    changes = brier - brier[:, :1]
+    measured = Bootstrap.of(contest, num_resamples, rng, extras=changes)
+    resampled = changes[:0] if measured.prompts is None else measured.prompts.extras
+    measure, changed = measure_on(contest.interval), [measured.difference(name, contest.names[0]) for name in entrants]
+    return measure, tuple(
+        Routed(
+            name=name,
+            value=measured.figure(name, measure),
+            change=Figure(change.value, *(change.prompts or (None, None))[:2]),
+            brier=None if name in guarded else float(brier[:, number].mean()),
+            brier_change=loss_prediction.mean_figure(changes[:, number].mean(), resampled[:, number]),
+        )
+        for number, (name, change) in enumerate(zip(entrants, changed, strict=True))
+    )

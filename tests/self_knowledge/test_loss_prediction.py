@@ -1,4 +1,4 @@
-"""Whether a second predictor knows a loss: in worlds where the answer is known."""
+"""Whether a second predictor foresees a loss: in worlds where the answer is known."""
 
 import numpy as np
 import pytest
@@ -8,173 +8,147 @@ from hypothesis import strategies as st
 from routerbench.data.split import NUM_FOLDS
 from routerbench.self_knowledge.loss_prediction import (
     PENALTIES,
-    Features,
+    FeatureSet,
+    Prompts,
     advantages,
-    cross_fitted,
     expected_loss,
     predict_loss,
 )
 
-NOTHING = "prompt only"
+
+def make_prompts(q, outcome, rng, is_graded=False):
+    """Prompts with random folds."""
+    return Prompts(q, outcome, np.full(len(q), is_graded), rng.integers(NUM_FOLDS, size=len(q)))
 
 
-def world(num_prompts, seed, num_models=2):
-    """Probabilities, drawn outcomes, folds and a generator."""
+def honest(num_prompts, seed, num_models=2):
+    """Prompts whose predictions are the probabilities of their outcomes, and a generator."""
     rng = np.random.default_rng(seed)
-    truth = rng.uniform(0.05, 0.95, size=(num_prompts, num_models))
-    outcome = (rng.random(truth.shape) < truth).astype(float)
-    return truth, outcome, rng.integers(NUM_FOLDS, size=num_prompts), rng
+    q = rng.uniform(0.05, 0.95, size=(num_prompts, num_models))
+    return make_prompts(q, (rng.random(q.shape) < q).astype(float), rng), rng
 
 
-def binary(num_prompts):
-    return np.zeros(num_prompts, bool)
+def nothing(prompts):
+    return FeatureSet("q alone", "prompt only", np.empty((len(prompts.fold), 0)))
 
 
-def test_who_predicts_the_conditional_mean_knows_its_loss():
-    """In 25 worlds: about 0, a trifle below for what learning costs, and hardly ever above it beyond chance."""
-    shares, intervals, significant = [], [], 0
-    for seed in range(25):
-        truth, outcome, fold, rng = world(600, seed)
-        benchmark = np.eye(4)[rng.integers(4, size=600)]
-        sets = [Features("q", NOTHING, benchmark[:, :0]), Features("benchmark", NOTHING, benchmark)]
-        found = advantages(truth, outcome, binary(600), sets, fold, 100, rng)
-        shares += [advantage.share.value for advantage in found]
-        intervals += [advantage.share.low <= 0 <= advantage.share.high + 0.005 for advantage in found]
-        significant += sum(advantage.is_significant for advantage in found)
-    assert abs(np.mean(shares)) < 0.003
+def test_a_calibrated_prediction_leaves_nothing_to_foresee():
+    shares, significant = [], 0
+    for seed in range(12):
+        prompts, rng = honest(600, seed)
+        sets = [nothing(prompts), FeatureSet("benchmark", "benchmark id", np.eye(4)[rng.integers(4, size=600)])]
+        found = advantages(prompts, sets, 100, rng)
+        shares += [one.share.value for one in found]
+        significant += sum(one.value.low > 0 for one in found)
+    assert abs(np.mean(shares)) < 0.004
     assert max(shares) < 0.02
-    assert np.mean(intervals) > 0.9
-    assert significant <= 4  # of 50; 1.25 are expected if learning costs nothing
+    assert significant <= 3  # of 24; .6 are expected
 
 
 def test_an_error_that_depends_on_the_benchmark_has_its_known_advantage():
-    """q is .9 everywhere, right for model 0 and, of model 1, on benchmark a; on b it should be .6.
+    """q is .9 everywhere: right for model 0, and for model 1 on benchmark a; on b it should be .6.
 
-    There the loss exceeds q (1 - q) by ``(p - q)(1 - 2q) = .24``. Who sees the benchmark gains .24^2 on b and nothing
-    on a, on average of both models .0144; who sees q alone can only add .12 to all of model 1 and gains half of it.
+    There the loss exceeds q (1 - q) by ``(p - q)(1 - 2q) = .24``. With the benchmark, the gain is .24^2 for model 1 on
+    b, so .24^2 / 4 over all. With q alone, a predictor can only add .12 for model 1, which gains half of that.
     """
-    rng = np.random.default_rng(1)
-    number = 6000
+    rng, number = np.random.default_rng(1), 6000
     is_b = rng.random(number) < 0.5
     truth = np.column_stack([np.full(number, 0.9), np.where(is_b, 0.6, 0.9)])
-    outcome = (rng.random(truth.shape) < truth).astype(float)
-    q, fold = np.full((number, 2), 0.9), rng.integers(NUM_FOLDS, size=number)
-    benchmark = np.column_stack([is_b, ~is_b]).astype(float)
-    sets = [Features("q", NOTHING, benchmark[:, :0]), Features("benchmark", "benchmark id", benchmark)]
-    alone, told = advantages(q, outcome, binary(number), sets, fold, 300, rng)
-    assert told.is_significant
-    assert told.information == "benchmark id"
-    assert told.overall.value == pytest.approx(0.24**2 / 4, rel=0.15)
-    assert told.overall.low < 0.24**2 / 4 < told.overall.high
-    assert alone.overall.value == pytest.approx(0.24**2 / 8, rel=0.15)
-    assert told.per_model[1].value == pytest.approx(0.24**2 / 2, rel=0.15)
-    assert told.per_model[0].low <= 0.0003
-    assert told.share.value == pytest.approx(told.overall.value / told.unexplained)
+    prompts = make_prompts(np.full((number, 2), 0.9), (rng.random(truth.shape) < truth).astype(float), rng)
+    benchmark = FeatureSet("benchmark", "benchmark id", np.column_stack([is_b, ~is_b]).astype(float))
+    alone, told = advantages(prompts, [nothing(prompts), benchmark], 300, rng)
+    assert (told.features, told.information) == ("benchmark", "benchmark id")
+    assert 0 < told.value.low < 0.24**2 / 4 < told.value.high
+    assert told.value.value == pytest.approx(0.24**2 / 4, rel=0.15)
+    assert alone.value.value == pytest.approx(0.24**2 / 8, rel=0.15)
+    unexplained = (((prompts.measured - 0.9) ** 2 - 0.09) ** 2).mean()
+    assert told.share.value == pytest.approx(told.value.value / unexplained)
+    assert told.share.low == pytest.approx(told.value.low / unexplained)
 
 
-def test_at_a_half_nothing_can_be_known():
+def test_at_a_half_nothing_can_be_foreseen():
     """Every loss is .25 there, however wrong q is."""
-    _, outcome, fold, rng = world(400, seed=2)
-    outcome[:300] = 1
+    prompts, rng = honest(400, seed=2)
+    prompts.measured[:300] = 1
     columns = np.eye(2)[(np.arange(400) < 300).astype(int)]
-    (found,) = advantages(np.full((400, 2), 0.5), outcome, binary(400), [Features("", "", columns)], fold, 100, rng)
-    assert found.overall.value == 0
-    assert not found.is_significant
+    wrong = prompts._replace(predicted=np.full((400, 2), 0.5))
+    (found,) = advantages(wrong, [FeatureSet("", "", columns)], 100, rng)
+    assert found.value.value == found.value.low == found.share.value == 0
 
 
-def test_noise_seems_to_help_in_sample_and_does_not_out_of_fold():
-    """Least squares on 60 columns of noise, as one would do it without folds, and what is done here."""
-    truth, outcome, fold, rng = world(400, seed=3)
-    noise = rng.normal(size=(400, 60))
-    expected = truth * (1 - truth)
-    surprise = (outcome - truth) ** 2 - expected
-
-    def least_squares(learn):
-        return noise @ np.linalg.lstsq(noise[learn], surprise[learn], rcond=None)[0]
-
-    def gain(found):
-        return (surprise**2 - (surprise - found) ** 2).mean()
-
-    own = np.empty_like(surprise)
-    for number in range(NUM_FOLDS):
-        own[fold == number] = least_squares(fold != number)[fold == number]
-    base = (surprise**2).mean()
-    assert gain(least_squares(np.full(400, True))) > 0.1 * base
-    assert gain(own) < -0.1 * base
-    (found,) = advantages(truth, outcome, binary(400), [Features("noise", NOTHING, noise)], fold, 300, rng)
-    assert -0.01 * base < found.overall.value < 0.005 * base
-    assert found.overall.low < 0
-
-
-@given(st.integers(0, 2**20), st.integers(0, NUM_FOLDS - 1))
+@given(st.integers(0, 2**20), st.integers(-1, NUM_FOLDS - 1))
 @settings(max_examples=10, deadline=None)
-def test_no_prompt_is_predicted_from_its_own_outcome(seed, number):
-    truth, outcome, fold, rng = world(120, seed)
-    columns, is_graded = rng.normal(size=(120, 3)), rng.random(120) < 0.3
-    outcome[is_graded] = rng.random((is_graded.sum(), 2))
-    before = cross_fitted(truth, outcome, is_graded, columns, fold)
-    own = fold == number
-    after = cross_fitted(truth, np.where(own[:, None], rng.random(outcome.shape), outcome), is_graded, columns, fold)
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one[own], other[own])
+def test_no_prompt_is_predicted_from_its_own_fold(seed, number):
+    prompts, rng = honest(120, seed)
+    is_graded = rng.random(120) < 0.3
+    fold = np.where(rng.random(120) < 0.2, -1, prompts.fold)
+    prompts = prompts._replace(is_graded=is_graded, fold=fold)
+    prompts.measured[is_graded] = rng.random((is_graded.sum(), 2))
+    columns, own = rng.normal(size=(120, 3)), fold == number
+    other = prompts._replace(measured=np.where(own[:, None], rng.random((120, 2)), prompts.measured))
+    for one, two in zip(predict_loss(prompts, columns), predict_loss(other, columns), strict=True):
+        np.testing.assert_array_equal(one[own], two[own])
 
 
-def test_the_penalty_is_that_of_the_least_leave_one_out_error():
-    """Against the normal equations, solved without each prompt in turn."""
-    truth, outcome, _, rng = world(40, seed=4, num_models=1)
-    columns = rng.normal(size=(40, 2))
-    outcome = np.where(columns[:, :1] > 0.3, np.round(truth), outcome)  # something to be learned
-    q = truth[:, 0]
-    surprise = (outcome[:, 0] - q) ** 2 - q * (1 - q)
-    inputs = np.column_stack([np.ones(40), *((p - p.mean()) / p.std() for p in (q, q**2)), columns])
+@pytest.mark.parametrize("threshold", [0.3, np.inf])
+def test_the_penalty_has_the_least_leave_one_out_error(threshold):
+    """Against the normal equations, solved without each prompt in turn; without a signal, nothing is added."""
+    prompts, rng = honest(60, seed=8, num_models=1)
+    columns, q = rng.normal(size=(60, 2)), prompts.predicted[:, 0]
+    outcome = np.where(columns[:, 0] > threshold, np.round(q), prompts.measured[:, 0])
+    fold = np.repeat([0, -1], [40, 20])
+    prompts = prompts._replace(measured=np.where(fold < 0, np.nan, outcome)[:, None], fold=fold)
+    surprise, learn = (outcome - q) ** 2 - q * (1 - q), np.arange(40)
+    powers = [(p - p[:40].mean()) / p[:40].std() for p in (q, q**2)]
+    inputs = np.column_stack([np.ones(60), *powers, columns])
 
     def solve(rows, penalty):
-        matrix = inputs[rows].T @ inputs[rows] + min(penalty, 1e12) * np.eye(5)
-        return np.linalg.solve(matrix, inputs[rows].T @ surprise[rows])
+        return np.linalg.solve(inputs[rows].T @ inputs[rows] + penalty * np.eye(5), inputs[rows].T @ surprise[rows])
 
-    errors = [
-        sum((surprise[i] - inputs[i] @ solve(np.arange(40) != i, penalty)) ** 2 for i in range(40))
+    errors = {
+        penalty: sum((surprise[i] - inputs[i] @ solve(learn[learn != i], penalty)) ** 2 for i in learn)
         for penalty in PENALTIES
-    ]
-    best = PENALTIES[int(np.argmin(errors))]
-    assert np.isfinite(best)
-    _, found = predict_loss(truth, outcome, binary(40), columns, np.full(40, True))
-    np.testing.assert_allclose(
-        found[:, 0], (q * (1 - q) + inputs @ solve(np.arange(40), best)).clip(0, 1), rtol=1e-8, atol=1e-10
-    )
+    }
+    best = min(errors, key=errors.get)
+    is_better = errors[best] < (surprise[:40] ** 2).sum()
+    assert is_better == (threshold < np.inf)
+    expected, found = predict_loss(prompts, columns)
+    np.testing.assert_allclose(expected[:, 0], q * (1 - q))
+    wanted = (q * (1 - q) + is_better * inputs @ solve(learn, best)).clip(0, 1)
+    np.testing.assert_allclose(found[40:, 0], wanted[40:], rtol=1e-8, atol=1e-10)
 
 
-def test_grades_scatter_less_than_successes():
-    """Quarters around a q that is right: q (1 - q) would expect four times the loss, and an advantage over it."""
+def test_grades_vary_less_than_successes():
+    """Outcomes a quarter above or below a correct q: q (1 - q) is far above their squared error of .0625."""
     rng = np.random.default_rng(5)
     q = rng.uniform(0.3, 0.7, size=(2000, 2))
-    outcome = q + rng.choice([-0.25, 0.25], size=q.shape)
-    fold, graded = rng.integers(NUM_FOLDS, size=2000), np.full(2000, True)
-    np.testing.assert_allclose(expected_loss(q, outcome, graded, fold > 0), 0.0625)
-    none = [Features("q", NOTHING, np.empty((2000, 0)))]
-    (found,) = advantages(q, outcome, graded, none, fold, 0, rng)
-    assert found.overall.value == pytest.approx(0, abs=1e-12)
-    assert (found.overall.low, found.is_significant) == (None, False)
-    (naive,) = advantages(q, outcome, ~graded, none, fold, 0, rng)
-    assert naive.share.value > 0.9
+    graded = make_prompts(q, q + rng.choice([-0.25, 0.25], size=q.shape), rng, is_graded=True)
+    np.testing.assert_allclose(expected_loss(graded, graded.fold > 0), 0.0625)
+    (found,) = advantages(graded, [nothing(graded)], 0, rng)
+    assert found.value.value == pytest.approx(0, abs=1e-12)
+    assert (found.value.low, found.share.high) == (None, None)
+    naive = graded._replace(is_graded=~graded.is_graded)
+    assert advantages(naive, [nothing(naive)], 0, rng)[0].share.value > 0.9
 
 
-def test_graded_prompts_that_nothing_is_learned_from_expect_what_q_says():
-    q = np.full((4, 1), 0.25)
-    found = expected_loss(q, np.full((4, 1), 0.5), np.array([True, True, False, False]), np.arange(4) > 1)
-    np.testing.assert_allclose(found, 0.1875)
+def test_grades_outside_the_learned_bins():
+    """Without graded prompts to learn from it is q (1 - q); for a q above all learned ones, their mean loss."""
+    is_graded = np.array([True, True, False, False])
+    prompts = Prompts(np.full((4, 1), 0.25), np.full((4, 1), 0.5), is_graded, np.zeros(4, int))
+    np.testing.assert_allclose(expected_loss(prompts, np.arange(4) > 1), 0.1875)
+    prompts.predicted[1] = 0.9
+    np.testing.assert_allclose(expected_loss(prompts, np.arange(4) == 0)[:2], 0.0625)
 
 
-def test_missing_outcomes():
-    """A model without outcomes has no advantage; the others are as they are without it."""
-    truth, outcome, fold, _ = world(500, seed=6, num_models=3)
-    outcome[:, 1], outcome[::7, 2] = np.nan, np.nan
-    sets = [Features("q", NOTHING, np.empty((500, 0)))]
-    (found,) = advantages(truth, outcome, binary(500), sets, fold, 50, np.random.default_rng(0))
-    (rest,) = advantages(truth[:, [0, 2]], outcome[:, [0, 2]], binary(500), sets, fold, 50, np.random.default_rng(0))
-    assert found.per_model[1].value is None
-    assert (found.per_model[0], found.per_model[2]) == rest.per_model
-    assert found.overall.value == pytest.approx(rest.overall.value)
-    cells = np.isfinite(outcome).sum(axis=0)[[0, 2]]
-    values = [found.per_model[0].value, found.per_model[2].value]
-    assert found.overall.value == pytest.approx(np.average(values, weights=cells))
+def test_missing_outcomes_and_prompts_without_outcomes_change_nothing():
+    """A model without outcomes, and prompts of fold -1, leave the advantage of the others as it is."""
+    prompts, _ = honest(500, seed=6, num_models=3)
+    prompts = prompts._replace(predicted=prompts.predicted**2)
+    prompts.measured[:, 1], prompts.measured[::7, 2] = np.nan, np.nan
+    rest = prompts._replace(predicted=prompts.predicted[:, [0, 2]], measured=prompts.measured[:, [0, 2]])
+    more = Prompts(*(np.concatenate([part, part[:50]]) for part in prompts))
+    more.measured[500:], more.fold[500:] = np.nan, -1
+    figures = [advantages(one, [nothing(one)], 50, np.random.default_rng(0))[0].value for one in (prompts, rest, more)]
+    assert 0 < figures[0].low < figures[0].value < figures[0].high
+    for other in figures[1:]:
+        assert vars(other) == pytest.approx(vars(figures[0]))

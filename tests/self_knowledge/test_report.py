@@ -1,73 +1,78 @@
 """self_knowledge.md and .png, and the command that writes them."""
 
-import math
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from routerbench import artefact
 from routerbench.__main__ import main
 from routerbench.adjustment import Adjustment
 from routerbench.data.demo import load
-from routerbench.data.outcomes import Examples
+from routerbench.data.outcomes import Parts
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.evaluation.evaluate import validation_aiq
+from routerbench.evaluation.results import Figure
 from routerbench.routers.linear import LinearRouter
-from routerbench.self_knowledge.report import findings, self_knowledge_text, write_self_knowledge
-from tests.self_knowledge.test_self_knowledge import audit, make_world
+from routerbench.self_knowledge.report import verdict, write_self_knowledge
+from tests.self_knowledge.test_self_knowledge import make_world, study
 
 CONFIG = {"_target_": "routerbench.data.demo.load", "num_prompts": 700, "seed": 0}
 
 
 @pytest.fixture(scope="module")
 def found():
-    return audit(*make_world(bias=0.8))
+    return study(*make_world(bias=0.8))
 
 
-def section(text, heading):
-    return text.split(f"## {heading}\n")[1].split("\n## ")[0]
+def rows(text, heading):
+    """The cells of a section's table, without header, rule and empty rows."""
+    lines = [line for line in text.split(f"## {heading}\n")[1].split("\n## ")[0].splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return [row for row in cells if any(row)]
 
 
-def test_the_verdict(found):
-    size, known, *rounds = findings(found)
-    assert size.startswith("600 validation and 900 test prompts, 3 models;")
-    assert known.startswith("Another predictor knows of errors that the router does not: with ")
-    assert len(rounds) == 2
-    assert "by benchmark (benchmark id) is called for: on test the squared error changes by -." in rounds[1]
-    assert "AIQ by +." in rounds[1]
-
-
-def test_what_is_said_if_nothing_is_known(found):
-    weak = [replace(a, overall=replace(a.overall, low=-1.0)) for a in found.advantages]
-    rounds = [replace(found.rounds[0], is_called_for=False), replace(found.rounds[1], prior=math.inf)]
-    _, known, first, second = findings(replace(found, advantages=tuple(weak), rounds=tuple(rounds)))
-    assert known == "No other predictor knows more of the router's loss than the router itself, beyond chance."
-    assert "is not called for:" in first
-    assert "but validation chose to change nothing:" in second
-    assert findings(replace(found, num_resamples=0))[1] == "Without resamples nothing is said about chance."
-
-
-def test_tables(found):
-    text = self_knowledge_text(found)
-    losses = section(text, "The loss, predicted by another predictor").strip().splitlines()
-    assert [line.split("|")[1].strip() for line in losses[2:]] == [a.features for a in found.advantages]
-    assert "for model-2 on hard, q in " in section(text, "Calibration by groups")
-    routed = section(text, "What it buys on test")
-    assert [routed.count(f"| {name}") for name in found.routed] == [1] * 5
-    assert f"z = {found.guards['guard, one error per model']:g} " in routed
-    assert "zero_router ." in routed
+def test_verdict(found):
+    assert verdict(found).startswith("A second predictor with embedding (prompt only) explains ")
+    weak = tuple(one._replace(value=Figure(0.1, 0.0, 0.2)) for one in found.advantages)
+    assert verdict(replace(found, advantages=weak)).startswith("No second predictor is better")
+    silent = tuple(one._replace(value=Figure(0.1)) for one in found.advantages)
+    assert verdict(replace(found, advantages=silent)).startswith("Without resamples")
+    one = (*weak[:3], found.advantages[3]._replace(share=Figure(0.02, 0.01, 0.03)))
+    assert "with benchmark (benchmark id) explains 2.0 % (1.0 %, 3.0 %) of what" in verdict(
+        replace(found, advantages=one)
+    )
 
 
 def test_files(found, tmp_path):
-    write_self_knowledge(replace(found, graded=("hard",)), tmp_path / "new", ["A note."])
-    text = (tmp_path / "new" / "self_knowledge.md").read_text()
-    assert text.startswith("# Does mlp know where it errs? test table\n")
+    text = write_self_knowledge(found, tmp_path / "new", ["A note."])
+    assert (tmp_path / "new" / "self_knowledge.md").read_text() == f"{text}\n"
+    assert text.startswith(
+        "# Does mlp know where it errs? test table\n\n- 600 validation and 900 test prompts, 3 models."
+    )
     assert "\n- A note.\n" in text
-    assert "Not all outcomes of hard are 0 or 1" in text
-    assert all(f"| {model} " in section(text, "Models") for model in found.models)
-    assert (tmp_path / "new" / "self_knowledge.png").read_bytes().startswith(b"\x89PNG")
+    losses = rows(text, "Advantage of a second predictor of the loss")
+    assert [row[:2] for row in losses] == [[one.features, one.information] for one in found.advantages]
+    assert losses[3][2].startswith(f"{1e4 * found.advantages[3].value.value:+.1f} (")
+    calibration = rows(text, "Calibration by groups")
+    assert [tuple(row[:2]) for row in calibration] == list(found.calibration)
+    assert " for model-2 on hard, q in 0." in calibration[1][5]
+    routed = rows(text, "Corrections on test")
+    assert [row[0] for row in routed] == [one.name for one in found.routed]
+    assert routed[0][2] == routed[0][4] == routed[3][3] == ""
+    assert routed[2][3] == f"{found.routed[2].brier:.4f}"[1:]
+    assert routed[2][4].startswith(f"{1e4 * found.routed[2].brier_change.value:+.1f} (")
+    with Image.open(tmp_path / "new" / "self_knowledge.png") as picture:
+        assert picture.width == 1440
+
+
+@pytest.mark.parametrize(("measure", "name"), [("aiq", "AIQ"), ("peak_quality", "peak quality")])
+def test_the_measure_is_named(found, tmp_path, measure, name):
+    text = write_self_knowledge(replace(found, measure=measure), tmp_path)
+    assert f" {name} |" in text
+    assert ("AIQ" in text) == (measure == "aiq")
 
 
 @pytest.fixture
@@ -75,8 +80,7 @@ def trained(tmp_path, monkeypatch):
     """A calibrated and guarded linear router on the demo world."""
     monkeypatch.setenv("ROUTERBENCH_CACHE", str(tmp_path / "cache"))
     table, encoder = load(num_prompts=700, seed=0), HashingEncoder(dim=32)
-    embeddings = encoder.embed(table, EmbeddingStore(tmp_path / "cache"))
-    train, val = (Examples(table.part(name), embeddings[table.split == name]) for name in ("train", "val"))
+    train, val, _ = Parts.of(table, encoder.embed(table, EmbeddingStore(tmp_path / "cache")))
     router = LinearRouter(32, table.num_models, [10.0])
     router.fit(train, val, validation_aiq)
     adjusted = Adjustment("isotonic", 8.0).apply(router, train.table, val, validation_aiq)
@@ -86,21 +90,23 @@ def trained(tmp_path, monkeypatch):
     return tmp_path / "run" / "router"
 
 
-def test_command(trained, capsys):
-    main(["self-knowledge", str(trained), "--resamples", "50"])
+def test_command(trained, tmp_path, capsys):
+    main(["self-knowledge", str(trained), "--resamples", "20"])
     printed = capsys.readouterr().out
     assert printed.startswith("# Does linear know where it errs? ")
     assert printed.endswith(f"report: {trained.parent / 'self_knowledge.md'}\n")
     text = (trained.parent / "self_knowledge.md").read_text()
     assert "calibration=isotonic was learned on the same validation prompts" in text
     assert (trained.parent / "self_knowledge.png").is_file()
+    main(["self-knowledge", str(trained), "--resamples", "20", "--seed", "1", "--output", str(tmp_path / "other")])
+    assert (tmp_path / "other" / "self_knowledge.md").read_text() != text
 
 
-def test_it_looks_at_the_prediction_before_the_guard(trained, tmp_path, monkeypatch):
+def test_it_studies_the_prediction_before_the_guard(trained, monkeypatch):
     captured = {}
 
-    def spy(name, train, val, test, predictions, **options):
-        captured.update(predictions, embeddings=test.embeddings)
+    def spy(name, parts, predictions, **options):
+        captured.update(predictions, embeddings=parts.test.embeddings)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("routerbench.self_knowledge.self_knowledge.self_knowledge", spy)

@@ -1,161 +1,166 @@
-"""The whole audit: what it learns where, and what it may not read."""
+"""The whole study: what it learns where, and what it must not read."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from routerbench.data.outcomes import Examples
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
-from routerbench.evaluation.references import best_single
 from routerbench.routers.base import Choices, Prediction
-from routerbench.self_knowledge.prompts import prompt_groups
-from routerbench.self_knowledge.routed import AS_IT_IS, GLOBAL_GUARD, LOCAL_GUARD
 from routerbench.self_knowledge.self_knowledge import self_knowledge
 from tests.conftest import make_examples
 
 SIZES = {"train": 600, "val": 600, "test": 900}
 
 
-def make_world(bias=0.0, single=False):
-    """Three splits and predictions that are the truth, but for model 2 on benchmark "hard", which is called too good.
+def make_world(bias=0.0):
+    """Three splits and predictions that are the truth, but too high for model 2 on benchmark "hard".
 
     The benchmark is a function of the embedding, so that it can be guessed.
     """
-    parts, predictions = {}, {}
+    parts, predictions = [], {}
     for seed, (split, size) in enumerate(SIZES.items()):
         examples, quality, cost = make_examples(size, seed)
         is_hard = examples.embeddings[:, 0] > 0
-        names = np.where(is_hard & (not single), "hard", "easy").astype(object)
+        names = np.where(is_hard, "hard", "easy").astype(object)
         prompts = np.array([f"{split} {i}" for i in range(size)], dtype=object)
         table = replace(examples.table, benchmark=names, prompts=prompts)
-        parts[split] = Examples(table, examples.embeddings)
+        parts.append(Examples(table, examples.embeddings))
         q = quality.copy()
         q[is_hard, 2] += bias * (1 - q[is_hard, 2])
         predictions[split] = Prediction(q, cost)
-    return parts, predictions
+    return Parts(*parts), predictions
 
 
-def audit(parts, predictions, num_resamples=100, seed=0):
-    return self_knowledge(
-        "mlp", parts["train"], parts["val"], parts["test"], predictions, num_resamples=num_resamples, seed=seed
-    )
+def change(parts, **columns):
+    """The same parts with columns of their tables replaced, each by a function of the table."""
+    tables = [replace(part.table, **{name: of(part.table) for name, of in columns.items()}) for part in parts]
+    return Parts(*(Examples(table, part.embeddings) for table, part in zip(tables, parts, strict=True)))
 
 
-@pytest.fixture(scope="module")
-def honest():
-    return audit(*make_world())
+def study(parts, predictions, num_resamples=100, seed=0):
+    return self_knowledge("mlp", parts, predictions, num_resamples=num_resamples, seed=seed)
 
 
 @pytest.fixture(scope="module")
 def biased():
-    return audit(*make_world(bias=0.8))
+    return study(*make_world(bias=0.8))
 
 
-def test_the_truth_knows_itself(honest):
-    assert [a.features for a in honest.advantages] == ["q alone", "embedding", "guessed benchmark", "benchmark"]
-    assert not any(a.overall.low > 0.001 for a in honest.advantages)
-    for round_ in honest.rounds:
-        assert not round_.is_called_for
-        assert abs(honest.routed[f"multicalibrated by {round_.groups}"].change.value) < 0.01
+def test_true_probabilities_leave_nothing_to_correct():
+    found = study(*make_world())
+    assert [one.features for one in found.advantages] == ["q alone", "embedding", "guessed benchmark", "benchmark"]
+    assert not any(one.value.low > 0.001 for one in found.advantages)
+    assert all(abs(one.change.value) < 0.01 for one in found.routed[1:3])
 
 
-def test_a_bias_is_found_mended_and_worth_something(biased):
-    for round_, sees in zip(biased.rounds, ("prompt only", "benchmark id"), strict=True):
-        assert round_.is_called_for
-        assert round_.information == sees == biased.routed[f"multicalibrated by {round_.groups}"].information
-        assert (round_.before.worst.group, round_.before.worst.model) == ("hard", 2)
-        assert round_.after.mean < 0.85 * round_.before.mean
-        mended = biased.routed[f"multicalibrated by {round_.groups}"]
-        assert mended.calibrated.brier_change.high < 0
-        assert mended.calibrated.ece < biased.routed[AS_IT_IS].calibrated.ece
-        assert 0.005 < mended.change.value < mended.change.prompts.high
-    assert biased.benchmarks == ("easy", "hard") or biased.benchmarks == ("hard", "easy")
-    row = biased.benchmarks.index("hard")
-    assert np.unravel_index(np.abs(biased.errors).argmax(), biased.errors.shape) == (row, 2)
-    assert biased.errors[row, 2] < -0.25
-    assert biased.guess_accuracy > 0.9
-    assert biased.mean_loss > biased.mean_expected
+def test_a_bias_is_found_and_corrected_and_its_correction_gains(biased):
+    before, *corrected, _ = biased.routed
+    kinds = {"guessed benchmark": "prompt only", "benchmark": "benchmark id"}
+    for advantage, after, (kind, information) in zip(biased.advantages[2:], corrected, kinds.items(), strict=True):
+        assert (advantage.features, advantage.information) == (kind, information)
+        assert advantage.value.low > 0
+        assert after.name.startswith(f"multicalibrated by {kind} ({information}), prior = ")
+        test, mended = biased.calibration[kind, "test"], biased.calibration[kind, "test, corrected"]
+        assert (biased.benchmarks[test.worst[0]], test.worst[1]) == ("hard", 2)
+        assert mended.mean < 0.85 * test.mean
+        assert after.brier_change.high < 0
+        assert after.brier_change.value == pytest.approx(after.brier - before.brier)
+        assert 0.005 < after.change.value < after.change.high
+    assert biased.errors["hard"][2] < -0.25
+    assert max(np.abs(biased.errors["easy"]).max(), np.abs(biased.errors["hard"][:2]).max()) < 0.05
 
 
 def test_the_router_as_it_is_scores_as_in_an_evaluation(biased):
     parts, predictions = make_world(bias=0.8)
-    result = evaluate({"mlp": predictions["test"]}, parts["test"].table, parts["train"].table, num_resamples=0)
-    routed = biased.routed[AS_IT_IS]
-    assert routed.aiq.value == pytest.approx(result.routers["mlp"].aiq.value)
-    assert routed.calibrated.brier == pytest.approx(result.routers["mlp"].calibration.brier)
-    assert routed.calibrated.ece == pytest.approx(result.routers["mlp"].calibration.ece)
-    assert biased.references["zero_router"].value == pytest.approx(result.references["zero_router"].aiq.value)
-    assert biased.best_single == parts["train"].table.models[best_single(parts["train"].table)]
+    result = evaluate({"mlp": predictions["test"]}, parts.test.table, parts.train.table, num_resamples=0)
+    assert biased.measure == result.measure == "aiq"
+    assert biased.routed[0].value.value == pytest.approx(result.routers["mlp"].aiq.value)
+    assert biased.routed[0].brier == pytest.approx(result.routers["mlp"].calibration.brier)
+    assert (biased.routed[0].change.value, biased.routed[0].brier_change.value) == (0, 0)
 
 
 def test_outcomes_of_test_choose_nothing(biased):
-    """With them turned round, only what is measured on test differs."""
+    """Turned round, they change only what is measured on test."""
     parts, predictions = make_world(bias=0.8)
-    table = parts["test"].table
-    parts["test"] = Examples(replace(table, quality=1 - table.quality), parts["test"].embeddings)
-    other = audit(parts, predictions)
+    table = parts.test.table
+    turned = Examples(replace(table, quality=1 - table.quality), parts.test.embeddings)
+    other = study(parts._replace(test=turned), predictions)
     assert other.advantages == biased.advantages
-    assert other.guards == biased.guards
-    assert other.guard_features == biased.guard_features
-    for one, two in zip(other.rounds, biased.rounds, strict=True):
-        assert (one.prior, one.on_validation) == (two.prior, two.on_validation)
-        assert one.before != two.before
-    assert other.routed[AS_IT_IS].aiq != biased.routed[AS_IT_IS].aiq
+    assert [one.name for one in other.routed] == [one.name for one in biased.routed]  # with priors and z
+    for (kind, where), found in other.calibration.items():
+        assert (found == biased.calibration[kind, where]) == (where == "validation")
+    assert all(one.value != two.value for one, two in zip(other.routed, biased.routed, strict=True))
 
 
-def test_guards(biased):
-    assert set(biased.guards) == {GLOBAL_GUARD, LOCAL_GUARD}
-    assert biased.guard_features in {a.features for a in biased.advantages if a.information == "prompt only"}
-    one, other = biased.routed[GLOBAL_GUARD], biased.routed[LOCAL_GUARD]
-    assert one.calibrated is other.calibrated is None
-    assert biased.guard_change.value == pytest.approx(other.aiq.value - one.aiq.value)
-    assert other.change.prompts.low > 0  # it knows where the router is too sure
+def test_the_guard_helps_where_the_router_is_too_sure(biased):
+    found = biased.routed[-1]
+    assert re.fullmatch(r"guard with losses predicted from embedding, z = [1-9]\d?", found.name)
+    assert found.brier is None
+    assert found.change.low > 0
+    assert found.change.value == pytest.approx(found.value.value - biased.routed[0].value.value)
 
 
-def test_one_benchmark_is_parted_into_clusters():
-    parts, predictions = make_world(bias=0.8, single=True)
-    found = audit(parts, predictions, num_resamples=0)
-    assert [round_.groups for round_ in found.rounds] == ["cluster"]
-    assert found.guess_accuracy is None
-    assert found.advantages[2].overall.low is None
-    word, (groups,) = prompt_groups(parts["train"], [parts["val"].embeddings], seed=0)
-    assert word == "cluster"
-    assert len(set(groups)) == 8
-
-
-def test_grades_are_noticed():
-    parts, predictions = make_world()
-    table = parts["val"].table
-    quality = np.where((table.benchmark == "hard")[:, None], 0.25 + table.quality / 2, table.quality)
-    parts["val"] = Examples(replace(table, quality=quality), parts["val"].embeddings)
-    found = audit(parts, predictions, num_resamples=0)
-    assert found.graded == ("hard",)
-
-
-def test_without_costs_and_with_gaps():
+def test_the_guard_does_not_use_the_benchmark():
+    """Not even if only the benchmark tells the errors, as with embeddings of noise."""
     parts, predictions = make_world(bias=0.8)
-    for split, examples in parts.items():
-        quality = examples.table.quality.copy()
-        quality[::10, 1] = np.nan
-        table = replace(examples.table, quality=quality, cost=np.full_like(quality, np.nan))
-        parts[split] = Examples(table, examples.embeddings)
-        predictions[split] = predictions[split]._replace(cost=np.full_like(quality, np.nan))
-    found = audit(parts, predictions)
-    assert not found.has_cost
+    noise = [np.random.default_rng(0).normal(size=part.embeddings.shape).astype(np.float32) for part in parts]
+    blind = Parts(*(Examples(part.table, embeddings) for part, embeddings in zip(parts, noise, strict=True)))
+    found = study(blind, predictions, num_resamples=0)
+    assert max(found.advantages, key=lambda one: one.value.value).features == "benchmark"
+    assert "predicted from benchmark" not in found.routed[-1].name
+
+
+def test_grades_have_their_own_expected_loss():
+    """With q (1 - q) as the expected loss of outcomes of .25 and .75, the share would be above a half."""
+    parts, predictions = make_world()
+    graded = change(parts, quality=lambda table: 0.25 + table.quality / 2)
+    predictions = {name: one._replace(quality=0.25 + one.quality / 2) for name, one in predictions.items()}
+    found = study(graded, predictions, num_resamples=0)
+    assert found.advantages[0].share.value < 0.1
+    assert found.advantages[0].value.low is None
+
+
+def test_one_benchmark_is_one_group():
+    parts, predictions = make_world(bias=0.8)
+    single = change(parts, benchmark=lambda table: np.full(len(table), "all", dtype=object))
+    found = study(single, predictions, num_resamples=0)
+    assert found.benchmarks == ("all",)
+    for where in ("validation", "test", "test, corrected"):
+        guessed, told = (found.calibration[kind, where] for kind in ("guessed benchmark", "benchmark"))
+        assert (guessed.mean, guessed.worst) == (told.mean, told.worst)
+
+
+@pytest.mark.parametrize("cost", [np.nan, 0.01])
+def test_without_different_costs_and_with_gaps_quality_is_compared(cost):
+    parts, predictions = make_world(bias=0.8)
+    for part in parts:
+        part.table.quality[::10, 1] = np.nan
+    parts = change(parts, cost=lambda table: np.full(table.quality.shape, cost))
+    predictions = {name: one._replace(cost=np.full(one.cost.shape, cost)) for name, one in predictions.items()}
+    found = study(parts, predictions)
+    assert found.measure == "peak_quality"
     assert found.num_test == 810
-    assert found.rounds[1].is_called_for
-    assert found.routed[AS_IT_IS].aiq.value > found.references["zero_router"].value
+    assert found.advantages[3].value.low > 0
+    rows = parts.test.table.is_complete
+    chosen = predictions["test"].quality[rows].argmax(axis=1)
+    quality = np.take_along_axis(parts.test.table.quality[rows], chosen[:, None], 1).mean()
+    assert found.routed[0].value.value == pytest.approx(quality)
 
 
 def test_refusals():
     parts, predictions = make_world()
     choices = Choices(np.array([np.inf]), np.zeros((SIZES["val"], 1), int))
-    with pytest.raises(InputError, match="mlp sees lambda and chooses itself"):
-        audit(parts, predictions | {"val": predictions["val"]._replace(choices=choices)})
+    with pytest.raises(InputError, match="mlp takes lambda as input"):
+        study(parts, predictions | {"val": predictions["val"]._replace(choices=choices)})
     with pytest.raises(InputError, match="only ranks"):
-        audit(parts, predictions | {"val": predictions["val"]._replace(scale="ranking")})
-    few = Examples(parts["val"].table.take(np.arange(19)), parts["val"].embeddings[:19])
+        study(parts, predictions | {"val": predictions["val"]._replace(scale="ranking")})
+    few = parts.val.take(np.arange(19))
     with pytest.raises(InputError, match="19 prompts in a split are too few"):
-        audit(parts | {"val": few}, predictions | {"val": predictions["val"].take(np.arange(19))})
+        study(parts._replace(val=few), predictions | {"val": predictions["val"].take(np.arange(19))})
+    parts.test.table.quality[:, 0] = np.nan
+    with pytest.raises(InputError, match="no prompt of a split is complete"):
+        study(parts, predictions)
