@@ -1,1 +1,1 @@
-"""What a router knows of its own errors, and what telling it the rest is worth (arXiv 2502.20375)."""
+"""What a router knows about its own errors, and the value of correcting the rest (arXiv 2502.20375)."""

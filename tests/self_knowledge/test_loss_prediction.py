@@ -1,4 +1,4 @@
-"""Whether a second predictor knows a loss: in worlds where the answer is known."""
+"""Prediction of losses by a second predictor, in worlds where the answer is known."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Calibration by group, model and bin, and one round of mending."""
+"""Calibration by group, model and bin, and one round of correction."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The whole audit: what it learns where, and what it may not read."""
+"""The whole audit: results in worlds with known answers, and which data it may not read."""
 
 from dataclasses import replace
 
