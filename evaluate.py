@@ -1,4 +1,4 @@
-"""Evaluate routers beside all references: `python evaluate.py 'routers=[DIR,DIR]'`; `--help` lists the options."""
+"""Evaluate routers and all references: `python evaluate.py 'routers=[DIR,DIR]'`; `--help` lists the options."""
 
 import hydra
 from omegaconf import DictConfig
@@ -13,7 +13,7 @@ from routerbench.programs.evaluate import Protocol, data_of, evaluate_routers
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(cfg: DictConfig) -> None:
-    """Build the parts, then predict the test prompts once, sweep lambda, and report."""
+    """Build the objects, then predict the test prompts once, sweep lambda, and report."""
     with running(cfg, "evaluate") as tracker:
         protocol = Protocol(cfg.baselines, cfg.keep, cfg.budget_usd_per_1k, cfg.resamples, cfg.seed)
         policies, decliners = chosen(cfg, "cascade", "budget"), chosen(cfg, "abstention")

@@ -18,12 +18,12 @@ from routerbench.programs.experiment import run_experiment
 from routerbench.programs.online import run_online
 from routerbench.programs.train import train
 
-OTHERS = ("router", "training", "experiment", "finetune", "calibration", "policy")  # of no use beside online=...
+OTHERS = ("router", "training", "experiment", "finetune", "calibration", "policy")  # no effect with online=...
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    """Build the parts and run one program; the returned validation AIQ is what a sweeper maximises."""
+    """Build the objects and run one program; a sweeper maximises the returned validation AIQ."""
     with running(cfg, "train") as tracker:
         encoder, table = instantiate(cfg.encoder), instantiate(cfg.data)
         sizes, folder = {"embedding_dim": encoder.dim, "num_models": table.num_models}, folder_of(cfg)

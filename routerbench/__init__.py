@@ -1,4 +1,4 @@
-"""Learned LLM routers: train them on a table of outcomes, evaluate them honestly, load them to route.
+"""Learned LLM routers: train them on a table of outcomes, evaluate them, and load them to route.
 
 Dimensions in docstrings: N prompts, M models, D embedding size, L lambdas; CONTRIBUTING.md lists all letters.
 """
@@ -31,10 +31,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name, or a module, when it is first asked for, so that a command loads only what it uses."""
+    """Import a public name or a module on access, so that a command loads only what it uses."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    if name == "__version__":  # of the installed package, so that pyproject.toml alone has it
+    if name == "__version__":  # of the installed package; defined only in pyproject.toml
         return importlib.import_module("importlib.metadata").version(__name__)
     try:
         return importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""The commands that need no configuration: `python -m routerbench audit TABLE`; `--help` lists them."""
+"""Commands without a config, such as `python -m routerbench audit TABLE`; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from routerbench.errors import InputError
 
-# Word -> what it does; only its own module is imported, which imports what it needs when it runs.
+# Help text by command. Only the module of the chosen command is imported.
 COMMANDS = {
     "route": "send prompts to models: JSON lines in, decisions out",
     "inspect": "what a trained router is: its model card",
@@ -24,10 +24,10 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; what the user got wrong ends it with one line and exit status 1.
+    """Run one command; on a user error, print one line and exit with status 1.
 
     Args:
-        arguments: the words after the program's name; None reads the command line.
+        arguments: arguments of the program; None reads the command line.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="routerbench", description="Tools around the training of routers.")

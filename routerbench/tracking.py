@@ -1,6 +1,6 @@
-"""What a program tells Weights & Biases with ``logger=wandb``: one run per process, whatever is fitted in it.
+"""Tracking with Weights & Biases (``logger=wandb``): one run per process, with all fits of the process.
 
-Nothing here imports wandb unless that logger was chosen.
+wandb is imported only for this logger.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import wandb
     from lightning.pytorch.loggers import WandbLogger
 
-# Shares of the switches between models after which the call shares are shown, beside the two ends of lambda.
+# Call shares are shown at these quantiles of the lambdas where choices switch, and at lambda 0 and infinity.
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 
 log = logging.getLogger(__name__)
@@ -42,17 +42,17 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
-    """Open the run of this process, and close it with the block; a block that raises makes it a failed run.
+    """Open the run of this process and close it after the block; it is marked as failed if the block raises.
 
     Args:
-        config: the whole config, resolved; ``logger`` chooses and ``output_dir`` is where the run's files go.
+        config: complete, resolved config; ``output_dir`` is the folder for the run's files.
         job_type: "train" or "evaluate".
 
     Yields:
-        What to tell; it tells nobody with another logger, or in all processes but the first of a training.
+        A tracker. It does nothing with another logger, and in all processes but the first of a distributed training.
 
     Raises:
-        InputError: there is no key or no network, or an option of ``logger`` does not exist.
+        InputError: there is no API key or no network, or an option of ``logger`` does not exist.
     """
     logger = config["logger"]
     is_chosen = isinstance(logger, Mapping) and logger.get("_target_") == f"{__name__}.{fit_logger.__name__}"
@@ -72,14 +72,14 @@ def tracked(config: Mapping[str, Any], job_type: str) -> Iterator[Tracker]:
 
 
 def fit_logger(save_dir: str, **options: Any) -> WandbLogger:
-    """The Lightning logger of one fit, on the run of this process.
+    """Create the Lightning logger of one fit, which logs to the run of this process.
 
-    A fit whose folder lies below the run's own, as each fit of an experiment's, logs under the name of that folder:
-    ``frozen/val/aiq`` is no ``val/aiq``, and nothing overwrites anything.
+    If the fit has a subfolder of the run's folder, such as each fit of an experiment, its metrics are prefixed with the
+    relative path, as in ``frozen/val/aiq``, so that fits do not overwrite each other's metrics.
 
     Args:
         save_dir: folder of the fit.
-        options: of ``wandb.init``; they open a run where ``tracked`` has opened none.
+        options: options of ``wandb.init``, used if no run is open.
     """
     import wandb
     from lightning.pytorch.loggers import WandbLogger
@@ -92,24 +92,24 @@ def fit_logger(save_dir: str, **options: Any) -> WandbLogger:
 
 
 class Tracker:
-    """Tells a run what was found.
+    """Logs results to a run of W&B.
 
     Args:
-        run: an open run of W&B; None to tell nobody.
+        run: an open run, or None to log nothing.
     """
 
     def __init__(self, run: wandb.Run | None) -> None:
         self.run = run
 
     def trained(self, folder: Path, val_aiq: float, on_val: Prediction, train: OutcomeTable, val: OutcomeTable) -> None:
-        """Tell of a router that was saved.
+        """Log a saved router.
 
         Args:
-            folder: of its artefact.
-            val_aiq: its AIQ on validation; the last ``val/aiq`` of the run, and thus the one in its summary.
-            on_val: what it predicts for ``val``.
-            train: the outcomes that it learned from.
-            val: those that it was chosen by.
+            folder: folder of its artefact.
+            val_aiq: AIQ on validation; as the last ``val/aiq`` of the run, it is the one in the run's summary.
+            on_val: prediction for ``val``.
+            train: train split.
+            val: validation split.
         """
         if self.run is not None:
             self.frontier(evaluate({"router": on_val}, val, train, num_resamples=0), "val")
@@ -117,11 +117,11 @@ class Tracker:
             self.run.log_artifact(_artifact(load(folder)))
 
     def frontier(self, evaluation: Evaluation, split: str) -> None:
-        """Tell the frontier as picture and table, the results table, and who is called how often.
+        """Log the frontier as picture and table, the results table, and the call shares.
 
         Args:
-            evaluation: what was found.
-            split: "val" or "test", on which it was.
+            evaluation: the evaluation.
+            split: its split, "val" or "test".
         """
         if self.run is None:
             return
@@ -141,12 +141,12 @@ class Tracker:
             self.run.log(frontier | {f"{split}/{name}": table for name, table in tables.items()})
 
     def evaluated(self, evaluation: Evaluation, folder: Path, routers: Sequence[TrainedRouter]) -> None:
-        """Tell all of an evaluation on test: its figures, its verdict, its report, and which routers it was of.
+        """Log an evaluation on test: figures, verdict, report and the evaluated routers.
 
         Args:
-            evaluation: what was found.
-            folder: of the report.
-            routers: as they were loaded.
+            evaluation: the evaluation.
+            folder: folder of the report.
+            routers: the evaluated routers.
         """
         if self.run is None:
             return
@@ -156,17 +156,17 @@ class Tracker:
         self.frontier(evaluation, "test")
         self.reported(verdict(evaluation), folder / "report.html")
         for router in routers:
-            # Lineage needs the server; without it the upload is what can be kept for later.
+            # use_artifact records the lineage but needs the server; offline, the router is logged for a later upload.
             tell = self.run.log_artifact if self.run.offline else self.run.use_artifact
             tell(_artifact(router))
 
     def reported(self, text: str, page: Path, picture: Path | None = None) -> None:
-        """Tell what a report says.
+        """Log a report.
 
         Args:
             text: its first lines, ``verdict`` in the run's summary.
-            page: the report as HTML.
-            picture: the report's picture.
+            page: report as HTML.
+            picture: picture of the report, or None.
         """
         if self.run is not None:
             import wandb
@@ -189,27 +189,27 @@ def _open(config: Mapping[str, Any], job_type: str) -> wandb.Run:
     except (wandb.errors.Error, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"logger=wandb: {reason} Or keep the run on this machine: logger.offline=true") from error
-    # As Lightning's logger does for a run of its own: what is logged between two steps belongs to the last one.
+    # As in Lightning's own runs: a value logged between two steps belongs to the last one.
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return run
 
 
 def _artifact(trained: TrainedRouter) -> wandb.Artifact:
-    """A router's folder with its model card, and router.json as metadata."""
+    """Create an artifact from a router's folder and model card, with router.json as metadata."""
     import wandb
 
     assert trained.folder is not None
-    card = json.loads((trained.folder / CARD).read_text(), parse_constant=str)  # the server takes no infinite number
+    card = json.loads((trained.folder / CARD).read_text(), parse_constant=str)  # the server refuses infinity
     artifact = wandb.Artifact(f"router-{card['name']}", type="router", metadata=card)
     artifact.add_dir(str(trained.folder))
     with artifact.new_file("README.md", encoding="utf-8") as stream:
-        stream.write(model_card(read(trained.folder), place="DIR"))  # who downloads it has it elsewhere
+        stream.write(model_card(read(trained.folder), place="DIR"))  # a placeholder: the download folder is unknown
     return artifact
 
 
 def _points(evaluation: Evaluation) -> list[list[Any]]:
-    """The corners of each hull: name, cost, quality."""
+    """List name, cost in USD per 1,000 prompts, and quality of each corner of the hulls."""
     return [
         [name, 1000 * float(cost), float(quality)]
         for name, scored in (evaluation.routers | evaluation.references).items()
@@ -218,20 +218,20 @@ def _points(evaluation: Evaluation) -> list[list[Any]]:
 
 
 def _call_shares(evaluation: Evaluation) -> list[list[Any]]:
-    """Name, lambda and the share of each model, mean over seeds, from the cheapest choices to the best ones."""
+    """List name, lambda and the call share of each model, averaged over seeds, by ascending lambda."""
     rows: list[list[Any]] = []
     for name, scored in evaluation.routers.items():
         if not scored.sweeps:
             continue
         lambdas = _lambdas(scored)
         shares = np.mean([sweep.call_share(lambdas) for sweep in scored.sweeps], axis=0)
-        texts = [f"{lambda_:.3g}" for lambda_ in lambdas]  # text, as JSON has no infinity
+        texts = [f"{lambda_:.3g}" for lambda_ in lambdas]  # JSON has no infinity
         rows += [[name, text, *share.tolist()] for text, share in zip(texts, shares, strict=True)]
     return rows
 
 
 def _lambdas(scored: Scored) -> np.ndarray:
-    """Lambdas of a router at which more and more prompts have left the cheapest model, from 0 to infinity."""
+    """Return ascending lambdas from 0 to infinity, with quantiles of the router's switches between models."""
     switches = np.concatenate([sweep.event_lambda for sweep in scored.sweeps])
     middle = np.quantile(switches, _QUANTILES) if len(switches) else []
     return np.unique(np.concatenate([[0.0], middle, [np.inf]]))

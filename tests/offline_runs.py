@@ -1,4 +1,4 @@
-"""What a run of W&B wrote on this machine: the records of an offline run's file."""
+"""Reads the records in the file of an offline W&B run."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""An encoder that takes its time, so that a process can be killed in the middle of its work."""
+"""A slow encoder, so that a process can be killed while it encodes."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What is printed for the shell comes back from the shell and from Hydra as it was."""
+"""Printed command lines are parsed by the shell and by Hydra to the original values."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""Routers on a hub that this file serves: up, down, and what is refused."""
+"""Upload, download and errors, with a local server as the hub."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Two ``train.py`` on one machine with one cache, of which one is killed: the other, and a new one, complete."""
+"""Two runs of ``train.py`` share a cache and one is killed: the other and a new one complete."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Rooms import only to their left, nothing imports in a circle, and what decides, scores and reports is NumPy only."""
+"""Folders import only to their left and not in a circle; policy, evaluation and reports need only NumPy."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""What pyproject.toml, Makefile, pre-commit, CI and the project's own pages say of each other."""
+"""pyproject.toml, Makefile, pre-commit, CI and the project's pages agree with each other."""
 
 import re
 import subprocess

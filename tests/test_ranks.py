@@ -1,4 +1,4 @@
-"""Which process of a training this is, by what torchrun, Lightning and Slurm leave in the environment."""
+"""The rank of a process, from the environment variables of torchrun, Lightning and Slurm."""
 
 import os
 

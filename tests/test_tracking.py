@@ -1,4 +1,4 @@
-"""``logger=wandb`` of both programs, read back from what an offline run leaves on this machine."""
+"""``logger=wandb`` in both programs, read back from offline runs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A trained router on disk: written, loaded, described, published. Nothing from a file is executed."""
+"""Artefacts of trained routers: save, load, describe and publish them. No code from a file is executed."""
 
 from routerbench.artefact.layout import CARD, ENCODER, WEIGHTS
 from routerbench.artefact.loading import load

@@ -1,4 +1,4 @@
-"""``router.json``: what an artefact says of its router, written and read."""
+"""Write and read ``router.json``, the card of an artefact."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
 
 
 class Configuration(NamedTuple):
-    """What a card records of the configuration; nothing else reads it.
+    """Parts of the configuration that a card records.
 
     Attributes:
-        data: options of the table, by which it can be read again.
-        training: options of the training, whatever the seed.
+        data: options of the table, from which it can be loaded again.
+        training: options of the training, without the seed.
     """
 
     data: Mapping[str, Any]
@@ -45,7 +45,7 @@ def make_card(
     validation: Mapping[str, float],
     training: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The card of a fitted router; arguments are those of ``save``."""
+    """Make the card of a fitted router; the arguments are those of ``save``."""
     mean_cost = [None] * train.num_models
     if train.has_cost:
         mean_cost = np.nanmean(train.cost, axis=0).tolist()
@@ -64,7 +64,7 @@ def make_card(
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What ``router.json`` says, as far as loading relies on it, of weights that are there and unchanged."""
+    """Read ``router.json``; validate the entries that loading needs, and the checksum of the weights."""
     for name in (CARD, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no router there, {name} is missing")
@@ -82,10 +82,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def read_adjustment(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of the ``AdjustedRouter`` that a card describes, none if its router's predictions are left alone.
+    """Return the arguments of the card's ``AdjustedRouter``; empty if the router is not adjusted.
 
     Raises:
-        KeyError, TypeError, ValueError: the card is damaged.
+        KeyError, TypeError, ValueError: the card is invalid.
     """
     calibration, policy = card.get("calibration", "none"), card.get("policy", {"guard": 0.0})
     if calibration not in ("none", *METHODS):
@@ -97,31 +97,31 @@ def read_adjustment(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(card: Mapping[str, Any]) -> str:
-    """Hexadecimal fingerprint of all that decides: weights, router, models, encoder, calibration and guard."""
+    """Hexadecimal hash of weights, router, models, encoder, calibration and guard, which determine decisions."""
     parts = ("weights_sha256", "router", "models", "calibration", "policy")
     known = {part: card.get(part) for part in parts} | {"encoder": card["encoder"]["fingerprint"]}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def recipe(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What the router is but for its seed: routers that agree in it are one router, trained several times."""
+    """Return everything that defines the router except its seed."""
     parts = ("name", "calibration", "training", "models")
     arguments = {name: value for name, value in card["router"]["arguments"].items() if name != "seed"}
-    # An encoder that was trained along has other weights with every seed.
+    # A fine-tuned encoder has different weights for each seed.
     known = ("class", "arguments") if "finetune" in card.get("training", {}) else card["encoder"]
     encoder = {key: card["encoder"][key] for key in known}
     return {part: card.get(part) for part in parts} | {"router": arguments, "encoder": encoder}
 
 
 def located(spec: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """The spec of an encoder that travels with the artefact, with the place that it has there."""
+    """Return the spec of an encoder, with its path if it is stored in the artefact."""
     if not spec.get("travels"):
         return spec
     return {**spec, "arguments": {**spec["arguments"], "name": str(folder / ENCODER)}}
 
 
 def _router(router: Router, models: Sequence[str]) -> dict[str, Any]:
-    """Name and spec of a router, and how its predictions are adjusted."""
+    """Return name, spec, calibration and guard of a router."""
     calibration, policy = "none", dict[str, Any](guard=0.0, best_single=None)
     if isinstance(router, AdjustedRouter):
         calibration, policy = router.calibration, {"guard": router.guard, "best_single": models[router.best_single]}
@@ -131,7 +131,7 @@ def _router(router: Router, models: Sequence[str]) -> dict[str, Any]:
 
 
 def _encoder(encoder: Encoder) -> dict[str, Any]:
-    """The spec of an encoder, without the place of one that travels with the artefact."""
+    """Return the spec of an encoder, without the path of one that is stored in the artefact."""
     spec = spec_of(encoder)
     if encoder.files is not None:
         del spec["arguments"]["name"]

@@ -1,4 +1,4 @@
-"""From a prediction and a lambda to decisions by name, among the models that may be called and at today's prices."""
+"""Choose models by name from predictions and lambda, among the allowed models and at current prices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from routerbench.routers.base import Prediction
 
 
 class Decision(NamedTuple):
-    """Where one prompt goes.
+    """Model chosen for a prompt.
 
     Attributes:
-        model: name of the chosen model.
-        quality: its expected quality in [0, 1].
-        cost: its expected cost in USD; NaN if the router was trained without costs.
+        model: name of the model.
+        quality: predicted quality in [0, 1].
+        cost: predicted cost in USD; NaN if the router was trained without costs.
     """
 
     model: str
@@ -28,7 +28,7 @@ class Decision(NamedTuple):
 
     @property
     def known_cost(self) -> float | None:
-        """The cost as JSON has it: None where it is NaN."""
+        """The cost, or None if it is NaN, which JSON lacks."""
         return None if np.isnan(self.cost) else self.cost
 
 
@@ -39,17 +39,17 @@ def decide(
     allowed: Sequence[str] | None = None,
     price_factors: Mapping[str, float] | None = None,
 ) -> list[Decision]:
-    """Decide for N prompts; see ``TrainedRouter.decide``.
+    """Choose a model for each of N prompts; see ``TrainedRouter.decide``.
 
     Args:
-        prediction: ``(N, M)``.
-        willingness_to_pay: lambda in USD per unit of quality, at least 0, ``inf`` allowed.
-        names: of the M models.
-        allowed: names of those that may be called; None for all.
-        price_factors: by name, what a model costs now as a multiple of what it cost in training.
+        prediction: ``(N, M)`` prediction.
+        willingness_to_pay: lambda in USD per unit of quality, at least 0; ``inf`` ignores cost.
+        names: names of the M models.
+        allowed: names of the models to choose from; None for all.
+        price_factors: ratio of a model's current cost to its cost in training, by name; default 1.
 
     Raises:
-        InputError: a model is unknown or none is left, a factor is negative or no number, or costs are not known.
+        InputError: a model is unknown, none is allowed, a factor is invalid, or a finite lambda needs costs.
     """
     columns, factors = _columns(names, allowed), _factors(names, price_factors)
     cost = prediction.cost * factors
@@ -69,10 +69,10 @@ def decide(
 
 
 def check_names(asked: Iterable[str], names: Sequence[str]) -> None:
-    """Refuse names of models that the router does not have.
+    """Refuse names of unknown models.
 
     Raises:
-        InputError: names the first such.
+        InputError: a name is not one of the router's models.
     """
     for name in asked:
         if name not in names:
@@ -80,7 +80,7 @@ def check_names(asked: Iterable[str], names: Sequence[str]) -> None:
 
 
 def _columns(names: Sequence[str], allowed: Sequence[str] | None) -> NDArray[np.int64]:
-    """Columns of the models that may be called, in the router's order."""
+    """Return the column indices of the allowed models, in the router's order."""
     if allowed is None:
         return np.arange(len(names))
     if isinstance(allowed, str):

@@ -1,4 +1,4 @@
-"""Trained routers as ONNX graphs, written beside their weights by ``routerbench.export``: reads them without torch."""
+"""Read the ONNX graphs that ``routerbench.export`` wrote into an artefact, without torch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from routerbench.routers.families.onnx import OnnxRouter
 
 
 class Exported(NamedTuple):
-    """The parts of a router that are graphs.
+    """Graphs of an artefact.
 
     Attributes:
-        encoder: None if it needs no graph, as it runs without torch anyway.
-        router: None if it is in closed form, or chooses itself.
+        encoder: encoder graph, or None if the encoder runs without torch.
+        router: network graph, or None if the router is in closed form or chooses by itself.
     """
 
     encoder: OnnxEncoder | None
@@ -28,15 +28,15 @@ class Exported(NamedTuple):
 
 
 def read(folder: Path, card: Mapping[str, Any], device: str) -> Exported:
-    """What ``export`` wrote into the folder of a router.
+    """Read the export in the folder of an artefact.
 
     Args:
-        folder: of the artefact.
-        card: what its ``router.json`` says.
-        device: where the graphs run.
+        folder: folder of the artefact.
+        card: contents of its ``router.json``.
+        device: device for the graphs.
 
     Raises:
-        InputError: there is no export, it is one of other weights, or a file was changed.
+        InputError: there is no export, it was made from other weights, or a file is missing or has changed.
     """
     again = f"write it with: python -m routerbench export {folder}"
     if not (folder / MANIFEST).is_file():

@@ -1,4 +1,4 @@
-"""The files of an artefact, each of which has its name here."""
+"""File names of an artefact."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 from routerbench.errors import InputError
 
 CARD, WEIGHTS = "router.json", "weights.safetensors"
-ENCODER = "encoder"  # folder of an encoder that was trained with the router
-# What ``routerbench.export`` adds.
+ENCODER = "encoder"  # folder of a fine-tuned encoder
+# Written by ``routerbench.export``.
 MANIFEST = "onnx.json"
 ENCODER_GRAPH, ROUTER_GRAPH, TOKENIZER = "encoder.onnx", "router.onnx", "tokenizer.json"
 EXPORTED = (MANIFEST, ENCODER_GRAPH, ROUTER_GRAPH, TOKENIZER)
-# Among the weights: keys of the prompts that the router learned from, and prefix of the validation curve.
+# Arrays in the weights file: hashes of the prompts it learned from, and prefix of the operating points.
 SEEN, OPERATING = "seen_prompts", "operating_points"
 
 
 def artefact_files(folder: Path) -> list[str]:
-    """The files of an artefact, relative to its folder: what was saved, an encoder that travels, and an ONNX export.
+    """List the files of an artefact relative to its folder, including a fine-tuned encoder and an ONNX export.
 
     Raises:
-        InputError: the export is one of other weights.
+        InputError: the export was made from other weights.
     """
     card = json.loads((folder / CARD).read_text())
     files = [CARD, WEIGHTS]

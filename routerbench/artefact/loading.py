@@ -1,4 +1,4 @@
-"""From an artefact to a router that routes. No Hydra, no Lightning."""
+"""Load artefacts, without Hydra or Lightning."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def load(
     """Load an artefact.
 
     Args:
-        folder: the directory that training wrote, as a rule ``outputs/.../router``; or, unless there is such a
-            directory here, ``owner/name`` on the hub.
-        encoder: use this one instead of the one in the card, as for a router trained on precomputed embeddings.
-        device: where encoder and network run: "auto", "cpu", "cuda", "cuda:1", ...
-        backend: "onnx" runs what ``python -m routerbench export`` wrote into the folder, and imports no torch.
+        folder: folder written by training, usually ``outputs/.../router``, or ``owner/name`` on the hub if there is no
+            such folder.
+        encoder: replaces the encoder in the card, for example for a router trained on precomputed embeddings.
+        device: device for encoder and network: "auto", "cpu", "cuda", "cuda:1", ...
+        backend: "onnx" runs the graphs written by ``python -m routerbench export`` and does not import torch.
         revision: branch, tag or commit on the hub; None for "main".
-        token: of a private repository there; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
+        token: token for a private repository; None uses ``HF_TOKEN`` or the login of ``hf auth login``.
 
     Raises:
-        InputError: a file is missing or was changed, a package is missing, or the card names a foreign class; there is
-            neither such a folder nor such a repository, or it cannot be reached.
+        InputError: a file is missing or has changed, a package is missing, the card names a class outside this
+            package, or there is neither a folder nor a reachable repository of this name.
     """
     if backend not in ("torch", "onnx"):
         raise InputError(f"backend must be torch or onnx, got {backend!r}")
@@ -56,7 +56,6 @@ def load(
 
 
 def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> TrainedRouter:
-    """Load the artefact of a folder."""
     artefact = read(folder)
     card, source = artefact.card, folder / CARD
     models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], read_adjustment(card)
@@ -77,7 +76,7 @@ def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> T
 
 
 def _move(network: Router, device: str) -> None:
-    """Bring a network to its device; other routers have none."""
+    """Move a network to a device; other routers have none."""
     if hasattr(network, "to"):
         import torch
 

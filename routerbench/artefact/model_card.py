@@ -1,4 +1,4 @@
-"""The model card of a trained router: what it is, how it was made, what it is worth."""
+"""Model card of a trained router: its use, models, data, scores and limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routerbench.report.formatting import per_thousand, share
 from routerbench.report.tables import Table, markdown
 
 PICTURE = "frontier.png"
-_KEEPS = (0.9, 0.95, 1.0)  # shares of the best single model's quality that the card tells the price of
+_KEEPS = (0.9, 0.95, 1.0)  # shares of the best single model's quality for which the card lists the cost
 _LIMITS = """\
 It chooses between the models above by what they did on the prompts it learned from. Other prompts, languages or tasks,
 a new version of a model, or another way to prompt it make its predictions wrong without a sign; measure it on your own
@@ -33,17 +33,17 @@ def model_card(
     *,
     place: str | None = None,
 ) -> str:
-    """The card as Markdown that reads well as plain text.
+    """Write the model card as Markdown that is also readable as plain text.
 
     Args:
-        artefact: of the router.
-        evaluation: folder that ``evaluate.py`` wrote.
-        repo_id: its name on the hub, where a picture stands beside the card.
-        license: of the data, where it is known.
-        place: what a reader loads it by; its name on the hub, else its folder.
+        artefact: artefact of the router.
+        evaluation: folder written by ``evaluate.py``.
+        repo_id: repository on the hub, which also contains the picture.
+        license: licence of the data, if known.
+        place: argument of ``load`` in the example; default ``repo_id``, otherwise the folder.
 
     Raises:
-        InputError: the evaluation is none, or not of this router.
+        InputError: the evaluation is invalid or does not contain this router.
     """
     found = None if evaluation is None else read_evaluation(evaluation, artefact.card)
     sections = (
@@ -60,16 +60,16 @@ def model_card(
 
 
 def repository_card(artefact: Artefact, repo_id: str, evaluation: Path | str | None, license: str | None) -> str:
-    """README.md of a repository on the hub: metadata, which the hub searches by, and the card.
+    """Write README.md of a repository on the hub: searchable metadata and the model card.
 
     Args:
-        artefact: of the router.
+        artefact: artefact of the router.
         repo_id: ``owner/name``.
-        evaluation: folder that ``evaluate.py`` wrote, or None.
-        license: as the hub writes it, or None.
+        evaluation: folder written by ``evaluate.py``, or None.
+        license: the hub's identifier of the licence, or None.
 
     Raises:
-        InputError: the evaluation is none, or not of this router.
+        InputError: the evaluation is invalid or does not contain this router.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -91,10 +91,10 @@ def repository_card(artefact: Artefact, repo_id: str, evaluation: Path | str | N
 
 
 def read_evaluation(folder: Path | str, card: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``metrics.json`` of an evaluation says, with the ``name`` that the router has there.
+    """Read ``metrics.json`` of an evaluation, and add the ``name`` of the router in it.
 
     Raises:
-        InputError: it is missing or damaged, or the evaluation does not contain this router.
+        InputError: the file is missing or invalid, or the evaluation does not contain this router.
     """
     path = Path(folder) / "metrics.json"
     if not path.is_file():
@@ -229,12 +229,12 @@ def _versions(artefact: Artefact) -> Iterator[str]:
 
 
 def _has_cost(artefact: Artefact) -> bool:
-    """Whether it learned what any model costs."""
+    """Whether the cost of any model was known in training."""
     return any(cost is not None for cost in artefact.card["mean_cost_usd_per_prompt"].values())
 
 
 def _encoder(artefact: Artefact) -> str:
-    """What the encoder is called: a folder's name, never its place, or the name on the hub, or its word."""
+    """Return the encoder's folder name (without its path), name on the hub, or value of ``encoder=``."""
     encoder = artefact.card["encoder"]
     name = encoder["arguments"].get("name")
     if not name:
@@ -243,19 +243,19 @@ def _encoder(artefact: Artefact) -> str:
 
 
 def _source(artefact: Artefact) -> str:
-    """What the data are called: a file's name, never its place, or the word of ``data=``."""
+    """Return the data's file name (without its path), or value of ``data=``."""
     config = artefact.card["data"].get("config", {})
     return Path(config["path"]).name if config.get("path") else config.get("_target_", "data..").split(".")[-2]
 
 
 def _validated(artefact: Artefact) -> list[tuple[str, str, float]]:
-    """Metric type, name and value of what validation found."""
+    """List type, name and value of the validation metrics."""
     found = artefact.card["validation"].items()
     return [(name.rpartition("/")[2], name, round(value, 4)) for name, value in found if value is not None]
 
 
 def _tested(found: dict[str, Any], artefact: Artefact) -> list[tuple[str, str, float]]:
-    """The same of what test found."""
+    """List type, name and value of the test metrics."""
     figures = found["routers"][found["name"]]
     names = {"aiq": "AIQ", "qnc": "QNC", "peak_quality": "peak quality"}
     return [(key, name, round(value, 4)) for key, name in names.items() if (value := figures[key]["value"]) is not None]

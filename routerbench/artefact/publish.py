@@ -1,4 +1,4 @@
-"""An artefact, with its model card, on the Hugging Face hub."""
+"""Publish an artefact with its model card on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from routerbench.errors import InputError
 from routerbench.files import sha256_of
 from routerbench.report.figures import write_validation
 
-REPLACED = (f"{ENCODER}/*", *EXPORTED, PICTURE)  # of an older version; others' files in a repository stay
+REPLACED = (f"{ENCODER}/*", *EXPORTED, PICTURE)  # deleted if not uploaded again; other files of the repository stay
 
 
 def publish(folder: Path, repo_id: str, evaluation: Path | str | None, license: str | None, **options: Any) -> str:
     """Commit the files of an artefact, a model card and a picture.
 
     Args:
-        folder: of the artefact.
-        repo_id: as ``TrainedRouter.push_to_hub`` takes it, as all that follow.
-        evaluation: folder that ``evaluate.py`` wrote, or None.
-        license: as the hub writes it, or None.
-        options: of ``hub.upload``.
+        folder: folder of the artefact.
+        repo_id: this and the following as in ``TrainedRouter.push_to_hub``.
+        evaluation: folder written by ``evaluate.py``, or None.
+        license: the hub's identifier of the licence, or None.
+        options: options of ``hub.upload``.
     """
     artefact = read(folder)
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,14 +48,14 @@ def publish(folder: Path, repo_id: str, evaluation: Path | str | None, license: 
 
 
 def check_unchanged(folder: Path, card: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds another router, or other facts about it, than was loaded from it.
+    """Refuse a folder whose card or weights changed after the router was loaded.
 
     Args:
-        folder: of the artefact.
-        card: as it was loaded.
+        folder: folder of the artefact.
+        card: card as loaded.
 
     Raises:
-        InputError: it does, or it is gone.
+        InputError: a file has changed or is missing.
     """
     try:
         found, weights = json.loads((folder / CARD).read_text()), sha256_of(folder / WEIGHTS)
@@ -63,7 +63,7 @@ def check_unchanged(folder: Path, card: Mapping[str, Any]) -> None:
         raise InputError(
             f"{error.filename}: is gone since the router was loaded; load it from where it is now"
         ) from error
-    # As text, in which one NaN is as another.
+    # Compared as text, because NaN != NaN.
     is_same = json.dumps(found, sort_keys=True) == json.dumps(card, sort_keys=True)
     if not is_same or weights != found["weights_sha256"]:
         raise InputError(f"{folder}: changed since it was loaded; load it again")

@@ -1,4 +1,4 @@
-"""What the folder of an artefact holds, before a router is made of it; the folder may be on the hub."""
+"""Read the contents of an artefact, locally or from the hub, without building the router."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from routerbench.evaluation.operating import OperatingPoints
 
 @dataclass(frozen=True)
 class Artefact:
-    """An artefact as it was read: nothing in it has been executed.
+    """Contents of an artefact.
 
     Attributes:
-        folder: where it is.
-        card: what ``router.json`` says.
-        arrays: the router's own weights.
-        seen: keys of the prompts it learned from.
-        operating: mean cost and quality on validation at each lambda, or None where they are not known.
+        folder: folder of the artefact.
+        card: contents of ``router.json``.
+        arrays: weights of the router.
+        seen: hashes of the prompts it learned from, validation included.
+        operating: operating points on validation, or None if unknown.
     """
 
     folder: Path
@@ -39,10 +39,10 @@ def read(folder: Path | str) -> Artefact:
     """Read an artefact.
 
     Args:
-        folder: the directory that training wrote.
+        folder: folder written by training.
 
     Raises:
-        InputError: a file is missing, damaged, or was changed.
+        InputError: a file is missing, invalid or has changed.
     """
     from safetensors.numpy import load_file
 
@@ -57,23 +57,23 @@ def read(folder: Path | str) -> Artefact:
 
 
 def weights_do_not_fit(folder: Path, error: Exception) -> InputError:
-    """The error of weights that are not those that the card's router needs."""
+    """Return the error for weights that do not match the card's router."""
     return InputError(f"{folder / WEIGHTS}: the weights do not fit the card's router: {error}")
 
 
 def locate(
     folder: Path | str, backend: str = "torch", *, revision: str | None = None, token: str | bool | None = None
 ) -> Path:
-    """The folder of an artefact: it itself, or where the hub's copy lies, which is fetched if need be.
+    """Return the local folder of an artefact, downloading it from the hub if necessary.
 
     Args:
-        folder: as ``load`` takes it.
-        backend: as ``load`` takes it.
-        revision: as ``load`` takes it.
-        token: as ``load`` takes it.
+        folder: as in ``load``.
+        backend: as in ``load``.
+        revision: as in ``load``.
+        token: as in ``load``.
 
     Raises:
-        InputError: there is neither such a folder nor such a repository, or it cannot be reached.
+        InputError: there is neither a folder nor a reachable repository of this name.
     """
     if Path(folder).is_dir():
         if revision is not None:
@@ -85,14 +85,14 @@ def locate(
 
 
 def _download(name: str, revision: str | None, token: str | bool | None, backend: str) -> Path:
-    """The folder of a router on the hub, with the files that a backend needs."""
+    """Download the files that the backend needs."""
     parts = EXPORTED if backend == "onnx" else [f"{ENCODER}/{pattern}" for pattern in hub.TRANSFORMER]
     option = "to routerbench.load"
     return hub.snapshot("router", name, revision, [CARD, WEIGHTS, *parts], hub.UNWANTED, token=token, option=option)
 
 
 def _read_operating(arrays: dict[str, NDArray[Any]]) -> OperatingPoints | None:
-    """Take the operating points out of the weights; None where an artefact has none."""
+    """Remove the operating points from the arrays and return them, or None if there are none."""
     found = {name: arrays.pop(name) for name in list(arrays) if name.startswith(f"{OPERATING}.")}
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""A router or an encoder as its class and the arguments that make it, as ``router.json`` holds it."""
+"""Specs of routers and encoders: class and constructor arguments, as in ``router.json``."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from routerbench.encoders.base import Encoder
 from routerbench.errors import InputError
 from routerbench.routers.base import Router
 
-MACHINE = ("device", "cache_dir")  # arguments that say nothing about the router
+MACHINE = ("device", "cache_dir")  # arguments that depend on the machine, not on the router
 T = TypeVar("T")
 
 
 def spec_of(part: Router | Encoder) -> dict[str, Any]:
-    """The class and the constructor arguments, which are attributes of the same names; what is the machine's stays."""
+    """Return the class and its constructor arguments, except those that depend on the machine."""
     names = [name for name in inspect.signature(type(part)).parameters if name not in MACHINE]
     arguments = {name: getattr(part, name) for name in names}
     return {"class": f"{type(part).__module__}.{type(part).__qualname__}", "arguments": arguments}
 
 
 def build(spec: Mapping[str, Any], kind: type[T], source: Path, **machine: Any) -> T:
-    """Construct what a spec describes.
+    """Construct the object of a spec.
 
     Args:
-        spec: of ``spec_of``.
-        kind: of what it has to be.
-        source: file that it was read from, for errors.
-        machine: this machine's arguments; those that the class has are passed on.
+        spec: spec from ``spec_of``.
+        kind: required base class.
+        source: file of the spec, for error messages.
+        machine: arguments that depend on the machine; those unknown to the class are ignored.
 
     Raises:
-        InputError: the class is no ``kind`` of this package, or does not take the arguments.
+        InputError: the class is not a ``kind`` of this package, or does not take the arguments.
     """
     path, arguments = str(spec.get("class")), spec.get("arguments", {})
     module, _, name = path.rpartition(".")

@@ -1,4 +1,4 @@
-"""A router with its encoder, as a service uses it: prompts in, decisions out."""
+"""A trained router with its encoder."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from routerbench.routers.families.onboarding import Onboarding
 
 @dataclass(frozen=True)
 class TrainedRouter:
-    """A router with its encoder: prompts in, decisions out.
+    """A router with its encoder, which chooses models for prompts.
 
     Attributes:
         router: predicts from embeddings.
-        encoder: makes them from prompts.
-        models: the M names that the columns of a prediction stand for.
-        card: what ``router.json`` says.
-        fingerprint: what the encoder must answer to, or None for an encoder given at load.
-        seen: keys of the prompts it learned from, which no evaluation may score.
-        operating: what it came to on validation, or None where that is not known.
-        folder: where it was loaded from; None if it was changed since.
+        encoder: embeds prompts.
+        models: names of the M models, in the order of the prediction's columns.
+        card: contents of ``router.json``.
+        fingerprint: required fingerprint of the encoder; None for an encoder passed to ``load``.
+        seen: hashes of the prompts it learned from, validation included, which must not be scored.
+        operating: operating points on validation, or None if unknown.
+        folder: folder it was loaded from; None after ``add_model``.
     """
 
     router: Router
@@ -50,31 +50,31 @@ class TrainedRouter:
 
     @property
     def digest(self) -> str:
-        """Hexadecimal fingerprint of all that decides: weights, router, models, encoder, calibration and guard."""
+        """Hexadecimal hash of weights, router, models, encoder, calibration and guard, which determine decisions."""
         return digest(self.card)
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What the router is but for its seed: routers of one recipe are one router, trained several times."""
+        """Everything that defines the router except its seed; evaluations pool routers of one recipe."""
         return recipe(self.card)
 
     def predict(self, prompts: Sequence[str] | NDArray[np.floating]) -> Prediction:
         """Predict quality and cost of every model.
 
         Args:
-            prompts: N texts, or their ``(N, D)`` embeddings by the router's encoder.
+            prompts: N texts, or their ``(N, D)`` embeddings from the router's encoder.
 
         Returns:
             ``(N, M)`` predictions, columns in the order of ``models``.
 
         Raises:
-            InputError: the embeddings have another size than those of training, or the router was trained on
-                precomputed embeddings and got texts.
+            InputError: the embedding size differs from training, or the router was trained on precomputed embeddings
+                and got texts.
         """
         return self.router.predict(self.embed(prompts))
 
     def embed(self, prompts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of texts, or as they were given."""
+        """``(N, D)`` embeddings of texts; given embeddings are only checked."""
         if isinstance(prompts, str):
             raise InputError("prompts must be a list of texts, got one text; write [prompt]")
         if isinstance(prompts, np.ndarray) and prompts.dtype.kind == "f":
@@ -97,16 +97,16 @@ class TrainedRouter:
         quality: Sequence[float] | NDArray[np.float64],
         cost: Sequence[float] | NDArray[np.float64],
     ) -> TrainedRouter:
-        """A router that knows one more model, from a few scored prompts and without training; this one stays as it is.
+        """Return a router with one more model, learned from a few scored prompts; this router is unchanged.
 
         Args:
-            name: of the model.
+            name: name of the model.
             prompts: k texts, or their ``(k, D)`` embeddings.
             quality: ``(k,)`` measured quality in [0, 1].
             cost: ``(k,)`` measured cost in USD per prompt; all NaN for a router that was trained without costs.
 
         Raises:
-            InputError: this kind of router has to be trained anew, the name is known, or an outcome is wrong.
+            InputError: this kind of router has to be retrained, it has a model of this name, or an outcome is invalid.
         """
         if not isinstance(self.router, Onboarding):
             raise InputError(
@@ -135,7 +135,7 @@ class TrainedRouter:
         )
 
     def save(self, folder: Path | str) -> None:
-        """Write the artefact, as after ``add_model``."""
+        """Write the artefact, for example after ``add_model``."""
         write(Path(folder), self.router, self.card, self.encoder, self.seen, self.operating)
 
     def push_to_hub(
@@ -150,24 +150,24 @@ class TrainedRouter:
         branch: str | None = None,
         create_pr: bool = False,
     ) -> str:
-        """Put the artefact on the Hugging Face hub, with a model card; ``routerbench.load(repo_id)`` brings it back.
+        """Upload the artefact with a model card to the Hugging Face hub; ``routerbench.load(repo_id)`` loads it.
 
         Args:
-            repo_id: ``owner/name``; made if there is none.
-            evaluation: folder that ``evaluate.py`` wrote, of which the card takes verdict and picture.
-            license: of the router and the data it learned from, as the hub writes it: "apache-2.0", "cc-by-4.0", ...
+            repo_id: ``owner/name``; created if missing.
+            evaluation: folder written by ``evaluate.py``; its verdict and picture are shown in the model card.
+            license: the hub's identifier of the licence of router and data, such as "apache-2.0" or "cc-by-4.0".
             commit_message: one line.
-            private: whether a new repository is, and an old one must be; None leaves it to the owner's default.
-            token: with the right to write; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
-            branch: to commit to; None for "main".
-            create_pr: propose the commit instead of making it.
+            private: visibility of a new repository; an existing one must match it. None uses the owner's default.
+            token: token with write access; None uses ``HF_TOKEN`` or the login of ``hf auth login``.
+            branch: branch to commit to; None for "main".
+            create_pr: open a pull request with the commit.
 
         Returns:
-            The address of the commit, or of the pull request.
+            URL of the commit or the pull request.
 
         Raises:
-            InputError: the evaluation is none of this router, the folder changed since it was loaded, the card
-                or access is refused, the repository is not as private as wanted, or the hub cannot be reached.
+            InputError: the evaluation does not contain this router, the folder changed after loading, the card or
+                access is refused, the repository's visibility is not ``private``, or the hub cannot be reached.
         """
         from routerbench.artefact.publish import check_unchanged, publish
 
@@ -181,7 +181,7 @@ class TrainedRouter:
             return publish(Path(scratch), repo_id, evaluation, license, **options)
 
     def check_encoder(self) -> None:
-        """Refuse an encoder whose weights or files changed since training; its vectors would mean something else.
+        """Refuse an encoder that differs from the one in training, because its embeddings would not match.
 
         Raises:
             InputError: the fingerprints differ.
@@ -204,22 +204,21 @@ class TrainedRouter:
     ) -> list[Decision]:
         """Send every prompt to the model with the best ``willingness_to_pay * quality - cost``.
 
-        One of ``willingness_to_pay``, ``budget_usd_per_1k`` and ``keep`` says how much to spend.
+        Exactly one of ``willingness_to_pay``, ``budget_usd_per_1k`` and ``keep`` must be given.
 
         Args:
             prompts: N texts, or their ``(N, D)`` embeddings.
-            willingness_to_pay: lambda, USD that one unit of quality is worth; 0 picks the cheapest model, ``inf``
-                the best.
-            budget_usd_per_1k: as ``lambda_for`` takes it.
-            keep: as ``lambda_for`` takes it.
-            models: as ``decide`` takes it.
-            price_factors: as ``decide`` takes it.
+            willingness_to_pay: lambda in USD per unit of quality; 0 chooses the cheapest model, ``inf`` the best.
+            budget_usd_per_1k: as in ``lambda_for``.
+            keep: as in ``lambda_for``.
+            models: as in ``decide``.
+            price_factors: as in ``decide``.
 
         Returns:
             N decisions.
 
         Raises:
-            InputError: an option or a prompt is wrong.
+            InputError: an option or a prompt is invalid.
         """
         lambda_ = self.lambda_for(willingness_to_pay, budget_usd_per_1k, keep)
         return self.decide(self.predict(prompts), lambda_, models, price_factors)
@@ -230,16 +229,15 @@ class TrainedRouter:
         budget_usd_per_1k: float | None = None,
         keep: float | None = None,
     ) -> float:
-        """The lambda that one wish about spending comes to.
+        """Determine lambda from exactly one of three options, the last two on validation.
 
         Args:
-            willingness_to_pay: lambda itself, in USD per unit of quality, at least 0, ``inf`` allowed.
-            budget_usd_per_1k: USD that 1,000 prompts may cost on average, going by the prompts of validation.
-            keep: share, above 0 and at most 1, of the best single model's quality that is wanted, going by the same.
+            willingness_to_pay: lambda itself, in USD per unit of quality, at least 0; ``inf`` ignores cost.
+            budget_usd_per_1k: maximum mean cost, in USD per 1,000 prompts.
+            keep: minimum share of the best single model's quality, above 0 and at most 1.
 
         Raises:
-            InputError: not just one of them is given, it is out of range or out of reach, or what validation came to
-                is not known.
+            InputError: not exactly one is given, it is out of range or reach, or no operating points are known.
         """
         given = {"willingness_to_pay": willingness_to_pay, "budget_usd_per_1k": budget_usd_per_1k, "keep": keep}
         named = [name for name, value in given.items() if value is not None]
@@ -268,27 +266,28 @@ class TrainedRouter:
         models: Sequence[str] | None = None,
         price_factors: Mapping[str, float] | None = None,
     ) -> list[Decision]:
-        """Choose among the models that may be called, at today's prices.
+        """Choose among the allowed models, at current prices.
+
+        If some models are excluded or prices differ, a router that sees lambda uses its predictions, not its choices.
 
         Args:
-            prediction: for N prompts, as ``predict`` makes it.
-            willingness_to_pay: lambda in USD per unit of quality, at least 0, ``inf`` allowed.
-            models: names of those that may be called; None for all. A router that chooses by itself (it sees lambda)
-                was not asked about fewer: then its predictions choose.
-            price_factors: what a model costs now, as a multiple of what it cost in training; 1 where it is not named.
+            prediction: prediction of ``predict`` for N prompts.
+            willingness_to_pay: lambda in USD per unit of quality, at least 0; ``inf`` ignores cost.
+            models: names of the models to choose from; None for all.
+            price_factors: ratio of a model's current cost to its cost in training, by name; default 1.
 
         Returns:
             N decisions.
 
         Raises:
-            InputError: a model is unknown or none is left, a factor is negative or no number, or costs are not known.
+            InputError: a model is unknown, none is allowed, a factor is invalid, or a finite lambda needs costs.
         """
         return decide(prediction, willingness_to_pay, self.models, models, price_factors)
 
     def check_names(self, names: Iterable[str]) -> None:
-        """Refuse names of models that this router does not have.
+        """Refuse names of unknown models.
 
         Raises:
-            InputError: names the first such.
+            InputError: a name is not one of ``models``.
         """
         check_names(names, self.models)

@@ -1,4 +1,4 @@
-"""From a fitted router to its artefact."""
+"""Save fitted routers as artefacts."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def save(
     """Write the artefact: ``weights.safetensors`` and ``router.json``.
 
     Args:
-        folder: the directory to write, made if it is missing.
-        router: fitted.
-        encoder: what it was fitted on.
-        train: the outcomes it was fitted on: gives the models and their mean costs.
-        data: what to record of the data: its config, digest and split digest.
-        validation: figures on the validation split.
+        folder: folder to write; created if missing.
+        router: fitted router.
+        encoder: encoder it was fitted with.
+        train: outcomes it was fitted on, for the models and their mean costs.
+        data: config, digest and split digest of the data.
+        validation: metrics on the validation split.
         seen: ``prompt_keys`` of the prompts of train and val.
-        training: options it was trained with, whatever the seed.
-        operating: what it came to on validation at each lambda.
+        training: options of the training, without the seed.
+        operating: operating points on validation.
     """
     card = make_card(router, encoder, train, data, validation, training or {})
     write(Path(folder), router, card, encoder, seen, operating)
@@ -70,7 +70,7 @@ def write(
             f"{OPERATING}.{field.name}": np.asarray(getattr(operating, field.name)) for field in fields(operating)
         }
     with atomic_path(folder / WEIGHTS) as part:
-        # Written by Python, so that a full disk is an OSError that atomic_path explains.
+        # Python's writer raises an OSError if the disk is full, which atomic_path reports.
         part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))
         digest = sha256_of(part)
     with atomic_path(folder / CARD) as part:

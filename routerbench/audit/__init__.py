@@ -1,1 +1,1 @@
-"""The audit of a table: what it can and cannot teach a router, before anything is trained."""
+"""Audit of a table: what a router can and cannot learn from it, before any training."""

@@ -1,4 +1,4 @@
-"""From a config to the objects that it describes."""
+"""Build the objects that a config describes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from routerbench.routers.base import ClosedFormRouter, Router
 
 
 def instantiate(node: DictConfig, **arguments: Any) -> Any:
-    """Build the object that a config describes, letting an ``InputError`` of its constructor through unwrapped."""
+    """Build the object that a config describes; an ``InputError`` of its constructor is not wrapped."""
     try:
         return hydra.utils.instantiate(node, **arguments)
     except InstantiationException as error:
@@ -33,12 +33,12 @@ def instantiate(node: DictConfig, **arguments: Any) -> Any:
 
 
 def get_class(node: DictConfig) -> type:
-    """The class of the object that a config describes."""
+    """Return the class of the object that a config describes."""
     return hydra.utils.get_class(node._target_)
 
 
 def instantiate_data(config: dict[str, Any]) -> Any:
-    """Read the table that an artefact's card describes; a card may name a reader of this package and nothing else."""
+    """Load the table that a card describes; the card may only name loaders of this package."""
     target = str(config.get("_target_"))
     if not target.startswith("routerbench.data."):
         raise InputError(f"refuses to call {target!r} for the data a router was trained on; pass data=...")
@@ -46,27 +46,27 @@ def instantiate_data(config: dict[str, Any]) -> Any:
 
 
 def to_dict(node: DictConfig) -> dict[str, Any]:
-    """A config as plain data, resolved."""
+    """Convert a config to a dictionary, resolving interpolations."""
     return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
 
 
 def chosen(cfg: DictConfig, *groups: str) -> dict[str, Any]:
-    """What the command line chose from groups of which it may choose several, by word."""
+    """Build the selected options of groups that allow several, by name."""
     return {word: instantiate(part) for group in groups for word, part in (cfg[group] or {}).items()}
 
 
 def folder_of(cfg: DictConfig) -> Path:
-    """The output folder, relative to where the program was started, as messages name it."""
+    """Return the output folder relative to the working directory, for messages."""
     return Path(os.path.relpath(cfg.output_dir))
 
 
 def word_of(node: DictConfig) -> str:
-    """The word of an option: its module."""
+    """Return the name of an option, which is the name of its module."""
     return str(node._target_).split(".")[-2]
 
 
 def configuration(cfg: DictConfig) -> Configuration:
-    """What the artefact's card records of a config: of the training all but seed, place and reporting."""
+    """Extract what a card records: data and training, without seed, paths and reporting."""
     personal = {"seed", "output_dir", "cache_dir", "tokens_dir", "resume", "logger", "callbacks"}
     training, tuning = (
         {name: value for name, value in to_dict(part).items() if name not in personal}
@@ -78,26 +78,26 @@ def configuration(cfg: DictConfig) -> Configuration:
 def router_of(
     cfg: DictConfig, embedding_dim: int, num_models: int, output_dir: Path | str
 ) -> tuple[Router, Training, Adjustment]:
-    """An untrained router, what trains it and what adjusts it; without torch where the router does without.
+    """Build an untrained router, its training and its adjustment; import torch only if needed.
 
     Args:
-        cfg: what ``conf/train.yaml`` composes to.
-        embedding_dim: D.
-        num_models: M.
-        output_dir: where logs and checkpoints go, whatever ``cfg`` says.
+        cfg: config composed from ``conf/train.yaml``.
+        embedding_dim: D, the size of an embedding.
+        num_models: M, the number of models.
+        output_dir: folder for logs and checkpoints, in place of that in ``cfg``.
     """
-    cfg = cfg.copy()  # into the one it is given Hydra writes what it resolves: every fit would log in the first folder
+    cfg = cfg.copy()  # Hydra writes resolved values into it; without a copy, every fit would log to the first folder
     cfg.output_dir = str(output_dir)
     adjustment, training = Adjustment(cfg.calibration, cfg.policy.guard), instantiate(cfg.training)
     if not issubclass(get_class(cfg.router), ClosedFormRouter):
         import torch
 
-        torch.manual_seed(cfg.seed)  # of a network's first weights
+        torch.manual_seed(cfg.seed)  # for the initial weights of a network
     return instantiate(cfg.router, embedding_dim=embedding_dim, num_models=num_models), training, adjustment
 
 
 def fit_of(cfg: DictConfig, folder: Path) -> Fit:
-    """A function that makes and trains a new router of ``cfg`` on any table, with its logs in a part of ``folder``."""
+    """Return a function that trains a new router on any table and logs to a subfolder of ``folder``."""
 
     def fit(train: Examples, val: Examples, label: str) -> Router:
         dims = train.embeddings.shape[1], train.table.num_models
@@ -107,12 +107,12 @@ def fit_of(cfg: DictConfig, folder: Path) -> Fit:
 
 
 def recipes_of(cfg: DictConfig, embedding_dim: int, num_models: int) -> Recipes:
-    """What an experiment trains: the chosen router, and any other with the rest of the command line.
+    """Return the recipes for an experiment: the chosen router, and every other with the other overrides.
 
-    What the command line says of ``training`` is for routers that are trained by gradient.
+    Overrides of ``training`` apply only to routers that are trained by gradient descent.
 
     Raises:
-        InputError: the command line fine-tunes an encoder.
+        InputError: an encoder is to be fine-tuned.
     """
     typed = overrides()
     if "finetune" in typed and cfg.finetune:
@@ -126,7 +126,7 @@ def recipes_of(cfg: DictConfig, embedding_dim: int, num_models: int) -> Recipes:
         is_closed = issubclass(get_class(recompose(line).router), ClosedFormRouter)
         composed = recompose([*line, *([] if is_closed else training_words), *options])
         draws = not is_closed
-        with suppress(InputError):  # in its turn it is told why; any other error is a bug, and is better met at once
+        with suppress(InputError):  # raised again by the fit; other errors are bugs and raised at once
             made, *_ = router_of(composed, embedding_dim, num_models, folder)
             draws = not isinstance(made, ClosedFormRouter) or made.draws
 
@@ -145,16 +145,16 @@ def recipes_of(cfg: DictConfig, embedding_dim: int, num_models: int) -> Recipes:
 
 
 def refuse_beside(cfg: DictConfig, word: str, reason: str, *others: str) -> None:
-    """Refuse options that a word leaves no use for.
+    """Refuse options that have no effect together with another one.
 
     Args:
-        cfg: what ``conf/`` composed to.
-        word: as it was typed, such as "online=...".
-        reason: why, for the message.
-        others: words that may not be typed beside it.
+        cfg: composed config.
+        word: the other option, for the message, such as "online=...".
+        reason: reason, for the message.
+        others: names of the options to refuse.
 
     Raises:
-        InputError: one of them is.
+        InputError: one of them is on the command line.
     """
     typed = overrides()
     for other in others:

@@ -1,4 +1,4 @@
-"""What was typed on the command line, and what other command lines would compose to."""
+"""Overrides of the command line, and configs composed from other overrides."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from routerbench.errors import InputError
 
 
 def words(group: str) -> list[str]:
-    """All options of a group of ``conf/``."""
+    """List all options of a group of ``conf/``."""
     return GlobalHydra.instance().config_loader().get_group_options(group)
 
 
 def overrides() -> dict[str, list[str]]:
-    """What was typed on the command line, by the top-level word that it is about."""
+    """Return the overrides of the command line, by top-level key."""
     typed: dict[str, list[str]] = {}
     for override in HydraConfig.get().overrides.task:
         typed.setdefault(re.split(r"[.=/@]", override.lstrip("+~"))[0], []).append(override)
@@ -32,7 +32,7 @@ def overrides() -> dict[str, list[str]]:
 
 
 def recompose(overrides: Sequence[str]) -> DictConfig:
-    """What another command line would compose to.
+    """Compose the config of another command line.
 
     Raises:
         InputError: an option does not exist.
@@ -44,12 +44,12 @@ def recompose(overrides: Sequence[str]) -> DictConfig:
 
 
 class Range(NamedTuple):
-    """A range of numbers to search; whole ones if both ends are.
+    """Range of numbers to search; integers if both bounds are.
 
     Attributes:
-        low: smallest, included.
-        high: largest, included.
-        is_log: whether each factor, rather than each step, is as likely.
+        low: lower bound, inclusive.
+        high: upper bound, inclusive.
+        is_log: whether to sample on a logarithmic scale.
     """
 
     low: float
@@ -58,17 +58,17 @@ class Range(NamedTuple):
 
 
 def search_space(words: Sequence[str]) -> tuple[list[str], dict[str, Range | list[str]]]:
-    """Split a command line into what it fixes and what it leaves open, by the grammar of Hydra's sweeps.
+    """Split overrides into fixed ones and those to search, in the grammar of Hydra's sweeps.
 
     Returns:
-        The overrides with one value, and of each other option its choices or its interval.
+        The overrides with one value, and the choices or the range of each other option.
 
     Raises:
-        InputError: a word is no override, or an interval is empty.
+        InputError: a word is not an override, or a range is empty or invalid.
 
     Example:
         >>> search_space(["router=mlp", "seed=0,1", "training.optimizer.lr=tag(log,interval(1e-4,1e-2))"])
-        (['router=mlp'], {'seed': ['0', '1'], 'training.optimizer.lr': Interval(low=0.0001, high=0.01, is_log=True)})
+        (['router=mlp'], {'seed': ['0', '1'], 'training.optimizer.lr': Range(low=0.0001, high=0.01, is_log=True)})
     """
     fixed: list[str] = []
     space: dict[str, Range | list[str]] = {}

@@ -1,4 +1,4 @@
-"""How a program runs: its output folder, its tracker, and errors that are one line instead of a traceback."""
+"""Run a program: output folder, tracker, and one-line errors instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def running(cfg: DictConfig, job_type: str) -> Iterator[Tracker]:
-    """Run the block as the program of ``cfg``: check what all programs share, and open the tracker's run.
+    """Run the block as a program: check the seeds, create the output folder and open the tracker's run.
 
     Args:
-        cfg: what ``conf/`` composed to.
+        cfg: composed config.
         job_type: "train" or "evaluate".
 
     Yields:
@@ -46,10 +46,10 @@ def running(cfg: DictConfig, job_type: str) -> Iterator[Tracker]:
 
 
 def check_seeds(cfg: DictConfig) -> None:
-    """Refuse what no generator of random numbers takes.
+    """Validate the seeds.
 
     Raises:
-        InputError: a seed is negative or too large.
+        InputError: a seed is not in [0, 2**63).
     """
     for name in ("seed", "data.seed"):
         seed = OmegaConf.select(cfg, name, default=0)
@@ -58,10 +58,10 @@ def check_seeds(cfg: DictConfig) -> None:
 
 
 def make_folder(folder: Path | str) -> None:
-    """Make a folder for results if it is missing, or say at once that nothing could be saved there.
+    """Create a folder for results if it is missing, and check that it can be written to.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: it cannot be created or written to.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -74,25 +74,25 @@ def make_folder(folder: Path | str) -> None:
 
 
 class OutputFolder(Callback):
-    """Makes the output folder before Hydra does, which would report a mistake by a traceback."""
+    """Creates the output folder before Hydra does, whose errors are tracebacks."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Of one run."""
+        """Create the folder of a single run."""
         with one_line_errors():
             make_folder(config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Of all runs of ``-m``."""
+        """Create the folder of all runs of ``-m``."""
         with one_line_errors():
             make_folder(config.hydra.sweep.dir)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with the message of an ``InputError``, or that the disk is full, instead of a traceback.
+    """Exit with one line instead of a traceback if the user made an error or the disk is full.
 
-    Of a sweep, by whatever launcher, only the job ends: it logs the message, the others go on, and when all are done
-    Hydra prints the message of the first that failed and exits with status 1.
+    In a sweep, with any launcher, only the failed job logs its message and ends. After all jobs, Hydra prints the first
+    message and exits with status 1.
     """
     try:
         yield
@@ -111,11 +111,11 @@ def _end(message: str, cause: Exception) -> NoReturn:
     if not _is_job_of_sweep():
         sys.exit(f"error: {message}")
     log.error("error: %s", message)
-    # Launchers hand an exception back to the sweep; sys.exit would end their worker, and with it what others found.
-    # This exception is one that Hydra prints without a traceback.
+    # Launchers return an exception to the sweep, whereas sys.exit would end their worker and lose other jobs' results.
+    # Hydra prints this exception without a traceback.
     raise CompactHydraException(f"error: {message}") from cause
 
 
 def _is_job_of_sweep() -> bool:
-    """Whether the launcher of a sweep has given this job its number."""
+    """Whether this job has a number from the launcher of a sweep."""
     return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")

@@ -1,4 +1,4 @@
-"""The typed top level of ``conf/``: the words of the two programs."""
+"""Typed top level of ``conf/``: the options of both programs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +9,14 @@ from omegaconf import MISSING
 
 @dataclass
 class PolicyConfig:
-    """How cautiously predictions are used."""
+    """Options of ``policy``, see ``Adjustment``."""
 
     guard: Any = MISSING
 
 
 @dataclass
 class TrainConfig:
-    """The words that ``train.py`` understands; each group is a folder of ``conf/``."""
+    """Options of ``train.py``; each group is a folder of ``conf/``."""
 
     data: Any = MISSING
     encoder: Any = MISSING
@@ -37,7 +37,7 @@ class TrainConfig:
 
 @dataclass
 class EvaluateConfig:
-    """The words that ``evaluate.py`` understands."""
+    """Options of ``evaluate.py``."""
 
     routers: list[str] = MISSING
     data: Any = None

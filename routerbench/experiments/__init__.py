@@ -1,1 +1,1 @@
-"""Protocols: one router under many conditions, every condition scored on the same test prompts."""
+"""Experiments that train routers under several conditions and score them on the same test prompts."""

@@ -1,4 +1,4 @@
-"""Common parts of the protocols: training under several conditions, and checks of the data."""
+"""Common parts of experiments: interfaces, training under several conditions, and checks of the data."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Recipe(NamedTuple):
     """A router with its options, which can be trained with any seed.
 
     Attributes:
-        fit: trains a new one on train and val with a seed; the text names a folder for its logs.
-        draws: whether the seed makes a difference.
+        fit: trains a new router on train and val with a seed; the last argument names a folder for its logs.
+        draws: whether the result depends on the seed.
     """
 
     fit: Callable[[Examples, Examples, int, str], Router]
@@ -38,11 +38,11 @@ class Recipes(NamedTuple):
     """The routers that an experiment may train.
 
     Attributes:
-        name: of the router that was chosen.
-        fit: trains that one.
-        typed: the words that chose it on a command line; none where it is the default.
+        name: name of the chosen router.
+        fit: trains the chosen router.
+        typed: overrides that chose it on the command line; empty for the default.
         words: names of all routers.
-        compose: the recipe of any router, given its name and overrides of its options.
+        compose: returns the recipe of any router, given its name and overrides of its options.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Pages(NamedTuple):
     """The parts of a written report that are also logged.
 
     Attributes:
-        name: file name of the Markdown page and of the picture, without its extension.
+        name: file name of the Markdown page and the picture, without extension.
         findings: its first lines.
         table: its main table as Markdown.
     """
@@ -67,7 +67,7 @@ class Pages(NamedTuple):
 
 
 class Experiment(ABC):
-    """An experiment, which trains routers, scores them on the same test prompts, and writes a report."""
+    """Trains routers, scores them on the same test prompts, and writes a report."""
 
     @abstractmethod
     def conduct(
@@ -76,11 +76,11 @@ class Experiment(ABC):
         """Run the experiment and write its report.
 
         Args:
-            recipes: of the routers.
+            recipes: routers to train.
             table: N outcomes with their split.
-            embeddings: ``(N, D)``, one row per prompt of ``table``.
-            seed: of all random draws.
-            folder: of the report.
+            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            seed: random seed.
+            folder: folder of the report.
 
         Raises:
             InputError: the table is too small for the protocol.
@@ -88,7 +88,7 @@ class Experiment(ABC):
 
 
 class StudyExperiment(Experiment):
-    """A protocol, which modifies train and val before routers are trained on them. Test is not modified."""
+    """Modifies train and val before routers are trained on them. Test is not modified."""
 
     @abstractmethod
     def run(

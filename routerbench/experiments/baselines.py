@@ -1,4 +1,4 @@
-"""The routers that every other one is measured by: hard to beat, and fitted in seconds."""
+"""Baseline routers for all comparisons: strong, and fitted in seconds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from routerbench.routers.linear import LinearRouter
 from routerbench.training.closed_form import ClosedForm
 
 Fit = Callable[[Examples, Examples, str], Router]
-"""Trains a new router for the models of train; the text names a folder for its logs."""
+"""Trains a new router for the models of train; the last argument names a folder for its logs."""
 
-# What conf/router/knn.yaml and conf/router/linear.yaml say; a test holds them together.
+# As in conf/router/knn.yaml and conf/router/linear.yaml; a test compares them.
 NUM_NEIGHBORS = (5, 10, 20, 40, 80, 160, 320)
 WEIGHTING = ("uniform", "cosine")
 ALPHA = (1, 10, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000)
@@ -35,10 +35,10 @@ BASELINES: dict[str, Fit] = {"knn": _knn, "linear": _linear}
 
 
 def with_baselines(name: str, fit: Fit) -> dict[str, Fit]:
-    """The chosen router and the baselines knn and linear, with the options of ``conf/``.
+    """Return the chosen router, and the baselines knn and linear with the options of ``conf/``.
 
     Args:
-        name: of the chosen router; one that is called as a baseline takes its place.
+        name: name of the chosen router; it replaces a baseline of the same name.
         fit: trains the chosen router.
     """
     return {name: fit} | {other: each for other, each in BASELINES.items() if other != name}

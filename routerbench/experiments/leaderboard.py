@@ -1,4 +1,4 @@
-"""All routers on one table: each trained with several seeds, all scored at once."""
+"""Leaderboard: train all routers on one table with several seeds, and evaluate them together."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """One training of a router, and what it came to.
+    """One training of a router.
 
     Attributes:
-        label: its options, if several were tried, and its seed, for the log.
-        prediction: for the test prompts.
-        val_aiq: its score on validation.
-        fit_seconds: the training took.
-        predict_seconds: the prediction of all test prompts took.
+        label: options (if several were tried) and seed, for the log.
+        prediction: prediction for the test prompts.
+        val_aiq: AIQ on validation.
+        fit_seconds: duration of the training.
+        predict_seconds: duration of the prediction of all test prompts.
     """
 
     label: str
@@ -46,19 +46,18 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Leaderboard(Experiment):
-    """Trains every router on the same split and evaluates all of them together, so that each difference is paired.
+    """Trains every router on the same split and evaluates all of them together, so that differences are paired.
 
-    A router's hyper-parameters are its own candidates and, if it has a grid, the best combination of it on validation,
-    trained with the first seed. A router that refuses the table is left out with its reason, and does not stop the
-    others.
+    Hyperparameters are selected on validation: from a router's own candidates and, with the first seed, from all
+    combinations of its grid, if any. A router that cannot be trained on the table is left out, with the reason.
 
     Attributes:
-        routers: words of ``router=``; None for all of them.
-        seeds: a router is trained with each of them, or with the first alone if it draws nothing.
-        resamples: of the bootstrap; 0 for no intervals.
-        grids: by router and option, the values to try in all combinations; None for none.
-        jobs: routers that are trained at a time, each in a process with its share of the cores; small networks keep
-            no more than one core busy.
+        routers: values of ``router=``; None for all.
+        seeds: seeds of each router; a deterministic one is trained only with the first.
+        resamples: number of bootstrap resamples; 0 for no intervals.
+        grids: values to try in all combinations, by router and option, or None.
+        jobs: number of routers trained in parallel, each in a process with its share of the cores. A small network
+            uses at most one core.
     """
 
     routers: Sequence[str] | None
@@ -68,7 +67,7 @@ class Leaderboard(Experiment):
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(s in range(2**63) for s in self.seeds):
             raise InputError(f"experiment.seeds must list different numbers from 0 on, got {list(self.seeds)}")
         if self.resamples < 0:
@@ -85,7 +84,7 @@ class Leaderboard(Experiment):
         """Rank the routers, and write leaderboard.md, leaderboard.csv and leaderboard.png.
 
         Raises:
-            InputError: one router was chosen, or as of ``run``.
+            InputError: a router was chosen on the command line, or as in ``run``.
         """
         from routerbench.experiments.leaderboard_report import findings, leaderboard_table, write_leaderboard
 
@@ -102,16 +101,16 @@ class Leaderboard(Experiment):
         parts: Parts,
         seed: int,
     ) -> Standings:
-        """Train every router with every seed, predict test once each, and evaluate all predictions at once.
+        """Train every router with every seed, predict test once each, and evaluate all predictions together.
 
         Args:
-            words: all routers that there are.
-            recipe: of a router by its word, with some overrides of its options.
-            parts: the table's splits.
-            seed: of the resamples.
+            words: names of all routers.
+            recipe: returns the recipe of a router, given its name and overrides of its options.
+            parts: splits of the table.
+            seed: random seed of the resamples.
 
         Raises:
-            InputError: a name is unknown, or every router refuses the table.
+            InputError: a name is unknown, or no router can be trained on the table.
         """
         recipes = {
             name: {", ".join(options): recipe(name, options) for options in self._combinations(name)}
@@ -143,7 +142,7 @@ class Leaderboard(Experiment):
         return Standings(evaluation, entries, absent)
 
     def _names(self, words: Sequence[str]) -> list[str]:
-        """The routers to train, in the order given."""
+        """List the routers to train, in the given order, and validate all names."""
         chosen = list(words if self.routers is None else dict.fromkeys(self.routers))
         if not chosen:
             raise InputError("experiment.routers is empty; write experiment.routers=[knn,linear]")
@@ -154,7 +153,7 @@ class Leaderboard(Experiment):
         return chosen
 
     def _combinations(self, name: str) -> list[list[str]]:
-        """The overrides of each configuration to try; one without any for a router that has no grid."""
+        """List the overrides of each configuration to try; a router without a grid has one without overrides."""
         options = [
             [f"{key}={json.dumps(value)}" for value in values]
             for key, values in (self.grids or {}).get(name, {}).items()
@@ -167,14 +166,14 @@ class Leaderboard(Experiment):
     def _enter_all(
         self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _FitProgress
     ) -> Iterator[tuple[str, Any]]:
-        """Train every router; each with its `Entry` and runs, or with why it was left out."""
+        """Train every router; yield its name with its `Entry` and runs, or with the reason why it is left out."""
         if self.jobs == 1:
             for name, tried in recipes.items():
                 yield name, self._enter(name, tried, parts, progress.tell)
             return
         from joblib import Parallel, delayed
 
-        # Those with most fits to make first, so that none of them is left alone at the end.
+        # Routers with the most fits start first, so that none of them runs alone at the end.
         order = sorted(recipes, key=lambda name: -progress.planned[name])
         tasks = (delayed(self._enter_quietly)(name, recipes[name], parts) for name in order)
         for name, found in Parallel(self.jobs, return_as="generator_unordered", max_nbytes=None)(tasks):
@@ -183,14 +182,14 @@ class Leaderboard(Experiment):
             yield name, found
 
     def _enter_quietly(self, name: str, tried: Mapping[str, Recipe], parts: Parts) -> tuple[str, Any]:
-        """The same in a process of its own, whose bars would run into those of others."""
+        """Train one router in a worker process, without progress bars, which would be mixed with those of others."""
         os.environ["TQDM_DISABLE"] = "1"
         return name, self._enter(name, tried, parts, lambda *_: None)
 
     def _enter(
         self, name: str, tried: Mapping[str, Recipe], parts: Parts, tell: Callable[[str, Run], None]
     ) -> tuple[Entry, list[Run]] | str:
-        """Train one router: all configurations with the first seed, the best of them with the others."""
+        """Train one router: all configurations with the first seed, the best one with the other seeds."""
         first, *others = self._seeds(tried)
         try:
             firsts = {
@@ -232,18 +231,18 @@ def _run(
 
 
 def _linear(parts: Parts) -> dict[str, Prediction]:
-    """Linear as a reference: every row is compared with it."""
+    """Predict test with the linear baseline, the reference for every row."""
     return {"linear": BASELINES["linear"](parts.train, parts.val, "linear").predict(parts.test.embeddings)}
 
 
 @dataclass
 class _FitProgress:
-    """Counts trainings, and logs after each how long it took and how much remains.
+    """Logs the duration of each fit and an estimate of the remaining time.
 
     Attributes:
-        planned: number of trainings still to come, by router.
-        jobs: how many go on at a time.
-        seconds: of each training so far.
+        planned: number of remaining fits, by router.
+        jobs: number of parallel fits.
+        seconds: duration of each finished fit.
     """
 
     planned: dict[str, int]
@@ -254,7 +253,7 @@ class _FitProgress:
         self.total = sum(self.planned.values())
 
     def tell(self, name: str, run: Run) -> None:
-        """Log one training."""
+        """Log one fit."""
         self.planned[name] -= 1
         self.seconds.append(run.fit_seconds)
         left = sum(self.planned.values())
@@ -265,6 +264,6 @@ class _FitProgress:
         )
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Log that a router will not be trained any more."""
+        """Log that a router is left out."""
         self.planned[name] = 0
         log.warning("%s is left out: %s", name, reason)

@@ -1,1 +1,1 @@
-"""Learning while serving: the outcome of a call is known for the model that was called, and for no other."""
+"""Bandits that learn while serving, when only the outcome of the called model is known."""

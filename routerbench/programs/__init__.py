@@ -1,1 +1,1 @@
-"""What the entry points do, as functions of objects, which a notebook calls as well."""
+"""The programs behind the entry points, as functions of objects that a notebook can call too."""

@@ -1,4 +1,4 @@
-"""Evaluating trained routers beside references and baselines, on the test prompts that none of them learned from."""
+"""Evaluate trained routers with references and baselines, on test prompts that no router learned from."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Protocol:
-    """How routers are evaluated.
+    """Options of an evaluation.
 
     Attributes:
-        baselines: names of the routers that are fitted for the comparison where no router has the name.
-        keep: share of the best single model's quality that a deployed router has to keep, or None.
-        budget_usd_per_1k: USD that 1,000 prompts may cost a deployed router on average, or None.
-        resamples: of the bootstrap; 0 for no intervals.
-        seed: of the resamples, and of policies that draw.
+        baselines: names of the baselines; one is not fitted if a router has its name.
+        keep: minimum share of the best single model's quality for deployed routers, or None.
+        budget_usd_per_1k: maximum mean cost of deployed routers, in USD per 1,000 prompts, or None.
+        resamples: number of bootstrap resamples; 0 for no intervals.
+        seed: random seed of the resamples and of random policies.
     """
 
     baselines: Sequence[str] = tuple(BASELINES)
@@ -55,7 +55,7 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if self.keep is not None and not 0 < self.keep <= 1:
             raise InputError(
                 f"keep is a share of the best single model's quality, above 0 and at most 1, got {self.keep}"
@@ -67,7 +67,7 @@ class Protocol:
 
     @property
     def targets(self) -> Targets:
-        """What deployed routers are asked for."""
+        """Targets of the deployed routers."""
         return Targets(None if self.budget_usd_per_1k is None else self.budget_usd_per_1k / 1000, self.keep)
 
 
@@ -85,17 +85,17 @@ def evaluate_routers(
     """Predict the test prompts once with every router, sweep lambda, and write the report.
 
     Args:
-        routers: those of one recipe are one router, trained with several seeds.
+        routers: trained routers; those of one recipe are seeds of one router.
         table: N outcomes with their split.
-        protocol: how to evaluate.
-        policies: cascades and budgets to play on top of each router, by word.
-        decliners: ways to decline prompts, by word.
-        store: keeps embeddings.
-        folder: of the report.
-        tracker: is told of the evaluation.
+        protocol: options of the evaluation.
+        policies: cascades and budgets to run on every router, by name.
+        decliners: abstention policies by name.
+        store: stores the embeddings.
+        folder: folder of the report.
+        tracker: tracks the evaluation.
 
     Raises:
-        InputError: routers and table do not fit together, or a router learned from every test prompt.
+        InputError: routers and table do not match, or the routers learned from every test prompt.
     """
     groups = _named(routers)
     for name, router in _everyone(groups):
@@ -137,7 +137,7 @@ def evaluate_routers(
 
 
 def data_of(routers: Sequence[TrainedRouter]) -> Mapping[str, Any]:
-    """The options of the table that all routers were trained on.
+    """Return the options of the table that all routers were trained on.
 
     Raises:
         InputError: they were trained on different tables.
@@ -161,7 +161,7 @@ def _scenes(
     table: OutcomeTable,
     rows: NDArray[np.bool_],
 ) -> dict[str, list[Scene]]:
-    """What each router, one per seed, predicts of some prompts, and what was measured."""
+    """Predict some prompts with every router, and check the predictions."""
     part, found = table.take(rows), dict[str, list[Scene]]()
     for name, seeds in groups.items():
         found[name] = []
@@ -177,7 +177,7 @@ def _predictions(scenes: Mapping[str, Sequence[Scene]]) -> dict[str, list[Predic
 
 
 def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:
-    """Routers by their option's name; those that differ by the seed alone are one, others get a number."""
+    """Group routers by recipe. A group has the option's name, with a number if several groups share it."""
     recipes: dict[str, list[list[TrainedRouter]]] = {}
     for router in routers:
         alike = recipes.setdefault(router.card["name"], [])
@@ -195,12 +195,12 @@ def _named(routers: Sequence[TrainedRouter]) -> dict[str, list[TrainedRouter]]:
 
 
 def _everyone(groups: Mapping[str, Sequence[TrainedRouter]]) -> list[tuple[str, TrainedRouter]]:
-    """Every router with the name of its group."""
+    """List every router with the name of its group."""
     return [(name, router) for name, group in groups.items() for router in group]
 
 
 def _check(name: str, router: TrainedRouter, table: OutcomeTable) -> None:
-    """Refuse a table that the router cannot predict, or another split of the one it knows."""
+    """Refuse a table that the router cannot predict, or another split of its own table."""
     if router.models != table.models:
         missing, extra = set(router.models) - set(table.models), set(table.models) - set(router.models)
         raise InputError(
@@ -224,7 +224,7 @@ def _check(name: str, router: TrainedRouter, table: OutcomeTable) -> None:
 
 
 def _unseen(table: OutcomeTable, routers: Sequence[TrainedRouter]) -> NDArray[np.bool_]:
-    """The test prompts that no router learned from; another table may share some with the one it knows."""
+    """Select the test prompts that no router learned from; another table may share prompts with a router's own."""
     is_test = table.in_split("test")
     seen = np.concatenate([router.seen for router in routers])
     is_seen = is_test & np.isin(prompt_keys(table.prompts), seen)
@@ -236,7 +236,7 @@ def _unseen(table: OutcomeTable, routers: Sequence[TrainedRouter]) -> NDArray[np
 
 
 def _baselines(names: Sequence[str], parts: Parts) -> dict[str, Router]:
-    """The routers that all others are compared with, fitted on the embeddings of the first one."""
+    """Fit the baselines."""
     for name in set(names) - BASELINES.keys():
         raise InputError(f"baselines: {name!r} is not one of {', '.join(BASELINES)}; train it and add it to routers")
     return {name: BASELINES[name](parts.train, parts.val, name) for name in names}

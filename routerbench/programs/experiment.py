@@ -1,4 +1,4 @@
-"""Running an experiment: its report, and where to find it."""
+"""Run an experiment and log its report."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def run_experiment(
     folder: Path,
     tracker: Tracker,
 ) -> None:
-    """Run an experiment; it ends in one table and one picture.
+    """Run an experiment, and log and track its report.
 
     Args:
-        experiment: what to do.
-        recipes: of the routers that it may train.
+        experiment: the experiment.
+        recipes: routers that it may train.
         table: N outcomes with their split.
         encoder: embeds the prompts.
-        store: keeps embeddings.
-        seed: of what the experiment leaves to chance.
-        folder: of the report.
-        tracker: is told of the report.
+        store: stores the embeddings.
+        seed: random seed.
+        folder: folder of the report.
+        tracker: tracks the report.
     """
-    best_single(table.part("train"))  # refuses a model of which train knows nothing
+    best_single(table.part("train"))  # raises if a model has no outcome in train
     pages = experiment.conduct(recipes, table, encoder.embed(table, store), seed, folder)
     announce(pages, folder, tracker)
 
 
 def announce(pages: Pages, folder: Path, tracker: Tracker) -> None:
-    """Tell the tracker of a report that was written, and log its first lines, its table and its place."""
+    """Track a written report, and log its findings, table and path."""
     tracker.reported(pages.findings, folder / "report.html", folder / f"{pages.name}.png")
     log.info("%s\n\n%s\n\nreport: %s", pages.findings, pages.table, folder / f"{pages.name}.md")

@@ -1,4 +1,4 @@
-"""Replaying a table to a bandit that learns while it serves, and saving the bandit."""
+"""Replay a table to a bandit that learns while serving, and save the bandit."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def run_online(
     configuration: Configuration,
     tracker: Tracker,
 ) -> float:
-    """Replay the train prompts to a bandit, write the report, and save the bandit as the first order left it.
+    """Replay the train prompts to a bandit, write the report, and save the bandit after the first order.
 
     Args:
-        replay: the bandit, the orders and lambda.
-        name: of the bandit in the report.
+        replay: bandit, number of orders, and lambda.
+        name: name of the bandit in the report.
         table: N outcomes with their split.
         encoder: embeds the prompts.
-        store: keeps embeddings.
-        seed: of the orders and of whatever the bandit draws.
-        folder: of the report; the artefact is written to ``folder / "router"``.
-        configuration: what the artefact's card records of the data.
-        tracker: is told of report and router.
+        store: stores the embeddings.
+        seed: random seed of the orders and the bandit.
+        folder: folder of the report; the artefact is written to ``folder / "router"``.
+        configuration: options of the data for the card.
+        tracker: tracks report and router.
 
     Returns:
-        The saved bandit's AIQ on validation, frozen.
+        AIQ of the saved bandit on validation, without further learning.
     """
     from routerbench.online.report import findings, served_table, write_served
 
-    best_single(table.part("train"))  # refuses a model of which train knows nothing
+    best_single(table.part("train"))  # raises if a model has no outcome in train
     parts = Parts.of(table, encoder.embed(table, store))
     log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
     served, bandit = replay.run(name, parts, np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""Training one router: fit it, save it, and report what it scores on validation."""
+"""Train one router: fit it, save it, and report its score on validation."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ def train(
     Args:
         table: N outcomes with their split.
         encoder: embeds the prompts.
-        router: untrained, of the encoder's dimension and the table's models.
+        router: untrained router for the encoder's dimension and the table's models.
         training: fits the router.
         adjustment: calibrates and guards it on validation.
-        store: keeps embeddings.
-        folder: of the results; the artefact is written to ``folder / "router"``.
-        configuration: what the artefact's card records.
-        tracker: is told of the router.
-        finetune: trains encoder and router together, after the router alone; None for a frozen encoder.
+        store: stores the embeddings.
+        folder: folder of the results; the artefact is written to ``folder / "router"``.
+        configuration: configuration for the card.
+        tracker: tracks the router.
+        finetune: then trains encoder and router together; None for a frozen encoder.
 
     Returns:
-        AIQ on validation; None in all processes but the first of a training in several.
+        AIQ on validation; None in all processes but the first of a distributed training.
 
     Raises:
         InputError: an option does not fit the table, the router or the encoder.
     """
-    best_single(table.part("train"))  # refuses a model of which train knows nothing
+    best_single(table.part("train"))  # raises if a model has no outcome in train
     train, val, _ = Parts.of(table, encoder.embed(table, store))
     log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
     place = folder / "router"
@@ -72,7 +72,7 @@ def train(
         router = fit_router(router, training, adjustment, train, val)
     else:
         tuned = _fine_tune(router, training, finetune, encoder, train, val, place)
-        if tuned is None:  # another process goes on
+        if tuned is None:  # not the first process
             return None
         encoder, val = tuned, Examples(val.table, tuned.embed(val.table, store))
         router = adjustment.apply(router, train.table, val, validation_aiq)
@@ -83,11 +83,11 @@ def fit_router(router: Router, training: Training, adjustment: Adjustment, train
     """Fit a router, then calibrate and guard it.
 
     Args:
-        router: untrained; fitted in place.
+        router: untrained router; fitted in place.
         training: fits it.
         adjustment: calibrates and guards it.
-        train: what to learn from.
-        val: what to choose by.
+        train: train split.
+        val: validation split.
     """
     training.fit(router, train, val)
     return adjustment.apply(router, train.table, val, validation_aiq)
@@ -105,13 +105,13 @@ def save_router(
     """Save a router that was fitted on the train part of a table, and report it.
 
     Args:
-        folder: of the artefact.
-        router: fitted.
-        encoder: what it was fitted on.
+        folder: folder of the artefact.
+        router: fitted router.
+        encoder: encoder it was fitted with.
         table: N outcomes with their split.
-        on_val: what the router predicts for validation.
-        configuration: what the card records.
-        tracker: is told of the router.
+        on_val: prediction for the validation prompts.
+        configuration: configuration for the card.
+        tracker: tracks the router.
 
     Returns:
         AIQ on validation.
@@ -140,7 +140,7 @@ def _fine_tune(
     """Train a router on frozen embeddings, then encoder and router together.
 
     Returns:
-        The new encoder, written into the artefact's folder; None in all processes but the first.
+        The new encoder, saved in the artefact's folder; None in all processes but the first.
     """
     if not isinstance(training, Gradient):
         name = type(router).__module__.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Reports: an evaluation as files for people and for programs."""
+"""Reports of an evaluation, as files for people and programs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ def write_report(evaluation: Evaluation, folder: Path, origin: Mapping[str, Any]
     """Write metrics.json, curves.parquet, table.md, frontier.png and report.html into a folder.
 
     Args:
-        evaluation: what was found.
-        folder: where to; made if it is missing.
-        origin: ``data_digest`` and ``split_digest`` of the table, and in ``routers`` the digests of the artefacts
-            behind each name, one per seed; None where there are no artefacts.
+        evaluation: the evaluation.
+        folder: output folder; created if missing.
+        origin: ``data_digest`` and ``split_digest`` of the table, and ``routers``, the digests of each router's
+            artefacts, one per seed; None without artefacts.
     """
     write_metrics(evaluation, folder / "metrics.json", origin)
     write_curves(evaluation, folder / "curves.parquet")

@@ -1,4 +1,4 @@
-"""Headroom by hand and by brute force; luck in worlds whose truth is known."""
+"""Headroom by hand and by brute force; luck in simulations with known truth."""
 
 import numpy as np
 import pytest

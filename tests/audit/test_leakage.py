@@ -1,4 +1,4 @@
-"""The classifier reads what is there, and nothing from copies."""
+"""The classifier finds a signal in the prompts, and none in duplicates."""
 
 import numpy as np
 import pytest

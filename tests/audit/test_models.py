@@ -1,4 +1,4 @@
-"""Models side by side, and costs with mistakes put in."""
+"""Comparisons of models, and costs with inserted errors."""
 
 import numpy as np
 import pytest

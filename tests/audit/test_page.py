@@ -1,4 +1,4 @@
-"""The page says what the audit found, at the right level, and no name becomes markup."""
+"""The page lists the findings at the right level, and escapes all names."""
 
 import re
 from dataclasses import replace

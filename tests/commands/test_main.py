@@ -1,4 +1,4 @@
-"""`python -m routerbench`: what it reads, writes and refuses."""
+"""`python -m routerbench`: input, output and errors."""
 
 import csv
 import subprocess

@@ -1,4 +1,4 @@
-"""`python -m routerbench tune`: what it tries, keeps and survives; most of it with a train.py that takes no time."""
+"""`python -m routerbench tune`: trials, results and failures, mostly with a train.py that takes no time."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Every file of conf/encoder builds its encoder, and names each option that there is."""
+"""Every file of conf/encoder builds its encoder and lists all its options."""
 
 import inspect
 from pathlib import Path

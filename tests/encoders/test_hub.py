@@ -1,4 +1,4 @@
-"""Downloads, from a hub that this file serves."""
+"""Downloads, with a local server as the hub."""
 
 import hashlib
 import json

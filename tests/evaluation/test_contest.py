@@ -1,4 +1,4 @@
-"""A resample's figures are the figures of a table in which the drawn prompts stand as often as they were drawn."""
+"""A resample's figures equal those of a table that repeats each prompt as often as it was drawn."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Evaluations with intervals: what they hold, what odd tables do to them, and the deployed points."""
+"""Evaluations with intervals: coverage, edge cases and deployed points."""
 
 from dataclasses import replace
 

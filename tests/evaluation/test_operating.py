@@ -1,4 +1,4 @@
-"""A lambda for a budget or a quality, met exactly where it is chosen, by hand and by brute force."""
+"""Lambda for a budget or a quality, which is met exactly on the prompts it was chosen on."""
 
 import numpy as np
 import pytest

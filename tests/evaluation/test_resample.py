@@ -1,4 +1,4 @@
-"""Intervals against scipy's, and what they promise: the p-value, the paired draw, the coverage."""
+"""Intervals against scipy's, and their properties: p-value, paired resamples, coverage."""
 
 import numpy as np
 import pytest

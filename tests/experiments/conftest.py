@@ -1,4 +1,4 @@
-"""A small world with a split and benchmarks, and routers that tell what they were taught."""
+"""A small world with a split and benchmarks, and routers that record their training data."""
 
 from dataclasses import replace
 

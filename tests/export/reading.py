@@ -1,4 +1,4 @@
-"""vLLM Semantic Router's prediction rules, read from the format's facts alone: a JSON file and features in, a name out.
+"""vLLM Semantic Router's prediction rules, written from the format alone: from a JSON file and features to a name.
 
 None of this knows how `routerbench.export` writes its files.
 """

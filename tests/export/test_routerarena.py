@@ -1,4 +1,4 @@
-"""RouterArena's prediction file, checked by the rules of its own checker, read from the facts of that script."""
+"""RouterArena's prediction file, checked by the rules of RouterArena's own checker."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Artefacts of vLLM Semantic Router, read by rules of the tests' own: how often they choose as our routers do."""
+"""Exports for vLLM Semantic Router choose as our routers do, by an independent implementation of its rules."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Posteriors against direct inverses, choices, and states that are saved and go on."""
+"""Posteriors against direct inverses, choices, and saved states that continue learning."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What the entry points do, called from Python with objects alone: no config, no Hydra, no tracker."""
+"""The programs behind the entry points, called from Python with objects only: no config, no Hydra, no tracker."""
 
 import subprocess
 import sys

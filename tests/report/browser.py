@@ -1,4 +1,4 @@
-"""A headless Chromium by its DevTools protocol over a pipe: what a reader of a page would see, measured."""
+"""A headless Chromium, driven over a pipe by its DevTools protocol, to measure what a reader sees."""
 
 import base64
 import json

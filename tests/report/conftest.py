@@ -1,4 +1,4 @@
-"""Evaluations for the report, of routers that see the true chances of each model under some noise."""
+"""Evaluations for the report, of routers that see the true probabilities of each model with noise."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Evaluations with everything that a report can show, and with nothing of it, made by hand from a measured one."""
+"""Evaluations with all optional parts of a report, and with none, derived from a measured one."""
 
 from dataclasses import replace
 

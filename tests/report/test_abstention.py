@@ -1,4 +1,4 @@
-"""The table says what was found, and the picture has every router's colour in it."""
+"""The table shows the figures, and the picture has the colour of every router."""
 
 import matplotlib.image
 import numpy as np

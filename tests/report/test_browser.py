@@ -1,4 +1,4 @@
-"""The page in a browser: every picture is drawn, nothing complains, and it fits a phone and a printer."""
+"""The page in a browser: all pictures are drawn, no errors are logged, and it fits a phone and a printer."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The picture is a picture: of the right size, with every router's colour in it, labels apart."""
+"""The picture has the right size and every router's colour, and its labels do not overlap."""
 
 from dataclasses import replace
 

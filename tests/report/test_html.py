@@ -1,4 +1,4 @@
-"""The page is one file, asks the net for nothing, and no name becomes markup; its pictures show what was found."""
+"""The page is one file, makes no network requests and escapes all names; its pictures show the results."""
 
 import re
 from dataclasses import replace

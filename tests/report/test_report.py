@@ -1,4 +1,4 @@
-"""One call writes everything; importing the room is cheap."""
+"""One call writes all files; the import loads no heavy packages."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The verdict says what the figures say in one sentence a router, the bad as plainly as the good."""
+"""The verdict states the figures in one sentence per router, good and bad alike."""
 
 import re
 from dataclasses import replace

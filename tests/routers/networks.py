@@ -1,4 +1,4 @@
-"""What the tests of networks share."""
+"""Common parts of the tests of networks."""
 
 import numpy as np
 import torch

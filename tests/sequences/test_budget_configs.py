@@ -1,4 +1,4 @@
-"""Options of the budgets and of abstention say what their classes have as a default, and can be chosen together."""
+"""Options of budgets and abstention have the defaults of their classes, and can be combined."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The plan, against a linear programme written out, every assignment of a tiny world, and the sweep over lambda."""
+"""The plan, against an explicit linear programme, all assignments of a tiny world, and the sweep over lambda."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""The official client against the service against a provider on this machine."""
+"""The official client, the service, and a local provider together."""
 
 import json
 from contextlib import nullcontext

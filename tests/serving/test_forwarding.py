@@ -1,4 +1,4 @@
-"""What goes to a provider, and what comes of its errors: LiteLLM itself against a provider on this machine."""
+"""Requests to a provider and handling of its errors, with LiteLLM and a local provider."""
 
 import asyncio
 import json

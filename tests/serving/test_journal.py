@@ -1,4 +1,4 @@
-"""The log, and the way back: what it holds trains the next router."""
+"""The log, and training of the next router from it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`/v1/route` and what stands around it: decisions, batches, limits, reloads, metrics."""
+"""`/v1/route`: decisions, batches, limits, reloads and metrics."""
 
 import asyncio
 import json

@@ -1,1 +1,1 @@
-"""The pictures of the HTML report that answer to the mouse, one file for each kind."""
+"""Interactive pictures of the HTML report, one module per kind."""

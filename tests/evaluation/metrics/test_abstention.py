@@ -1,4 +1,4 @@
-"""Error against coverage, beside one threshold at a time, orders drawn at random, and worlds worked by hand."""
+"""Risk-coverage curves against single thresholds, random orders, and examples worked by hand."""
 
 import numpy as np
 import pytest
