@@ -43,13 +43,10 @@ def decide(
 
     Args:
         prediction: ``(N, M)`` prediction.
-        willingness_to_pay: lambda in USD per unit of quality, at least 0; ``inf`` ignores cost.
+        willingness_to_pay: as in ``TrainedRouter.decide``.
         names: names of the M models.
-        allowed: names of the models to choose from; None for all.
-        price_factors: ratio of a model's current cost to its cost in training, by name; default 1.
-
-    Raises:
-        InputError: a model is unknown, none is allowed, a factor is invalid, or a finite lambda needs costs.
+        allowed: its ``models``.
+        price_factors: as there.
     """
     columns, factors = _columns(names, allowed), _factors(names, price_factors)
     cost = prediction.cost * factors

@@ -1,4 +1,7 @@
-"""Convert columns to checked numbers and texts; report the first invalid cell."""
+"""Convert columns to checked numbers and texts; report the first invalid cell.
+
+All functions take the ``(n,)`` cells of a column; the names of the column and of the file are for the error message.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,6 @@ def numbers(column: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 def quality_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
     """``(n,)`` quality in [0, 1], NaN if not observed.
 
-    Args:
-        column: ``(n,)`` cells of the file.
-        name: column name, for the error message.
-        source: file name, for the error message.
-
     Raises:
         InputError: a cell is not a number in [0, 1].
     """
@@ -63,11 +61,6 @@ def quality_cells(column: Column, name: str, source: str) -> NDArray[np.float64]
 def cost_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
     """``(n,)`` cost in USD per prompt, NaN if unknown.
 
-    Args:
-        column: ``(n,)`` cells of the file.
-        name: column name, for the error message.
-        source: file name, for the error message.
-
     Raises:
         InputError: a cell is not a finite number >= 0.
     """
@@ -78,11 +71,6 @@ def cost_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
 def token_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
     """``(n,)`` token counts, NaN if unknown.
 
-    Args:
-        column: ``(n,)`` cells of the file.
-        name: column name, for the error message.
-        source: file name, for the error message.
-
     Raises:
         InputError: a cell is not a finite number >= 0.
     """
@@ -92,11 +80,6 @@ def token_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
 
 def label_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
     """``(n,)`` names (ids, benchmarks, models) as texts; the integer 7 becomes "7".
-
-    Args:
-        column: ``(n,)`` cells of the file.
-        name: column name, for the error message.
-        source: file name, for the error message.
 
     Raises:
         InputError: a cell is empty.
@@ -110,11 +93,6 @@ def label_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
 
 def prompt_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
     """``(n,)`` non-empty prompts, unchanged.
-
-    Args:
-        column: ``(n,)`` cells of the file.
-        name: column name, for the error message.
-        source: file name, for the error message.
 
     Raises:
         InputError: a cell is not a text, or contains only white space.

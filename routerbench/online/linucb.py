@@ -12,13 +12,7 @@ class LinUCB(LinearBandit):
 
     MetaLLM is LinUCB with a warm start from full information and ``alpha = 0``: greedy ridge regression.
 
-    Args:
-        embedding_dim: D, the size of an embedding.
-        num_models: M, the number of models.
-        dim: number of principal components of the embeddings to use, at most 256.
-        spread: mean squared length of the features without the constant 1.
-        ridge: penalty of the squared weights.
-        decay: in (0, 1]; 1 forgets nothing.
+    Args, beside those of `LinearBandit`:
         alpha: multiple of the standard deviation to add, in units of the reward's noise, at least 0.
     """
 

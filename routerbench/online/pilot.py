@@ -17,13 +17,7 @@ class PILOT(LinUCB):
     the features that all bandits share. The paper's budget over a stream, an online knapsack, is replaced by a fixed
     lambda, as for the other policies.
 
-    Args:
-        embedding_dim: D, the size of an embedding.
-        num_models: M, the number of models.
-        dim: number of principal components of the embeddings to use, at most 256.
-        spread: mean squared length of the features without the constant 1.
-        ridge: penalty of the squared weights in offline training.
-        decay: in (0, 1]; 1 forgets nothing.
+    Args, beside those of `LinearBandit`:
         alpha: multiple of the standard deviation to add, in units of the reward's noise, at least 0.
         offline_share: share of the train prompts that is labelled before serving, above 0 and below 1.
         strength: about the number of calls of a model needed to outweigh offline training; infinite to keep it fixed.

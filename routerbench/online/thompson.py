@@ -13,13 +13,7 @@ class Thompson(LinearBandit):
     Only the product of ``x'`` and the sampled weights is needed. It is normal with mean ``theta' x`` and standard
     deviation ``v sqrt(x' A^-1 x)``, and is sampled directly, without a square root of each ``A^-1``.
 
-    Args:
-        embedding_dim: D, the size of an embedding.
-        num_models: M, the number of models.
-        dim: number of principal components of the embeddings to use, at most 256.
-        spread: mean squared length of the features without the constant 1.
-        ridge: penalty of the squared weights.
-        decay: in (0, 1]; 1 forgets nothing.
+    Args, beside those of `LinearBandit`:
         v: assumed standard deviation of the reward's noise, at least 0.
     """
 

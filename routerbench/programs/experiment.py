@@ -27,15 +27,7 @@ def run_experiment(
 ) -> None:
     """Run an experiment, and log and track its report.
 
-    Args:
-        experiment: the experiment.
-        recipes: routers that it may train.
-        table: N outcomes with their split.
-        encoder: embeds the prompts.
-        store: stores the embeddings.
-        seed: random seed.
-        folder: folder of the report.
-        tracker: tracks the report.
+    The experiment may train the routers of ``recipes`` with any seed; the other arguments are those of ``train``.
     """
     best_single(table.part("train"))  # raises if a model has no outcome in train
     pages = experiment.conduct(recipes, table, encoder.embed(table, store), seed, folder)

@@ -34,16 +34,8 @@ def run_online(
 ) -> float:
     """Replay the train prompts to a bandit, write the report, and save the bandit after the first order.
 
-    Args:
-        replay: bandit, number of orders, and lambda.
-        name: name of the bandit in the report.
-        table: N outcomes with their split.
-        encoder: embeds the prompts.
-        store: stores the embeddings.
-        seed: random seed of the orders and the bandit.
-        folder: folder of the report; the artefact is written to ``folder / "router"``.
-        configuration: options of the data for the card.
-        tracker: tracks report and router.
+    ``replay`` has the bandit, the number of orders and lambda, ``name`` is the bandit's in the report, and ``seed`` is of
+    the orders and the bandit; the other arguments are those of ``train``.
 
     Returns:
         AIQ of the saved bandit on validation, without further learning.
