@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from routerbench.evaluation.frontier import Hull
 from routerbench.evaluation.metrics import Reliability
 from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep
+
+if TYPE_CHECKING:
+    from routerbench.data.outcomes import OutcomeTable
 
 Measure = Literal["aiq", "peak_quality"]
 
@@ -23,6 +26,16 @@ def measure_on(cost_interval: tuple[float, float] | None) -> Measure:
         cost_interval: mean cost of the cheapest and of the dearest single model, or None if no cost is known.
     """
     return "aiq" if cost_interval is not None and cost_interval[0] < cost_interval[1] else "peak_quality"
+
+
+def cost_interval_of(table: OutcomeTable) -> tuple[float, float] | None:
+    """Mean cost of the cheapest and of the dearest single model in USD per prompt; None if no cost is known.
+
+    Args:
+        table: prompts without missing cells.
+    """
+    means = table.cost.mean(axis=0)
+    return (float(means.min()), float(means.max())) if table.has_cost else None
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,7 @@ class Scored:
         played: what such a policy came to at each of its settings, one per draw.
         realised: the same as means over the prompts, one per setting.
         hull: non-decreasing convex hull of its points and the cheapest single model's point, over several seeds their
-            mean at equal cost; of a table without cost the one point it reaches by quality alone, at cost 0.
+            mean at equal cost; where there is no AIQ the one point it reaches by quality alone, at cost 0.
         information: what it was allowed to see, as "prompt only" or "measured outcomes".
         aiq: mean height of ``hull`` on the cost interval, as the RouterBench paper normalises it.
         area: the same of the curve as it was routed, without a hull over points that were picked on test; None where
@@ -219,7 +232,8 @@ class Evaluation:
         num_resamples: bootstrap resamples behind each interval; 0 without intervals.
         targets: what deployed routers were asked for.
         cost_interval: mean cost of the cheapest and of the dearest single model in USD per prompt, or None if the
-            table has no cost; every figure that needs a cost is then None too.
+            table has no cost. Where there is none, or one without width, quality alone is compared, and every figure
+            that needs costs is None.
         references: "zero_router", "best_single", "benchmark_oracle", "oracle", "random" and the baselines.
         routers: the routers under evaluation, by name.
     """
@@ -241,3 +255,7 @@ class Evaluation:
     def measure(self) -> Measure:
         """The figure that routers are compared by."""
         return measure_on(self.cost_interval)
+
+    def score(self, scored: Scored) -> Figure:
+        """That figure of a router or reference."""
+        return scored.aiq if self.measure == "aiq" else scored.peak_quality

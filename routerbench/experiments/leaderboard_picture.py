@@ -10,7 +10,7 @@ import numpy as np
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.experiments.standings import Standings
 from routerbench.files import atomic_path
-from routerbench.report.formatting import difference, merit, ranked, share, shorten
+from routerbench.report.formatting import MEASURES, difference, merit, ranked, share, shorten
 from routerbench.report.labels import spread
 from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
 
@@ -28,7 +28,7 @@ _LINES = {
     "benchmark_oracle": LANDMARK_STYLES["benchmark_oracle"],
 }
 _ROW, _TOP, _BOTTOM = 0.2, 0.8, 0.8  # inches
-_COLUMNS = {1.13: "AIQ", 1.28: "to linear", 1.43: "train, s"}  # right edges, in widths of the axes
+_COLUMNS = (1.13, 1.28, 1.43)  # right edges, in widths of the axes
 
 
 def write_picture(standings: Standings, path: Path) -> None:
@@ -51,14 +51,14 @@ def write_picture(standings: Standings, path: Path) -> None:
         axes = figure.add_axes((0.215, _BOTTOM / height, 0.545, _ROW * len(routers) / height))
         axes.set_ylim(len(routers) - 0.5, -0.5)
         everyone = {**standings.evaluation.references, **standings.evaluation.routers}
-        lines = {name: merit(everyone[name]) for name in _LINES}
+        lines = {name: merit(standings.evaluation, everyone[name]) for name in _LINES}
         for name, place in lines.items():
             axes.axvline(place, **_LINES[name], zorder=1)
         comparisons = standings.against("linear")
         for row, (name, scored) in enumerate(routers):
             relation = comparisons[name].relation if name in comparisons else "not distinguishable"
             colour = _INK if name == "linear" else COLOURS[relation]
-            _draw_row(axes, row, scored, lines["linear"], colour)
+            _draw_row(axes, row, standings.evaluation, scored, lines["linear"], colour)
             _name_row(axes, row, name, standings, scored, colour)
         _plain(axes)
         _name_lines(axes, lines)
@@ -66,15 +66,15 @@ def write_picture(standings: Standings, path: Path) -> None:
         figure.savefig(part, dpi=_DPI, facecolor="white")
 
 
-def _draw_row(axes: Axes, row: int, scored: Scored, linear: float, colour: str) -> None:
-    own = scored.peak_quality if scored.aiq.value is None else scored.aiq
+def _draw_row(axes: Axes, row: int, evaluation: Evaluation, scored: Scored, linear: float, colour: str) -> None:
+    own = evaluation.score(scored)
     if own.low is not None and own.high is not None:
         axes.plot([own.low, own.high], [row, row], color=colour, linewidth=0.7, alpha=0.6, zorder=2)
     paired = scored.differences.get("linear")
     if paired is not None and paired.prompts is not None:
         ends = [linear + paired.prompts.low, linear + paired.prompts.high]
         axes.plot(ends, [row, row], color=colour, linewidth=4.5, alpha=0.35, solid_capstyle="butt", zorder=3)
-    axes.scatter([merit(scored)], [row], s=20, color=colour, linewidth=0, zorder=4)
+    axes.scatter([merit(evaluation, scored)], [row], s=20, color=colour, linewidth=0, zorder=4)
 
 
 def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Scored, colour: str) -> None:
@@ -84,7 +84,7 @@ def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Sco
               transform=place_at)  # fmt: skip
     paired = scored.differences.get("linear")
     cells = (
-        share(merit(scored)),
+        share(standings.evaluation.score(scored).value),
         "" if paired is None else difference(paired.value),
         f"{standings.entries[name].fit_seconds:.1f}",
     )
@@ -109,16 +109,16 @@ def _name_lines(axes: Axes, lines: dict[str, float]) -> None:
 def _words(figure: Figure, axes: Axes, standings: Standings) -> None:
     """Heads of the columns, what the colours and bars mean, and the oracle, which would be off the axis."""
     inch = 1 / figure.get_figheight()
-    evaluation = standings.evaluation
+    evaluation, measure = standings.evaluation, MEASURES[standings.evaluation.measure]
     title = f"{shorten(table_name(evaluation), 40)}: {len(evaluation.routers)} routers on "
     title += f"{sum(evaluation.benchmark_counts.values()):,} test prompts"
     figure.text(0.015, 1 - 0.1 * inch, title, size=9.5, weight="bold", va="top", parse_math=False)
-    oracle = f"oracle, off the axis: {share(merit(evaluation.references['oracle']))}"
+    oracle = f"oracle, off the axis: {share(evaluation.score(evaluation.references['oracle']).value)}"
     figure.text(0.985, 1 - 0.12 * inch, oracle, size=7.5, color=_FAINT, ha="right", va="top")
-    for x, head in _COLUMNS.items():
-        axes.text(x, 1.0, head.replace("AIQ", measure(evaluation)), ha="right", va="bottom", size=7, color=_FAINT,
+    for x, head in zip(_COLUMNS, (measure, "to linear", "train, s"), strict=True):
+        axes.text(x, 1.0, head, ha="right", va="bottom", size=7, color=_FAINT,
                   transform=axes.transAxes)  # fmt: skip
-    axes.set_xlabel(measure(evaluation))
+    axes.set_xlabel(measure)
     if not evaluation.num_resamples:
         return
     figure.text(0.215, 0.25 * inch, "against linear, Holm-corrected:", size=7.5, color=_FAINT)
@@ -126,11 +126,6 @@ def _words(figure: Figure, axes: Axes, standings: Standings) -> None:
         figure.text(x, 0.25 * inch, f"● {relation}", size=7.5, color=colour)
     text = "thin: 95 % interval of a router's own score; thick: paired interval of its difference to linear"
     figure.text(0.215, 0.08 * inch, text, size=7, color=_FAINT)
-
-
-def measure(evaluation: Evaluation) -> str:
-    """What routers are ranked by: AIQ, or the quality reached where there is none."""
-    return "peak quality" if evaluation.references["oracle"].aiq.value is None else "AIQ"
 
 
 def table_name(evaluation: Evaluation) -> str:

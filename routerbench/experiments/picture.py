@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.evaluation.results import Difference, Scored
+from routerbench.evaluation.results import Difference, Evaluation, Scored
 from routerbench.experiments.study import Study
 from routerbench.files import atomic_path
-from routerbench.report.formatting import merit, shorten
+from routerbench.report.formatting import MEASURES, gain, merit, shorten
 from routerbench.report.labels import spread
 from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
 from routerbench.report.tables import by_count
@@ -58,13 +58,13 @@ def _along_axis(study: Study) -> Figure:
         style = {"color": PALETTE[number % len(PALETTE)]}
         ends.append((router, _draw_router(axes, study, router, places + shift, style), style | {"weight": "bold"}))
     for name in _LINES:
-        height = merit(study.evaluation.references[name])
+        height = merit(study.evaluation, study.evaluation.references[name])
         axes.axhline(height, **LANDMARK_STYLES[name], zorder=1)
         ends.append((name, height, {"color": LANDMARK_STYLES[name]["color"]}))
     axes.set_xlim(places[0] - 0.05 * width, places[-1] + 0.05 * width)
     axes.set_xticks(places, [_tick(*condition) for condition in study.conditions])
     axes.set_xlabel(study.axis + (", log scale" if study.log_axis else ""))
-    axes.set_ylabel(measure(study))
+    axes.set_ylabel(MEASURES[study.evaluation.measure])
     _plain(axes)
     _name_ends(axes, ends)
     _words(figure, study)
@@ -91,14 +91,14 @@ def _tick(label: str, position: float | None) -> str:
 def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float64], style: dict[str, Any]) -> float:
     """Draw one router's runs; return the height at which its name belongs, that of its last run."""
     runs = [study.scored(router, condition.label) for condition in study.conditions]
-    heights = np.array([np.nan if run is None else merit(run) for run in runs])
+    heights = np.array([np.nan if run is None else merit(study.evaluation, run) for run in runs])
     inside = np.array([condition.position is not None for condition in study.conditions])
     axes.plot(places[inside], heights[inside], linewidth=1.6, zorder=3, **style)
     # To a condition off the axis the way is not known: it is dotted.
     axes.plot(places, heights, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5, **style)
     axes.scatter(places[inside], heights[inside], s=16, zorder=4, **style)
     axes.scatter(places[~inside], heights[~inside], s=18, facecolor="white", edgecolor=style["color"], zorder=4)
-    base = merit(study.scored(router, study.baseline))  # type: ignore[arg-type]
+    base = merit(study.evaluation, study.scored(router, study.baseline))  # type: ignore[arg-type]
     for place, condition in zip(places, study.conditions, strict=True):
         change = study.changes.get(study.names.get((router, condition.label), ""), {}).get(None)
         if change is not None and change.prompts is not None:
@@ -137,28 +137,28 @@ def _by_benchmark(study: Study) -> Figure:
         if number % 2:
             axes.axhspan(top - pitch + 0.9, top + 0.9, color="#f6f6f6", zorder=0, linewidth=0)
         for place, router in enumerate(study.routers):
-            known, unseen = (_gain(study, study.scored(router, s), benchmark) for s in (study.baseline, other))
+            pair = (study.scored(router, label) for label in (study.baseline, other))
+            known, unseen = (_gain(study.evaluation, run, benchmark) for run in pair)
             change = study.changes[study.names[router, other]][benchmark]
             _draw_pair(axes, top - place, known, unseen, change, PALETTE[place % len(PALETTE)])
         axes.text(-0.015, top - (len(study.routers) - 1) / 2, label, ha="right", va="center", size=8, parse_math=False,
                   weight="normal" if number else "bold", transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_yticks([])
     axes.set_ylim(-len(rows) * pitch + 0.9, 0.9)
-    axes.set_xlabel(f"{measure(study)} above that of zero_router, which reads no prompt")
+    axes.set_xlabel(f"{MEASURES[study.evaluation.measure]} above that of zero_router, which reads no prompt")
     _plain(axes)
     _legend(axes, study, other)
     _words(figure, study)
     return figure
 
 
-def _gain(study: Study, run: Scored | None, benchmark: str | None) -> float:
+def _gain(evaluation: Evaluation, run: Scored | None, benchmark: str | None) -> float:
     """Score of a run above that of zero_router, over all prompts or on one benchmark."""
     assert run is not None
-    zero = study.evaluation.references["zero_router"]
     if benchmark is None:
-        return merit(run) - merit(zero)
-    figure = "peak_quality" if measure(study) == "peak quality" else "aiq"
-    values = [scored.per_benchmark[benchmark][figure].value for scored in (run, zero)]
+        return gain(evaluation, run)
+    everyone = (run, evaluation.references["zero_router"])
+    values = [scored.per_benchmark[benchmark][evaluation.measure].value for scored in everyone]
     return np.nan if None in values else values[0] - values[1]  # type: ignore[operator]
 
 
@@ -194,11 +194,6 @@ def _words(figure: Figure, study: Study) -> None:
     if study.evaluation.num_resamples:
         text = f"bars: 95 % interval of the difference to “{study.baseline}” of the same router, on the same prompts"
         figure.text(0.985, 0.08 * inch, text, size=7, color=_FAINT, ha="right", parse_math=False)
-
-
-def measure(study: Study) -> str:
-    """What runs are compared by: AIQ, or the quality reached where there is none."""
-    return "peak quality" if study.evaluation.references["oracle"].aiq.value is None else "AIQ"
 
 
 def _plain(axes: Axes) -> None:

@@ -10,7 +10,7 @@ from routerbench.evaluation.results import Difference, Evaluation, Scored
 
 
 class Condition(NamedTuple):
-    """What routers are trained under are trained under.
+    """What routers are trained under.
 
     Attributes:
         label: what it is called, as "10 %".

@@ -29,7 +29,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def write_picture(served: Served, path: Path) -> None:
-    """Draw the reward lost to the best single model over the stream, and the frozen policies' hulls on test.
+    """Draw the reward lost to the best single model over the stream and, where there is an AIQ, the hulls on test.
 
     Args:
         served: what was found.
@@ -39,12 +39,14 @@ def write_picture(served: Served, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_FONT), atomic_path(path) as part:
-        figure = Figure(figsize=(9.6, 4.1), dpi=_DPI)
+        has_aiq = served.evaluation.measure == "aiq"
+        width = 9.6 if has_aiq else 5.4  # inches
+        figure = Figure(figsize=(width, 4.1), dpi=_DPI)
         figure.text(0.01, 0.975, f"{served.name}: learning while serving", size=9.5, weight="bold", va="top")
         lambda_ = f"lambda = {served.willingness_to_pay:.3g} USD per unit of quality, {served.num_orders} orders"
         figure.text(0.99, 0.97, lambda_, size=7.5, color=_FAINT, ha="right", va="top")
-        _draw_regret(figure.add_axes((0.065, 0.13, 0.315, 0.75)), served)
-        if served.evaluation.cost_interval is not None:
+        _draw_regret(figure.add_axes((0.624 / width, 0.13, 3.024 / width, 0.75)), served)
+        if has_aiq:
             _draw_frontier(figure.add_axes((0.56, 0.13, 0.285, 0.75)), served)
         figure.savefig(part, dpi=_DPI, facecolor="white")
 
@@ -76,14 +78,14 @@ def _draw_regret(axes: Axes, served: Served) -> None:
 def _draw_frontier(axes: Axes, served: Served) -> None:
     """Hulls on the test prompts, over the cost interval of the evaluation."""
     evaluation = served.evaluation
-    low, high = evaluation.cost_interval or (0.0, 0.0)
+    assert evaluation.cost_interval is not None
+    low, high = evaluation.cost_interval
     costs = np.geomspace(max(low, 1e-3 * high), high, _POINTS)
     everyone, ends = {**evaluation.references, **evaluation.routers}, []
     for name in ("zero_router", "linear", "full_information", served.name):
         heights, style = everyone[name].hull.at(costs), _style(served, name)
         axes.plot(costs * 1000, heights, **style)
-        aiq = everyone[name].aiq.value
-        ends.append((name if aiq is None else f"{name} {share(aiq)}", float(heights[-1]), style))
+        ends.append((f"{name} {share(everyone[name].aiq.value)}", float(heights[-1]), style))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:g}")
     axes.set_xlim(costs[0] * 1000, costs[-1] * 1000)

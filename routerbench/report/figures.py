@@ -12,7 +12,7 @@ from routerbench.evaluation.frontier import Hull, pareto_frontier
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.files import atomic_path
-from routerbench.report.formatting import LANDMARKS, merit, share, short_names, shorten
+from routerbench.report.formatting import LANDMARKS, merit, quality_only, share, short_names, shorten
 from routerbench.report.labels import place, spread
 from routerbench.report.pictures import DASHES, DPI, FAINT, FONT, INK, LANDMARK_STYLES, PALETTE, coloured, plain
 
@@ -30,8 +30,7 @@ _TURNS = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
     """Draw the hulls of the routers among the references and the single models, cost on a log axis.
 
-    Shaded: the interval of each hull; diamonds and squares: deployed points. A table with no cost becomes bars of
-    quality.
+    Shaded: the interval of each hull; diamonds and squares: deployed points. Without an AIQ: bars of quality.
 
     Args:
         evaluation: what was found.
@@ -40,7 +39,7 @@ def write_frontier(evaluation: Evaluation, path: Path) -> None:
     import matplotlib as mpl
 
     with mpl.rc_context(FONT), atomic_path(path) as part:
-        figure = _bars(evaluation) if evaluation.cost_interval is None else _frontier(evaluation)
+        figure = _frontier(evaluation) if evaluation.measure == "aiq" else _bars(evaluation)
         figure.savefig(part, dpi=DPI, facecolor="white")
 
 
@@ -107,7 +106,7 @@ def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     if low <= 0:  # a free model has no place on a log axis
-        return -0.04 * (high or 1), 1.08 * (high or 1)
+        return -0.04 * high, 1.08 * high
     room = max((high / low) ** 0.06, 1.05)
     return low / room**1.5, high * room
 
@@ -227,8 +226,8 @@ def _bars(evaluation: Evaluation) -> Figure:
     """Qualities as horizontal bars, the best on top: routers in colour, references dark, single models light."""
     from matplotlib.figure import Figure
 
-    routers = [(shorten(name), _peak(scored), colour) for name, scored, colour in coloured(evaluation)]
-    references = [(name, _peak(evaluation.references[name]), "#4d4d4d") for name in evaluation.references]
+    routers = [(shorten(name), merit(evaluation, scored), colour) for name, scored, colour in coloured(evaluation)]
+    references = [(name, merit(evaluation, scored), "#4d4d4d") for name, scored in evaluation.references.items()]
     names = short_names(evaluation.models)
     models = [(name, float(q), "#c9c9c9") for name, q in zip(names, evaluation.model_quality, strict=True)]
     bars = sorted([*routers, *references, *models], key=lambda bar: bar[1])
@@ -243,10 +242,6 @@ def _bars(evaluation: Evaluation) -> Figure:
                   transform=axes.get_yaxis_transform())  # fmt: skip
         axes.text(length, row, f" {share(length)}", va="center", size=7.5)
     axes.set(ylim=(-0.6, len(bars) - 0.4), xlim=(0, 1.06 * max(*lengths, 0.01)))
-    axes.set_xlabel("mean quality (this table has no cost)")
+    axes.set_xlabel(f"mean quality ({quality_only(evaluation)})")
     plain(axes, grid=None)
     return figure
-
-
-def _peak(scored: Scored) -> float:
-    return max(merit(scored), 0.0)

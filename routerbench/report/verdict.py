@@ -42,7 +42,7 @@ def _titled(name: str, scored: Scored) -> str:
 
 def _savings(evaluation: Evaluation, scored: Scored, best_single: str) -> list[str]:
     """What the router saves at the quality of the best single model, and gains at its cost."""
-    if not _has_aiq(evaluation):
+    if evaluation.measure != "aiq":
         return []
     quality, _ = _best_single(evaluation)
     peak, needed = scored.peak_quality.value, scored.qnc.value
@@ -60,8 +60,8 @@ def _savings(evaluation: Evaluation, scored: Scored, best_single: str) -> list[s
 
 def _standing(evaluation: Evaluation, scored: Scored) -> str:
     """Which of the others the router can be told from."""
-    figure = scored.aiq if _has_aiq(evaluation) else scored.peak_quality
-    word = "AIQ" if _has_aiq(evaluation) else "Quality"
+    figure = evaluation.score(scored)
+    word = "AIQ" if evaluation.measure == "aiq" else "Quality"
     groups: dict[str, list[str]] = {"above": [], "not distinguishable from": [], "below": []}
     for other, found in scored.differences.items():
         groups[_relation(found)].append(f"{_NAMES.get(other, other)} ({_measured(found)})")
@@ -116,7 +116,7 @@ def _trust(evaluation: Evaluation) -> list[str]:
     lines = []
     if evaluation.cost_interval is None:
         lines.append("This table has no cost: quality only.")
-    elif not _has_aiq(evaluation):
+    elif evaluation.measure != "aiq":
         lines.append("All models cost the same, so there is nothing to save and no AIQ: quality only.")
     if not evaluation.num_resamples:
         lines.append("These differences have no confidence interval: small ones may be noise.")
@@ -126,11 +126,6 @@ def _trust(evaluation: Evaluation) -> list[str]:
             f"differences are paired, and not distinguishable where p is {SIGNIFICANT} or more."
         )
     return lines
-
-
-def _has_aiq(evaluation: Evaluation) -> bool:
-    """Whether costs are known and differ between models."""
-    return evaluation.cost_interval is not None and evaluation.cost_interval[0] < evaluation.cost_interval[1]
 
 
 def _best_single(evaluation: Evaluation) -> tuple[float, float]:

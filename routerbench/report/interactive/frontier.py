@@ -30,14 +30,14 @@ def frontier(evaluation: Evaluation) -> go.Figure:
     """Every router among the landmarks and the single models; cost on a log axis unless a model is free.
 
     Args:
-        evaluation: on a table with costs.
+        evaluation: with an AIQ.
     """
     import plotly.graph_objects as go
 
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     room = max((high / low) ** 0.08, 1.05) if low > 0 else 1.08
-    right = (high or 1) * room
+    right = high * room
     routers = router_lines(evaluation)
     figure = go.Figure([band for name, scored, line in routers for band in _bands(name, scored.band, line["color"])])
     for name in LANDMARKS:
