@@ -148,8 +148,12 @@ def _use(artefact: Artefact, place: str) -> Iterator[str]:
 def _models(artefact: Artefact) -> Iterator[str]:
     yield "## Models"
     yield ""
-    rows = ((name, per_thousand(cost)) for name, cost in artefact.card["mean_cost_usd_per_prompt"].items())
-    yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (tuple(rows),)))
+    costs = artefact.card["mean_cost_usd_per_prompt"]
+    if not _has_cost(artefact):
+        yield markdown(Table(("model",), "l", (tuple((name,) for name in costs),)))
+        return
+    rows = tuple((name, per_thousand(cost)) for name, cost in costs.items())
+    yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (rows,)))
 
 
 def _data(artefact: Artefact, license: str | None) -> Iterator[str]:
