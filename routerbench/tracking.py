@@ -25,7 +25,7 @@ from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.ranks import rank
-from routerbench.report.figures import write_frontier
+from routerbench.report.frontier_picture import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction

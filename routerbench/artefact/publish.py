@@ -14,7 +14,7 @@ from routerbench.artefact.model_card import PICTURE, measure_of, read_evaluation
 from routerbench.artefact.reading import read
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
-from routerbench.report.figures import write_validation
+from routerbench.report.frontier_picture import write_validation
 
 REPLACED = (f"{ENCODER}/*", *EXPORTED, PICTURE)  # of an older version; others' files in a repository stay
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
-import pytest
 from matplotlib.colors import to_rgb
 
-from routerbench.report.figures import write_frontier
+from routerbench.report.frontier_picture import write_frontier
 from routerbench.report.labels import place, spread
 from routerbench.report.pictures import PALETTE
 from tests.report.records import bare, rich
