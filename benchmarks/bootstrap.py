@@ -1,9 +1,9 @@
-"""How long 1,000 resamples of an exact curve take, beside evaluating each resampled table anew.
+"""Time of 1,000 resamples of an exact curve, compared with evaluating each resampled table anew.
 
     python benchmarks/bootstrap.py    # half a minute
 
-The peer sweeps and takes the hull of every resampled table, as a user would with the functions at hand; three of its
-resamples are timed and multiplied. The last line is how many times faster the weighted curve is.
+The baseline sweeps every resampled table and computes its hull; three of its resamples are timed and extrapolated. The
+last line is the speed-up of the weighted curve.
 """
 
 import resource
@@ -19,7 +19,7 @@ NUM_PROMPTS, NUM_MODELS, NUM_RESAMPLES, TIMED = 36_497, 11, 1_000, 3
 
 
 def main() -> None:
-    """Time both on RouterBench's size."""
+    """Time both on a table of RouterBench's size."""
     rng = np.random.default_rng(0)
     skill = np.linspace(-1, 2, NUM_MODELS) + rng.normal(0, 1.5, (NUM_PROMPTS, 1))
     chance = 1 / (1 + np.exp(-skill - rng.normal(0, 0.8, (NUM_PROMPTS, NUM_MODELS))))

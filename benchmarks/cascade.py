@@ -1,12 +1,12 @@
-"""Routing, the optimal cascade and cascade routing on RouterBench with noisy estimates, and the time per prompt.
+"""Routing, the optimal cascade and cascade routing on RouterBench with noisy estimates, and their time per prompt.
 
     ROUTERBENCH_DATA=FOLDER python benchmarks/cascade.py    # half a minute
 
-The experiment on RouterBench of arXiv 2410.10347, as a check of the policy, not of any router: the estimates are the
-measured outcomes plus Gaussian noise, less of it once a model has run, then recalibrated by a straight line per model,
-here on a validation split only. Nine tenths of RouterBench's prompts are not in routerbench_part.parquet, and the
-published areas are not those under a hull, so compare the order and the gaps, not the levels. Published time with 11
-models: 15 ms per prompt with pruning, 79 to 89 without, for one lambda.
+The experiment on RouterBench of arXiv 2410.10347, as a check of the policy, not of a router. The estimates are the
+measured outcomes plus Gaussian noise, with less noise after a model has run, and are recalibrated linearly per model,
+here on a validation split only. Nine tenths of RouterBench's prompts are missing in routerbench_part.parquet, and the
+published areas are not under a hull, so compare the order and the differences, not the levels. Published time with 11
+models and one lambda: 15 ms per prompt with pruning, 79 to 89 without.
 """
 
 import os
@@ -34,7 +34,7 @@ NUM_SEEDS, NUM_VAL, NUM_TEST, NUM_SETTINGS = 3, 633, 1000, 24
 
 
 def recalibrated(noisy: NDArray, measured: NDArray, is_val: NDArray) -> NDArray:
-    """``(N, M)`` straight line per model from noisy to measured cells, fitted where ``is_val``."""
+    """Fit a line per model from noisy to measured cells where ``is_val``, and apply it: ``(N, M)``."""
     x, y = noisy[is_val], measured[is_val]
     slope = ((x - x.mean(axis=0)) * (y - y.mean(axis=0))).mean(axis=0) / x.var(axis=0)
     return y.mean(axis=0) + slope * (noisy - x.mean(axis=0))
@@ -43,7 +43,7 @@ def recalibrated(noisy: NDArray, measured: NDArray, is_val: NDArray) -> NDArray:
 def estimates_of(
     table: OutcomeTable, is_val: NDArray, level: str, rng: np.random.Generator
 ) -> tuple[Estimates, NDArray]:
-    """Estimates for all prompts, and how far those of the validation prompts move."""
+    """Make estimates for all prompts, and return how far those of the validation prompts move."""
     before_std, after_std, cost_std = LEVELS[level]
 
     def noisy(measured: NDArray, std: float) -> NDArray:
@@ -56,14 +56,14 @@ def estimates_of(
 
 
 def area(calls: Calls, table: OutcomeTable) -> float:
-    """AIQ on the interval of the single models' mean costs."""
+    """Compute the AIQ on the interval of the single models' mean costs."""
     cost = np.einsum("nsm,nm->s", calls.ran, table.cost) / len(table)
     quality = np.take_along_axis(table.quality, calls.answer, axis=1).mean(axis=0)
     return area_of_points(cost, quality, table)
 
 
 def areas(table: OutcomeTable, level: str, seed: int) -> dict[str, float]:
-    """AIQ of each way to decide, on other prompts than those the estimates are calibrated on."""
+    """Compute the AIQ of each policy, on prompts that were not used for calibration."""
     rng = np.random.default_rng([seed, list(LEVELS).index(level)])
     table = table.take(rng.permutation(len(table))[: NUM_VAL + NUM_TEST])
     is_val = np.arange(len(table)) < NUM_VAL
@@ -86,7 +86,7 @@ def areas(table: OutcomeTable, level: str, seed: int) -> dict[str, float]:
 
 
 def noise_experiment(table: OutcomeTable) -> None:
-    """Print mean areas over some seeds, and by how much cascade routing beats routing."""
+    """Print mean areas over several seeds, and the gain of cascade routing over routing."""
     found = {level: [areas(table, level, seed) for seed in range(NUM_SEEDS)] for level in LEVELS}
     print(f"AIQ in %, mean of {NUM_SEEDS} seeds, {NUM_TEST} test prompts each, {table.num_models} models\n")
     print("|  | " + " | ".join(f"{level} noise | published" for level in LEVELS) + " |")

@@ -1,11 +1,11 @@
-"""Do 95 % intervals hold the truth 95 times in 100? Test sets drawn again and again from a large demo world.
+"""Empirical coverage of 95 % intervals, on test sets drawn repeatedly from a large demo world.
 
     python benchmarks/coverage.py                # 500 draws of 400 prompts: some minutes
     python benchmarks/coverage.py --draws 50     # a quick look
 
-The truth of a figure is its value over the whole world. A router that sees the true chances under some noise is
-evaluated on each draw; the share of draws whose interval holds the truth is printed for each figure, and the mean of
-the figures' error: what a hull over few prompts flatters by.
+The true value of a figure is its value on the whole world. A router with noisy predictions of the true probabilities
+is evaluated on each draw. Printed for each figure are the share of intervals that contain the true value, and the mean
+error, which includes the upward bias of a hull over few prompts.
 """
 
 import argparse
@@ -22,7 +22,7 @@ WORLD, PROMPTS = 40_000, 400
 
 
 def figures(evaluation: Evaluation) -> dict[str, Figure]:
-    """The figures whose intervals are tried."""
+    """Collect the figures with intervals."""
     router = evaluation.routers["noisy"]
     found = {name: getattr(router, name) for name in ("aiq", "area", "delta_aiq_zero", "peak_quality", "gain", "qnc")}
     for other, difference in router.differences.items():
@@ -34,7 +34,7 @@ def figures(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def main() -> None:
-    """Draw, evaluate, count."""
+    """Run the simulation and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--draws", type=int, default=500)
     draws = parser.parse_args().draws
@@ -42,7 +42,7 @@ def main() -> None:
     rng = np.random.default_rng(1)
     noise = 0.15 * rng.normal(size=world.quality.shape)
     routed = Prediction((world.quality + noise).clip(0, 1), world.cost)
-    train = world.table.take(np.arange(2000))  # chooses best_single and teaches benchmark_oracle
+    train = world.table.take(np.arange(2000))  # for best_single and benchmark_oracle
     truth = figures(evaluate({"noisy": routed}, world.table, train, num_resamples=0))
     held, errors = defaultdict(list), defaultdict(list)
     for _ in range(draws):

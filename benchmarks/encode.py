@@ -1,7 +1,7 @@
-"""Encoding prompts: routerbench's encoder against `sentence_transformers.encode` at its defaults, for equal vectors.
+"""Speed of routerbench's encoder and of `sentence_transformers.encode` with its defaults, for equal embeddings.
 
-Prompts are drawn from the tables in the folder ROUTERBENCH_DATA. Where it is unset they are made, of the demo world's
-words, as long as those of MMLU-Pro. `--random` makes a network of a given size, with random weights.
+Prompts are drawn from the tables in the folder ROUTERBENCH_DATA. If it is unset they are generated from the demo
+world's words, with the lengths of MMLU-Pro. `--random` uses a network of a given size with random weights.
 
 python benchmarks/encode.py [--limit 500] [--device cuda] [--model DIR] [--random bert-base]
 """
@@ -32,7 +32,7 @@ SIZES = {  # of BertConfig
 
 
 def prompts_by_source(limit: int) -> dict[str, list[str]]:
-    """Up to ``limit`` prompts of each table, or of the demo world."""
+    """Sample up to ``limit`` prompts of each table, or generate them."""
     rng = np.random.default_rng(0)
     if folder := os.environ.get("ROUTERBENCH_DATA"):
         import pyarrow.parquet as pq
@@ -46,7 +46,7 @@ def prompts_by_source(limit: int) -> dict[str, list[str]]:
 
 
 def random_bert(folder: Path, size: str, tokenizer: Path) -> Path:
-    """Save a BERT with random weights beside the tokenizer of another model."""
+    """Save a BERT with random weights and the tokenizer of another model."""
     from transformers import BertConfig, BertModel
 
     shutil.copytree(tokenizer, folder, ignore=shutil.ignore_patterns("*.safetensors", "*_Pooling", "modules.json"))
@@ -56,7 +56,7 @@ def random_bert(folder: Path, size: str, tokenizer: Path) -> Path:
 
 
 def seconds_of(work: Callable[[], np.ndarray], device: torch.device) -> float:
-    """Wall-clock seconds of one call."""
+    """Measure the wall-clock seconds of one call."""
     start = time.perf_counter()
     work()
     if device.type == "cuda":
@@ -65,7 +65,7 @@ def seconds_of(work: Callable[[], np.ndarray], device: torch.device) -> float:
 
 
 def network_flops(encoder: HuggingFaceEncoder, lengths: np.ndarray) -> float:
-    """Floating-point operations of the matrix products that prompts of these lengths need, padding left out."""
+    """Count the floating-point operations of the matrix products for prompts of these lengths, without padding."""
     model, config = encoder.backbone.model, encoder.backbone.model.config
     layers = [layer for name, layer in model.named_modules() if not name.startswith("pooler")]
     weights = sum(layer.weight.numel() for layer in layers if isinstance(layer, torch.nn.Linear))
@@ -74,7 +74,7 @@ def network_flops(encoder: HuggingFaceEncoder, lengths: np.ndarray) -> float:
 
 
 def matrix_rate(device: torch.device, size: int = 8192, repeats: int = 20) -> float:
-    """Operations per second of bfloat16 matrix products on this card."""
+    """Measure the operations per second of bfloat16 matrix products on this GPU."""
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     for _ in range(3):
         left @ right
@@ -87,7 +87,7 @@ def matrix_rate(device: torch.device, size: int = 8192, repeats: int = 20) -> fl
 
 
 def compare(name: str, prompts: list[str], encoder: HuggingFaceEncoder, peer: SentenceTransformer, rounds: int) -> None:
-    """Print one table's measurements."""
+    """Print the measurements of one table."""
     device = encoder._device
     tokens = encoder.tokenize(prompts)
     lengths = tokens.lengths
@@ -117,7 +117,7 @@ def compare(name: str, prompts: list[str], encoder: HuggingFaceEncoder, peer: Se
 
 
 def main() -> None:
-    """Print a table per source of prompts, and the ratios."""
+    """Print the measurements of each source of prompts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=500, help="prompts of each table")
     parser.add_argument("--device", default="auto", help="cpu | cuda")

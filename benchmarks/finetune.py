@@ -1,8 +1,8 @@
-"""Fine-tuning an encoder with heads: our batches against a plain loop that pads to 512 in float32, as the peers do.
+"""Fine-tuning speed of our batches and of a plain loop that pads to 512 tokens in float32.
 
 python benchmarks/finetune.py [--model DIR] [--bert-base] [--prompts 2000] [--batch 32] [--compile] [--device cuda]
 
-Counts tokens that are text, not padding. Both loops take steps of as many prompts on average.
+Counts text tokens without padding. Both loops have the same mean number of prompts per step.
 """
 
 import argparse
@@ -33,7 +33,7 @@ WARMUP = 5  # steps that are not timed
 
 
 def real_or_made(num_prompts: int) -> OutcomeTable:
-    """Prompts of mmlu_pro where it is at hand, else of the demo world."""
+    """Sample prompts of mmlu_pro if available, else generate a demo world."""
     file = Path(os.environ.get("ROUTERBENCH_DATA", "")) / "mmlu_pro.parquet"
     if not file.is_file():
         return make_world(num_prompts, seed=0).table
@@ -44,7 +44,7 @@ def real_or_made(num_prompts: int) -> OutcomeTable:
 
 
 def bert_base(minilm: HuggingFaceEncoder, folder: Path, max_length: int, device: str) -> HuggingFaceEncoder:
-    """BERT-base with random weights and MiniLM's tokenizer: the size that most papers fine-tune."""
+    """Make BERT-base, the size that most papers fine-tune, with random weights and MiniLM's tokenizer."""
     from transformers import BertConfig, BertModel
 
     BertModel(BertConfig()).save_pretrained(folder)
@@ -53,7 +53,7 @@ def bert_base(minilm: HuggingFaceEncoder, folder: Path, max_length: int, device:
 
 
 def plain_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device) -> Iterator[int]:
-    """Pad every prompt to 512, compute in float32, step; yields the tokens of text of each step."""
+    """Train with prompts padded to 512 tokens in float32; yield the number of text tokens of each step."""
     backbone, router = modules(encoder, table, device, autocast=None)
     optimizer = torch.optim.AdamW([*backbone.parameters(), *router.parameters()], lr=2e-5)
     tokenizer = encoder._tokenizer
@@ -77,7 +77,7 @@ def plain_loop(encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, dev
 def our_loop(
     encoder: HuggingFaceEncoder, table: OutcomeTable, batch: int, device: torch.device, compiled: bool
 ) -> Iterator[Tensor]:
-    """Our batches, bfloat16 where the device has it, fused AdamW; yields the tokens of each step."""
+    """Train with our batches, bfloat16 if supported, and fused AdamW; yield the number of tokens of each step."""
     backbone, router = modules(encoder, table, device, autocast=device if device.type == "cuda" else None)
     if compiled:
         backbone.model.compile(dynamic=True)
@@ -105,14 +105,14 @@ def our_loop(
 def modules(
     encoder: HuggingFaceEncoder, table: OutcomeTable, device: torch.device, autocast: torch.device | None
 ) -> tuple:
-    """A trainable copy of the encoder and linear heads."""
+    """Make a trainable copy of the encoder and linear heads."""
     router = EncoderRouter(encoder.dim, table.num_models)
     router.prepare(Examples(table, np.zeros((len(table), encoder.dim), np.float32)))
     return trainable(encoder, 0, gradient_checkpointing=False, autocast=autocast).to(device), router.to(device)
 
 
 def rate(loop: Iterator[int | Tensor], seconds: float, device: torch.device) -> tuple[float, float]:
-    """Tokens per second of a loop, and GiB of memory at its peak on a GPU."""
+    """Measure the tokens per second of a loop, and its peak GPU memory in GiB."""
     sync: Callable[[], object] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

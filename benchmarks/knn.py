@@ -1,7 +1,7 @@
-"""kNN of 7,000 queries on 36,497 x 384, k = 40, for 32 lambdas: one search against one per lambda.
+"""Time of kNN for 7,000 queries on 36,497 x 384, k = 40, at 32 lambdas: one search, or one search per lambda.
 
-RouterBench's own way is scikit-learn's brute-force search, again for each willingness to pay. Timing all 32 takes
-minutes; by default two are timed and multiplied, `--all` times every one.
+RouterBench itself repeats scikit-learn's brute-force search for each willingness to pay. Timing all 32 takes minutes;
+by default two are timed and extrapolated, `--all` times every one.
 
 python benchmarks/knn.py [--all]
 """
@@ -22,7 +22,7 @@ LAMBDAS = np.geomspace(1e-5, 1e2, 32)
 
 
 def world(num_prompts: int, rng: np.random.Generator) -> Examples:
-    """Clustered unit vectors, as sentence embeddings are, with outcomes by cluster."""
+    """Generate clustered unit vectors, like sentence embeddings, with outcomes by cluster."""
     centres, skill = rng.standard_normal((60, D)), rng.random((60, M))
     cluster = rng.integers(60, size=num_prompts)
     embeddings = (centres[cluster] + rng.standard_normal((num_prompts, D))).astype(np.float32)
@@ -35,7 +35,7 @@ def world(num_prompts: int, rng: np.random.Generator) -> Examples:
 
 
 def main() -> None:
-    """Print the table and the ratio."""
+    """Print the times and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="time the search for every lambda")
     timed = len(LAMBDAS) if parser.parse_args().all else 2

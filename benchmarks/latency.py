@@ -1,4 +1,4 @@
-"""Routing latency of one prompt, by encoder and backend, each with an MLP router trained on the demo.
+"""Latency of routing one prompt, by encoder and backend, with MLP routers trained on the demo.
 
 python benchmarks/latency.py [--prompts 500] [--threads 1]
 """
@@ -47,7 +47,7 @@ def save_router(folder: Path, encoder_word: str, num_prompts: int) -> None:
 
 
 def encoder_of(word: str):  # noqa: ANN201
-    """The encoder of a word of ``encoder=``, in single precision."""
+    """Make an encoder by its name in ``encoder=``, in single precision."""
     if word == "minilm":
         from routerbench.encoders.minilm import MiniLMEncoder
 
@@ -62,7 +62,7 @@ def encoder_of(word: str):  # noqa: ANN201
 
 
 def latencies(router, prompts: Sequence[str]) -> np.ndarray:  # noqa: ANN001
-    """Milliseconds that each prompt takes, alone, from text to decision."""
+    """Measure the milliseconds from text to decision of each prompt, one at a time."""
     route = partial(router.route, willingness_to_pay=0.01)
     for prompt in prompts[:WARM_UP]:
         route([prompt])

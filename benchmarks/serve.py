@@ -1,11 +1,11 @@
-"""Requests a second and latency of `POST /v1/route`, by encoder, backend and number of clients.
+"""Throughput and latency of `POST /v1/route`, by encoder, backend and number of clients.
 
-The server is one process, the clients are another one; each client sends its next request when the last was answered.
+Server and clients run in two processes. Each client sends its next request after the answer to the last one.
 
 python benchmarks/serve.py [--seconds 10] [--threads 1] [--minutes 5]
 
-With --minutes a server runs that long under 16 clients, takes in its artefact anew in the middle, and its memory is
-read when it is warm and at the end.
+With --minutes a server runs that long under 16 clients and reloads its artefact in the middle. Its memory is measured
+after the warm-up and at the end.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WARM_SECONDS = 2.0
 
 
 class Load(NamedTuple):
-    """What a number of clients saw: seconds of each answer, other answers than 200, and requests without one."""
+    """Results of some clients: seconds of each answer, number of answers other than 200, and of lost requests."""
 
     seconds: np.ndarray
     num_errors: int
@@ -43,7 +43,7 @@ class Load(NamedTuple):
 
 
 async def client(port: int, requests: Sequence[bytes], first: int, until: float) -> tuple[list[float], int, int]:
-    """Send one request after the other over one connection; raw sockets, so that little time is the client's own."""
+    """Send requests one after the other over one connection, with raw sockets to keep the client's overhead low."""
     seconds, errors, lost, i = [], 0, 0, first
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
@@ -65,7 +65,7 @@ async def client(port: int, requests: Sequence[bytes], first: int, until: float)
 
 
 def load(port: int, prompts: Sequence[str], num_clients: int, seconds: float) -> Load:
-    """Load the server for a while, in the process that calls this."""
+    """Load the server from this process for some seconds."""
     bodies = [json.dumps({"prompt": prompt}).encode() for prompt in prompts]
     head = "POST /v1/route HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
     requests = [head.format(len(body)).encode() + body for body in bodies]
@@ -81,7 +81,7 @@ def load(port: int, prompts: Sequence[str], num_clients: int, seconds: float) ->
 
 @contextmanager
 def served(folder: Path, backend: str) -> Iterator[tuple[int, int]]:
-    """The port and the process id of a server that is ready."""
+    """Start a server, and yield its port and process id when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "routerbench", "serve", str(folder), "--willingness-to-pay", "0.01"]
@@ -103,13 +103,13 @@ def served(folder: Path, backend: str) -> Iterator[tuple[int, int]]:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process (Linux)."""
+    """Measure the resident memory of a process in MB (Linux)."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
 
 
 def soak(port: int, pid: int, prompts: Sequence[str], minutes: float, pool) -> str:  # noqa: ANN001
-    """Load for minutes, reload in the middle, and tell how memory went and what was lost."""
+    """Load the server for minutes, reload in the middle, and report memory and lost requests."""
     pool.apply(load, (port, prompts, 16, WARM_SECONDS))
     before = resident_mb(pid)
     work = pool.apply_async(load, (port, prompts, 16, 60 * minutes))

@@ -1,10 +1,10 @@
-"""The exact sweep beside a grid of 1,000 lambdas, and the hull of five million points.
+"""Time of the exact sweep, compared with a grid of 1,000 lambdas, and of the hull of five million points.
 
     python benchmarks/sweep.py            # about ten seconds
     python benchmarks/sweep.py --large    # also a million prompts and a hundred models, 4 GiB of memory
 
-The peer is the loop a user would write otherwise: per lambda one argmax over all prompts, vectorised, in float64.
-The last line is how many times faster the exact curve is than that loop.
+The baseline is a plain loop over lambdas: one argmax over all prompts, vectorised, in float64. The last line is the
+speed-up of the exact curve.
 """
 
 import argparse
@@ -24,7 +24,7 @@ NUM_LAMBDAS = 1_000
 
 
 def world(num_prompts: int, num_models: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Predicted quality and cost, measured quality and cost; dear models are better, predictions are noisy."""
+    """Make predicted quality and cost, and measured quality and cost; expensive models are better."""
     rng = np.random.default_rng(0)
     price = np.geomspace(1e-4, 1e-2, num_models)
     cost = rng.random((num_prompts, num_models))
@@ -46,7 +46,7 @@ def world(num_prompts: int, num_models: int) -> tuple[NDArray, NDArray, NDArray,
 def grid(
     predicted_quality: NDArray, predicted_cost: NDArray, quality: NDArray, cost: NDArray, lambdas: NDArray
 ) -> NDArray[np.float64]:
-    """``(L, 2)`` mean realised cost and quality, one argmax per lambda."""
+    """Compute ``(L, 2)`` mean realised cost and quality, with one argmax per lambda."""
     rows = np.arange(len(quality))
     means = np.empty((len(lambdas), 2))
     for point, lambda_ in enumerate(lambdas):
@@ -56,7 +56,7 @@ def grid(
 
 
 def timed(function: Callable[..., Any], *arguments: Any, repeats: int = 1) -> tuple[float, Any]:
-    """Best wall-clock seconds of some runs, and the result of the last."""
+    """Return the best wall-clock seconds of some runs, and the result of the last."""
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -66,7 +66,7 @@ def timed(function: Callable[..., Any], *arguments: Any, repeats: int = 1) -> tu
 
 
 def row(what: str, seconds: float, note: str) -> None:
-    """One line of the table."""
+    """Print one line of the table."""
     print(f"{what:<52} {seconds:>8.3f} s   {note}")
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="also 1,000,000 prompts x 100 models")
     large = parser.parse_args().large
 
-    if large:  # first, as the peak of memory never falls again
+    if large:  # first, because the recorded peak memory never decreases
         measured = world(1_000_000, 100)
         seconds, curve = timed(sweep, *measured)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
@@ -95,7 +95,7 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     cost = rng.random(5_000_000)
-    non_decreasing_hull(cost[:10], cost[:10])  # imports scipy, which is not what is measured
+    non_decreasing_hull(cost[:10], cost[:10])  # import scipy outside the measurement
     for name, quality in (("random", rng.random(5_000_000)), ("concave", np.sqrt(cost))):
         seconds, hull = timed(non_decreasing_hull, cost, quality)
         row(f"hull of 5,000,000 points, {name}", seconds, f"{len(hull.cost):,} vertices")

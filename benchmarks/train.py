@@ -1,4 +1,4 @@
-"""An MLP epoch of 25,500 x 768 -> 11: our batches against a plain DataLoader(TensorDataset), same network, same steps.
+"""Time of an MLP epoch of 25,500 x 768 -> 11 with our batches and with DataLoader(TensorDataset).
 
 python benchmarks/train.py [--epochs 6] [--batch 256]
 """
@@ -24,7 +24,7 @@ N, D, M = 25_500, 768, 11
 
 
 def world() -> Examples:
-    """Random embeddings whose outcomes depend on them."""
+    """Make random embeddings and outcomes that depend on them."""
     rng = np.random.default_rng(0)
     embeddings = rng.standard_normal((N, D), np.float32)
     quality = 1 / (1 + np.exp(-embeddings @ rng.standard_normal((D, M)) / np.sqrt(D)))
@@ -35,24 +35,24 @@ def world() -> Examples:
 
 
 class Clock(L.Callback):
-    """Seconds and mean loss of each epoch."""
+    """Callback that records seconds and mean loss of each epoch."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.losses: list[float] = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Start."""
+        """Start the clock."""
         self.start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Stop."""
+        """Record the epoch."""
         self.seconds.append(time.perf_counter() - self.start)
         self.losses.append(torch.stack(module.train_losses).mean().item())
 
 
 def module_for(examples: Examples) -> RouterModule:
-    """The same initial network every time."""
+    """Make the module with the same initial network each time."""
     torch.manual_seed(0)
     router = MLPRouter(D, M, hidden=[256], dropout=0.3)
     router.prepare(examples)
@@ -61,7 +61,7 @@ def module_for(examples: Examples) -> RouterModule:
 
 
 def lightning_epochs(examples: Examples, loader: DataLoader, epochs: int) -> Clock:
-    """Train under Lightning with everything optional switched off."""
+    """Train under Lightning with all optional features off."""
     clock = Clock()
     trainer = L.Trainer(
         max_epochs=epochs,
@@ -76,7 +76,7 @@ def lightning_epochs(examples: Examples, loader: DataLoader, epochs: int) -> Clo
 
 
 def arithmetic_epochs(examples: Examples, dataset: ResidentExamples, batch: int, epochs: int) -> list[float]:
-    """Forward, backward and step alone, on batches that lie ready."""
+    """Time forward, backward and step alone, on prepared batches."""
     module = module_for(examples)
     optimizer = module.configure_optimizers()
     batches = [Batch(*parts) for parts in zip(*(tensor.split(batch) for tensor in dataset.all), strict=True)]

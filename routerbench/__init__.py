@@ -1,6 +1,6 @@
 """Learned LLM routers: train them on a table of outcomes, evaluate them honestly, load them to route.
 
-Dimensions in every docstring: N prompts, M models, D embedding size, K neighbours, L lambdas, B batch, T tokens.
+Dimensions in docstrings: N prompts, M models, D embedding size, L lambdas; CONTRIBUTING.md lists all letters.
 """
 
 from __future__ import annotations

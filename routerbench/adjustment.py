@@ -1,4 +1,4 @@
-"""What validation teaches about a fitted router, put between it and lambda: a calibration, then a guard."""
+"""Adjustment of a fitted router on validation: calibration, then a guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from routerbench.policy import guard
 from routerbench.routers.base import Prediction, Router, Score
 
 CALIBRATIONS = ("auto", "none", *METHODS)
-GUARDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # standard errors that policy.guard=auto tries
+GUARDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # standard errors tried by policy.guard=auto
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Adjustment:
     """How fitted routers are adjusted.
 
     Attributes:
-        calibration: one of `METHODS`, "none", or "auto": shared for a router that only ranks, none for others.
-        guard: standard errors by which a gain over the best single model must be predicted, or "auto".
+        calibration: one of `METHODS`, "none", or "auto": "shared" for a router that only ranks, "none" for others.
+        guard: number of standard errors that a predicted gain over the best single model must exceed, or "auto".
     """
 
     calibration: str
     guard: float | str
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Refuse invalid options before any work starts."""
         if self.calibration not in CALIBRATIONS:
             raise InputError(f"calibration must be one of {', '.join(CALIBRATIONS)}, got {self.calibration!r}")
         is_number = isinstance(self.guard, int | float) and not isinstance(self.guard, bool)
@@ -41,16 +41,16 @@ class Adjustment:
             raise InputError(f"policy.guard must be a number of standard errors from 0 on, or auto, got {self.guard!r}")
 
     def apply(self, router: Router, train: OutcomeTable, val: Examples, score: Score) -> Router:
-        """The router with its adjustment, or as it is if there is nothing to adjust.
+        """Return the adjusted router, or the router itself if there is nothing to adjust.
 
         Args:
-            router: fitted.
-            train: gives the best single model.
-            val: where calibration, errors and guard are learned.
-            score: chooses the guard, where it is "auto".
+            router: fitted router.
+            train: train split; determines the best single model.
+            val: validation split; calibration, errors and guard are fitted to it.
+            score: selects the guard if it is "auto".
 
         Raises:
-            InputError: a router that only ranks is not to be calibrated, or one that decides itself is to be adjusted.
+            InputError: an option does not fit a router that only ranks, or one that chooses itself.
         """
         prediction = router.predict(val.embeddings)
         if prediction.choices is not None:
@@ -63,7 +63,7 @@ class Adjustment:
         return router if method == "none" and adjusted.guard == 0 else adjusted
 
     def _refuse_for_choices(self) -> None:
-        """What is automatic leaves alone a router that decides at each lambda itself; more cannot be asked for."""
+        """Refuse explicit options for a router that chooses itself at each lambda; "auto" leaves it unchanged."""
         options = {"calibration": self.calibration, "policy.guard": self.guard}
         for name, option in options.items():
             if option not in ("auto", "none", 0):
@@ -83,12 +83,12 @@ class Adjustment:
 
 
 class AdjustedRouter(Router):
-    """A router whose predictions are calibrated and guarded.
+    """A router with calibrated and guarded predictions.
 
     Args:
-        router: fitted.
+        router: fitted router.
         calibration: "none" or one of `METHODS`.
-        guard: standard errors by which a gain over the best single model must be predicted.
+        guard: number of standard errors that a predicted gain over the best single model must exceed.
         best_single: index of the best single model.
     """
 
@@ -100,13 +100,13 @@ class AdjustedRouter(Router):
         self.best_single = best_single
 
     def fit(self, prediction: Prediction, table: OutcomeTable, guards: Sequence[float], score: Score) -> None:
-        """Learn the calibration and the errors of what the router predicts, and choose the guard.
+        """Fit the calibration and the standard errors of the predictions, and select the guard.
 
         Args:
-            prediction: of the router, for the N prompts of ``table``.
+            prediction: the router's prediction for the N prompts of ``table``.
             table: the validation split.
-            guards: candidates, rising; the smallest of those that are equally good is taken.
-            score: by which one is chosen.
+            guards: candidates in ascending order; ties go to the smallest.
+            score: selects the guard.
         """
         if self.calibration != "none":
             self.curves = Calibration.fit(self.calibration, prediction, table)
@@ -116,25 +116,25 @@ class AdjustedRouter(Router):
         self.guard = guards[int(np.argmax(scores))]
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """What the router predicts for ``(N, D)`` embeddings, calibrated and guarded."""
+        """Predict ``(N, D)`` embeddings, calibrated and guarded."""
         prediction = self.router.predict(embeddings)
         return self._guarded(prediction if self.calibration == "none" else self.curves(prediction), self.guard)
 
     def _guarded(self, prediction: Prediction, z: float) -> Prediction:
         std = prediction.quality_std
-        # Where the router knows the error of each prediction, those of two models are taken as independent.
+        # If the router predicts standard errors, those of two models are assumed independent.
         error = self.standard_error if std is None else np.hypot(std, std[:, [self.best_single]])
         return guard(prediction, self.best_single, z, error)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The router's arrays, and under prefixes of their own those of calibration and guard."""
+        """The router's arrays, and those of calibration and guard with prefixes."""
         own = {"guard.standard_error": self.standard_error}
         if self.calibration != "none":
             own |= {f"calibration.{name}": array for name, array in self.curves.arrays().items()}
         return self.router.arrays() | own
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         arrays = dict(arrays)
         self.standard_error = arrays.pop("guard.standard_error")
         if self.calibration != "none":
@@ -144,17 +144,17 @@ class AdjustedRouter(Router):
 
 
 def gain_error(prediction: Prediction, table: OutcomeTable, best: int) -> NDArray[np.float64]:
-    """Standard error of each model's mean predicted gain over the best single model, from measured outcomes.
+    """Estimate the standard error of each model's mean predicted gain over the best single model.
 
-    The standard deviation of measured minus predicted gains, over the square root of their number.
+    It is the standard deviation of measured minus predicted gains, divided by the square root of their number.
 
     Args:
-        prediction: for the N prompts of ``table``, on the scale "quality".
+        prediction: prediction for the N prompts of ``table``, on the scale "quality".
         table: the validation split.
         best: index of the best single model.
 
     Returns:
-        ``(M,)`` in units of quality, 0 for ``best``; 1, the whole range, for a model that was never observed beside it.
+        ``(M,)`` in units of quality; 0 for ``best``, and 1, the whole range, for a model never observed with it.
 
     Example:
         >>> from types import SimpleNamespace

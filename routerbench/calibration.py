@@ -1,4 +1,4 @@
-"""From what a router predicts to quality in [0, 1]: one monotone map per model, learned on validation."""
+"""Calibration of predictions to quality in [0, 1]: one monotone map per model, fitted on validation."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from routerbench.routers.base import Prediction
 
 METHODS = ("platt", "shared", "isotonic")
 NEWTON_STEPS = 1000
-TOLERANCE = 1e-9  # of the last step of Newton's method, in logits; it takes about ten
-FEWEST = 10  # known outcomes of a model below which only their mean is trusted
+TOLERANCE = 1e-9  # of the last Newton step, in logits; about ten steps are needed
+FEWEST = 10  # known outcomes of a model that a fit requires; with fewer, the mean is used
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Maps the predicted quality of every model, keeping its order of the prompts or making ties.
+    """Maps the predicted quality of every model, preserving its order of the prompts except for ties.
 
-    "platt" is a logistic function of the prediction (Platt 1999, Probabilistic Outputs for Support Vector Machines),
-    "shared" the same with one slope for all models: a ranking that compares the models of a prompt, as Elo does, keeps
-    its differences, where slopes of their own would follow how hard a prompt is, which such a ranking may not know;
-    "isotonic" the best non-decreasing step function (Zadrozny and Elkan 2002, Transforming Classifier Scores into
-    Accurate Multiclass Probability Estimates), joined by straight lines: more flexible, in need of more prompts, and
-    full of ties. scikit-learn fits them, NumPy applies them.
+    "platt" is a logistic function of the prediction (Platt 1999, Probabilistic Outputs for Support Vector Machines).
+    "shared" uses the same slope for all models: a ranking that compares the models of a prompt, as Elo does, keeps its
+    differences, whereas separate slopes would follow the difficulty of the prompts, which such a ranking may not know.
+    "isotonic" is the best non-decreasing step function (Zadrozny and Elkan 2002, Transforming Classifier Scores into
+    Accurate Multiclass Probability Estimates), with linear interpolation: more flexible, but in need of more prompts
+    and with many ties. scikit-learn fits "platt" and "isotonic"; NumPy applies all maps.
 
     Attributes:
         method: "platt", "shared" or "isotonic".
-        curves: M pairs, one array of ``(2, K)`` each: for "platt" and "shared", K = 1, slope and intercept; for
-            "isotonic" the predictions, rising, and the qualities of K knots.
+        curves: M arrays of ``(2, K)``: slope and intercept with K = 1 for "platt" and "shared"; ascending predictions
+            and qualities of K knots for "isotonic".
     """
 
     method: str
@@ -39,14 +39,15 @@ class Calibration:
 
     @classmethod
     def fit(cls, method: str, prediction: Prediction, table: OutcomeTable) -> Calibration:
-        """Learn the map of every model from the prompts where it was observed.
+        """Fit the map of every model to the prompts where it was observed.
 
-        A model with fewer than 10 outcomes, or with equal ones or equal predictions, is mapped to its mean quality; so
-        is one whose predictions fall as quality rises. Without any outcome it is mapped to the mean of all.
+        A model is mapped to its mean quality if it has fewer than 10 outcomes, if all of them or all predictions are
+        equal, or if its predictions fall as quality rises. A model without outcomes is mapped to the mean of all
+        models.
 
         Args:
             method: "platt", "shared" or "isotonic".
-            prediction: for the N prompts of ``table``, on any scale.
+            prediction: prediction for the N prompts of ``table``, on any scale.
             table: the validation split.
         """
         slope, intercept = _shared(prediction.quality, table.quality) if method == "shared" else (np.nan, np.empty(0))
@@ -65,27 +66,27 @@ class Calibration:
         return cls(method, tuple(curves))
 
     def __call__(self, prediction: Prediction) -> Prediction:
-        """The prediction in units of quality. A ``quality_std`` was in other units and is dropped."""
+        """Calibrate a prediction; its ``quality_std`` is dropped, because it is in other units."""
         apply = {"platt": _sigmoid, "shared": _sigmoid, "isotonic": _interpolate}[self.method]
         columns = [apply(scores, *curve) for scores, curve in zip(prediction.quality.T, self.curves, strict=True)]
         return prediction._replace(quality=np.stack(columns, axis=1), quality_std=None, scale="quality")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All curves in a row, ``(2, K_1 + ... + K_M)``, and the ``(M,)`` numbers of knots K."""
+        """``(2, K_1 + ... + K_M)`` concatenated curves, and the ``(M,)`` numbers of knots K."""
         knots = np.array([curve.shape[1] for curve in self.curves])
         return {"curves": np.concatenate(self.curves, axis=1), "knots": knots}
 
     @classmethod
     def from_arrays(cls, method: str, arrays: dict[str, NDArray[Any]]) -> Calibration:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         return cls(method, tuple(np.split(arrays["curves"], arrays["knots"].cumsum()[:-1], axis=1)))
 
 
 def _platt(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logistic regression; a quality of 0.7 counts as 0.7 of a success and 0.3 of a failure.
+    """Fit a logistic regression; a quality of 0.7 counts as 0.7 of a success and 0.3 of a failure.
 
-    On standardised scores, so that scikit-learn's mild penalty of the slope, which keeps it finite where the outcomes
-    are separable, does not depend on the router's units.
+    Scores are standardised, so that scikit-learn's mild penalty of the slope, which keeps it finite for separable
+    outcomes, does not depend on the router's units.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -100,13 +101,13 @@ def _platt(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray
 
 
 def _shared(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Slope and ``(M,)`` intercepts of the logistic regression with an intercept for each model, by Newton's method.
+    """Fit a logistic regression with one slope and ``(M,)`` intercepts by Newton's method.
 
-    Its penalty, for standardised scores, is that of `_platt`.
+    The penalty, for standardised scores, is that of `_platt`.
 
     Args:
         scores: ``(N, M)``.
-        quality: ``(N, M)``, NaN where not observed.
+        quality: ``(N, M)``, NaN if not observed.
     """
     known = np.isfinite(quality)
     center, scale = scores[known].mean(), scores[known].std() or 1.0
@@ -120,7 +121,7 @@ def _shared(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> tuple[
         curvature = (weight * inputs**2).sum() + 1 - (cross**2 / diagonal).sum()
         step = ((inputs * error).sum() - slope - (cross / diagonal * error.sum(axis=0)).sum()) / curvature
         step_bias = (error.sum(axis=0) - cross * step) / diagonal
-        # A step that changes no logit by more than 1 always raises the likelihood; longer ones may run away.
+        # A step that changes no logit by more than 1 always raises the likelihood; longer ones may diverge.
         size = np.abs(step * inputs + step_bias)[known].max(initial=0)
         slope, bias = slope + step / max(1, size), bias + step_bias / max(1, size)
         if size < TOLERANCE:
@@ -136,7 +137,7 @@ def _isotonic(scores: NDArray[np.float64], quality: NDArray[np.float64]) -> NDAr
 
 
 def _constant(method: str, mean: float) -> NDArray[np.float64]:
-    """The curve that is ``mean`` everywhere."""
+    """Return the curve with the value ``mean`` everywhere."""
     if method == "isotonic":
         return np.array([[0.0], [mean]])
     with np.errstate(divide="ignore"):  # a mean of 0 or 1 has an infinite logit
@@ -150,7 +151,7 @@ def _sigmoid(
 
 
 def _logistic(logit: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (1 + np.tanh(logit / 2)) / 2  # exp would overflow far from the middle
+    return (1 + np.tanh(logit / 2)) / 2  # exp would overflow for large negative logits
 
 
 def _interpolate(

@@ -1,4 +1,4 @@
-"""Command lines that we print or run: each word so that Hydra reads from it what was meant, and the shell too."""
+"""Command lines to print or run, quoted for both Hydra and the shell."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 Value = str | Path | bool | Sequence[str | Path]
 
-# What Hydra's grammar takes for a text as it stands; anything else is quoted, as is a text that would be a number.
+# Texts that need no quotes in Hydra's grammar; others are quoted, including texts that look like numbers.
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./-]*")
 _RESERVED = {"null", "true", "false", "nan", "inf"}
 
 
 def command_line(script: str, options: Mapping[str, Value]) -> str:
-    """A line for the shell.
+    """Build a shell command line.
 
     Args:
         script: ``train.py`` or ``evaluate.py``.
-        options: name of an option of ``conf/`` -> its value.
+        options: maps names of options in ``conf/`` to their values.
 
     Example:
         >>> print(command_line("train.py", {"data": "table", "data.path": "my out.parquet"}))
@@ -29,7 +29,7 @@ def command_line(script: str, options: Mapping[str, Value]) -> str:
 
 
 def override(name: str, value: Value) -> str:
-    """An option and its value in the grammar of Hydra's overrides.
+    """Format an option and its value in Hydra's override grammar.
 
     Example:
         >>> print(override("data.models", ["gpt-4", "a,b"]))
@@ -45,7 +45,7 @@ def override(name: str, value: Value) -> str:
 def _quoted(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
         return text
-    # OmegaConf resolves ${...} of a value, but for \${...}; Hydra reads \" as ". Backslashes count only before these.
+    # OmegaConf resolves ${...} but not \${...}; Hydra reads \" as ". Backslashes are special only before these.
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     text = re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + found[2].replace('"', r"\""), text)
     return f'"{text}"'

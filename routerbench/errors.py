@@ -1,15 +1,15 @@
-"""The one exception that means "your input, not our code"."""
+"""The exception for invalid user input."""
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong; the message names it and says what to do.
+    """Invalid user input; the message says what is wrong and what to do.
 
-    The entry points print the message alone, without a traceback.
+    The entry points print the message without a traceback.
 
     Args:
         message: what is wrong, and what to do.
-        options: where that is to set options of ``data=table``: what ends the message, such as
-            ``columns.prompt=NAME``. The commands that give these options other names replace them.
+        options: options of ``data=table`` that the user should set, such as ``columns.prompt=NAME``; appended to the
+            message. Commands that use other names for these options replace them.
     """
 
     def __init__(self, message: str, *options: str) -> None:

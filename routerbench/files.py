@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Write files and folders so that readers never see partial content."""
 
 import errno
 import hashlib
@@ -16,10 +16,10 @@ from routerbench.errors import InputError
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
-    A block that raises, a full disk or a killed process leaves ``path`` as it was before.
+    If the block raises, the disk is full or the process is killed, ``path`` is unchanged.
 
     Args:
-        path: the file to write; its folder is made if it is missing.
+        path: the file to write; its folder is created if missing.
 
     Yields:
         The path to write to, with the suffix of ``path``.
@@ -43,7 +43,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         part = Path(name)
         try:
             yield part
-            # mkstemp's 0600 would hide results from the people a shared folder is for.
+            # mkstemp creates files with mode 0600, which other users of a shared folder could not read.
             part.chmod(0o666 & ~_umask())
             os.replace(part, path)
         finally:
@@ -52,7 +52,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; it takes the place of ``path`` when the block succeeds.
+    """Yield a temporary folder beside ``path``; it replaces ``path`` when the block succeeds.
 
     Raises:
         InputError: the disk is full.
@@ -72,7 +72,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Say in one line that the disk is full."""
+    """Raise an InputError if the disk is full."""
     try:
         yield
     except OSError as error:
@@ -82,13 +82,13 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def sha256_of(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_full(error: OSError) -> bool:
-    """Whether an error says that the disk, or the user's share of it, is full."""
+    """Whether an error means that the disk or the user's quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

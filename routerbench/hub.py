@@ -1,7 +1,7 @@
-"""Routers and encoders on the Hugging Face hub: files come down into its cache, and go up as one commit.
+"""Download and upload routers and encoders with the Hugging Face hub.
 
-Options are named as in ``huggingface_hub.ModelHubMixin``. Nothing is derived from it: its class would have to be
-imported with this package, and it would write a config of its own beside ``router.json``.
+Options have the names that ``huggingface_hub.ModelHubMixin`` uses. That class is not a base class, because it would
+have to be imported with this package, and it would write its own config beside ``router.json``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from routerbench.errors import InputError
 
-# Everything a transformers model needs except code and pickles; the other formats of a repository stay on the hub.
+# The files of a transformers model except code and pickles; other formats are not downloaded.
 TRANSFORMER = ("*.safetensors", "*.json", "*.txt", "*.model", "tokenizer*")
 UNWANTED = ("consolidated*", "*.py", "*.bin")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name of a repository, ``owner/name``.
+    """Whether a text can be a repository name, ``owner/name``.
 
     Example:
         >>> is_name("owner/name"), is_name("outputs/mlp/router"), is_name("/router"), is_name("../router")
@@ -40,22 +40,22 @@ def snapshot(
     token: str | bool | None = None,
     option: str,
 ) -> Path:
-    """The folder of the hub's cache that holds the wanted files of a repository, downloaded if they are not there yet.
+    """Return the cache folder with the wanted files of a repository, downloading missing ones.
 
     Args:
-        what: what is looked for, as errors call it.
+        what: description of the download, for error messages.
         name: ``owner/name``.
         revision: branch, tag or commit; None for "main".
-        wanted: patterns of the files to take.
-        unwanted: patterns of those to leave even so.
-        token: of a private repository; None takes ``HF_TOKEN`` or what ``hf auth login`` kept.
-        option: where the user can give a folder instead, as errors call it.
+        wanted: patterns of the files to download.
+        unwanted: patterns of files to exclude from these.
+        token: token for a private repository; None uses ``HF_TOKEN`` or the login of ``hf auth login``.
+        option: how the user can give a local folder instead, for error messages.
 
     Returns:
-        The folder; its name is the commit.
+        The folder, named after the commit.
 
     Raises:
-        InputError: there is no such repository, or it cannot be reached.
+        InputError: the repository does not exist or cannot be reached.
     """
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
@@ -73,7 +73,7 @@ def snapshot(
         raise InputError(
             f"{what}: neither a folder here nor a model on the hub (a private one needs HF_TOKEN)"
         ) from error
-    except Exception as error:  # requests, httpx or the hub's own, by version: all mean that the files did not come
+    except Exception as error:  # of requests, httpx or the hub, depending on the version
         raise InputError(
             f"{what}: no folder here, the download failed and no complete copy is in the cache; check the network, "
             f"or download it elsewhere (hf download {name}) and give the folder {option}. The cause: {_line(error)}"
@@ -92,25 +92,25 @@ def upload(
     branch: str | None = None,
     create_pr: bool = False,
 ) -> str:
-    """Commit files to a repository, made if there is none.
+    """Commit files to a repository, which is created if missing.
 
     Args:
         name: ``owner/name``.
-        card: README.md, which the hub checks before anything is made.
-        files: path in the repository -> a file here.
-        replaced: patterns of files that go if they are not among ``files``.
-        commit_message: this and what follows are as ``TrainedRouter.push_to_hub`` takes them.
-        private: of a new repository; of one that exists it must be so.
-        token: with the right to write.
-        branch: to commit to.
-        create_pr: propose the commit.
+        card: text of README.md; the hub validates it before anything is created.
+        files: maps paths in the repository to local files.
+        replaced: patterns of existing files to delete if they are not among ``files``.
+        commit_message: this and the following as in ``TrainedRouter.push_to_hub``.
+        private: visibility of a new repository; an existing one must match it.
+        token: token with write access.
+        branch: branch to commit to.
+        create_pr: open a pull request with the commit.
 
     Returns:
-        The address of the commit, or of the pull request.
+        URL of the commit or the pull request.
 
     Raises:
-        InputError: the name is none, the card or access is refused, the repository is public where ``private`` says
-            otherwise or the reverse, or the hub cannot be reached.
+        InputError: the name is invalid, the card or access is refused, the visibility of the repository differs from
+            ``private``, or the hub cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -141,10 +141,10 @@ def upload(
 
 
 def _check_card(text: str) -> None:
-    """Ask the hub whether it takes a model card.
+    """Let the hub validate a model card.
 
     Raises:
-        InputError: it does not, as when the licence is none that it knows.
+        InputError: the card is invalid, for example because of an unknown licence.
     """
     from huggingface_hub import ModelCard
 
@@ -156,7 +156,7 @@ def _check_card(text: str) -> None:
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Say in one line why a commit failed."""
+    """Convert errors of a commit to an InputError."""
     from huggingface_hub import errors as hub
 
     try:
@@ -174,10 +174,10 @@ def _explained(name: str) -> Iterator[None]:
                 f"It says: {_line(error)}"
             ) from error
         raise InputError(f"{name}: the hub did not take the commit: {_line(error)}") from error
-    except Exception as error:  # requests or httpx, by version
+    except Exception as error:  # of requests or httpx, depending on the version
         raise InputError(f"{name}: the upload failed; check the network. The cause: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
-    """What an error says, as one line."""
+    """Return the message of an error as one line."""
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""ONNX Runtime, as far as this package needs it."""
+"""A minimal interface to ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ EXTRA = "needs packages that are not installed: pip install 'routerbench[onnx]'"
 
 
 class Graph:
-    """A graph, ready to run.
+    """An ONNX graph, ready to run.
 
-    It runs on as many threads as the environment variable OMP_NUM_THREADS says, or else as ONNX Runtime finds cores.
+    The number of threads is the environment variable OMP_NUM_THREADS, or by default ONNX Runtime's choice.
 
     Args:
         file: the graph.
-        device: "cpu", "cuda", or "auto" = the GPU if this ONNX Runtime has one.
+        device: "cpu", "cuda", or "auto" for the GPU if this ONNX Runtime supports one.
     """
 
     def __init__(self, file: Path, device: str) -> None:
@@ -38,5 +38,5 @@ class Graph:
         self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
 
     def __call__(self, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """The outputs, in the order of the graph."""
+        """Return the outputs, in the order of the graph."""
         return self._session.run(None, inputs)

@@ -1,4 +1,4 @@
-"""The decision: which model answers a prompt, given predictions and the willingness to pay."""
+"""Routing decisions: which model answers a prompt, given predictions and the willingness to pay."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,13 @@ def select(
 ) -> NDArray[np.int64]:
     """Choose, for every prompt, the model with the largest ``willingness_to_pay * quality - cost``.
 
-    Ties go to the cheaper model, then to the lower index, so a choice never depends on the platform. The orientation
-    is RouterBench's (arXiv 2403.12031, section 3): a higher lambda spends more.
+    Ties go to the cheaper model, then to the lower index, so choices do not depend on the platform. The orientation is
+    RouterBench's (arXiv 2403.12031, section 3): a higher lambda spends more.
 
     Args:
         quality: ``(N, M)`` predicted quality in [0, 1].
         cost: ``(N, M)`` predicted cost in USD per prompt.
-        willingness_to_pay: lambda, in USD per unit of quality, one number or ``(N,)``; 0 always picks the cheapest
+        willingness_to_pay: lambda, in USD per unit of quality, a scalar or ``(N,)``; 0 always chooses the cheapest
             model, ``inf`` the best one.
 
     Returns:
@@ -42,11 +42,11 @@ def select(
 
 
 def choose(prediction: Prediction, willingness_to_pay: float) -> NDArray[np.int64]:
-    """The model that answers each prompt: what the router chose, if it sees lambda, else what `select` does.
+    """Choose the model for each prompt: the router's own choice if it sees lambda, otherwise that of `select`.
 
     Args:
-        prediction: for N prompts and M models, on the scale "quality".
-        willingness_to_pay: lambda, in USD per unit of quality; ``inf`` if money is no object.
+        prediction: prediction for N prompts and M models, on the scale "quality".
+        willingness_to_pay: lambda, in USD per unit of quality; ``inf`` ignores cost.
 
     Returns:
         ``(N,)`` index of the chosen model.
@@ -71,22 +71,22 @@ def choose(prediction: Prediction, willingness_to_pay: float) -> NDArray[np.int6
 def guard(prediction: Prediction, best: int, z: float, standard_error: NDArray[np.float64] | float) -> Prediction:
     """Leave the best single model only for a predicted gain of more than ``z`` standard errors.
 
-    Whoever takes the largest of M noisy predictions takes the luckiest error with it (Smith and Winkler 2006, The
-    Optimizer's Curse). So every other model's quality is lowered by ``z`` times the standard error of its difference to
-    the best single model. What is chosen stays the largest of M functions that are linear in lambda, and the sweep
-    over lambda stays exact.
+    The largest of M noisy predictions tends to have a positive error (Smith and Winkler 2006, The Optimizer's Curse).
+    Every other model's quality is therefore lowered by ``z`` times the standard error of its difference to the best
+    single model. The choice remains the largest of M functions that are linear in lambda, so the sweep over lambda
+    remains exact.
 
     Args:
-        prediction: for N prompts and M models, on the scale "quality".
+        prediction: prediction for N prompts and M models, on the scale "quality".
         best: index of the best single model.
-        z: standard errors, at least 0; 0 changes nothing.
-        standard_error: ``(N, M)``, ``(M,)`` or one number, in units of quality; that of ``best`` does not matter.
+        z: number of standard errors, at least 0; 0 changes nothing.
+        standard_error: ``(N, M)``, ``(M,)`` or a scalar, in units of quality; the value for ``best`` is ignored.
 
     Returns:
-        The prediction with lowered quality, which may fall below 0.
+        The prediction with lowered quality, which may be negative.
 
     Raises:
-        ValueError: ``z`` is negative or no finite number.
+        ValueError: ``z`` is negative or not finite.
 
     Example:
         >>> prediction = Prediction(np.array([[0.80, 0.70], [0.95, 0.70]]), np.array([[0.001, 0.010]] * 2))
@@ -103,21 +103,21 @@ def guard(prediction: Prediction, best: int, z: float, standard_error: NDArray[n
 
 
 def strong_share_threshold(win_rate: NDArray[np.float64], share: float) -> float:
-    """RouteLLM's threshold: the strong model answers a prompt if its win rate is at least this (arXiv 2406.18665).
+    """Calibrate RouteLLM's threshold: win rates of at least this go to the strong model (arXiv 2406.18665).
 
-    Between two models, a router that says how probably the strong one answers better needs no lambda: the threshold is
-    the ``1 - share`` quantile of these win rates on prompts to calibrate on, so that ``share`` of the calls are strong
-    wherever prompts are like those. The prompt just at a quantile is called strong, too, and so are all its ties.
+    With two models, a router that predicts the probability that the strong one answers better needs no lambda. The
+    threshold is the ``1 - share`` quantile of these win rates on calibration prompts, so that ``share`` of the calls
+    are strong on similar prompts. A prompt exactly at the quantile is also a strong call, as are all ties.
 
     Args:
-        win_rate: ``(N,)`` predicted probabilities that the strong model wins; any number that grows with them will do.
-        share: wanted share of strong calls, above 0 and at most 1.
+        win_rate: ``(N,)`` predicted probabilities that the strong model wins, or any increasing function of them.
+        share: desired share of strong calls, above 0 and at most 1.
 
     Returns:
         A win rate.
 
     Raises:
-        ValueError: there is no prompt, a win rate is no finite number, or the share is not in (0, 1].
+        ValueError: there are no prompts, a win rate is not finite, or the share is not in (0, 1].
 
     Example:
         >>> win_rate = np.array([0.1, 0.3, 0.5, 0.9])

@@ -208,9 +208,10 @@ def test_every_path_of_contributing_exists():
 
 
 def test_every_file_and_folder_of_the_map_exists():
-    house = README.split("## The house")[1].split("```")[1]
-    named = [word for line in house.splitlines()[3:] for word in re.findall(r"^[\w./]+|(?<=  )\w+\.py", line)]
-    assert len(named) > 8
-    assert all((ROOT / name).exists() for name in named)
+    house = README.split("## The house")[1].split("\n## ")[0]
+    rows = [line.split(" | ")[0] for line in house.splitlines() if line.startswith("| `")]
+    named = [path for row in rows for path in re.findall(r"`([\w./]+)`", row)]
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
     packages = {path.parent.name for path in (ROOT / "routerbench").glob("*/__init__.py")}
-    assert packages <= {Path(name).name for name in named}
+    assert packages == {Path(path).name for path in named if path.startswith("routerbench/") and path.endswith("/")}

@@ -362,7 +362,7 @@ def test_works_from_the_cache(hub, trained, tmp_path):
         assert done.stdout.count("\n") == 1
 
 
-def evaluation(folder, digests, verdict="mlp: saves 60 %."):
+def evaluation(folder, digests, verdict="mlp keeps 95 %."):
     folder.mkdir()
     figures = {key: {"value": value} for key, value in (("aiq", 0.7), ("qnc", None), ("peak_quality", 0.8))}
     found = {"source": "log.csv", "num_scored": 1234, "verdict": verdict, "routers": {"mlp": figures},
@@ -384,7 +384,7 @@ def test_the_card_has_the_verdict_and_the_picture_of_its_evaluation(hub, trained
     (result,) = card.data.to_dict()["model-index"][0]["results"]
     assert result["dataset"] == {"name": "log.csv", "type": "log.csv", "split": "test"}
     assert [(metric["name"], metric["value"]) for metric in result["metrics"]] == [("AIQ", 0.7), ("peak quality", 0.8)]
-    for text in ("mlp: saves 60 %.", "1,234 test prompts of log.csv", "mean of 2 seeds", "digest d1, split digest s1",
+    for text in ("mlp keeps 95 %.", "1,234 test prompts of log.csv", "mean of 2 seeds", "digest d1, split digest s1",
                  'routerbench.load("owner/router")', "licence: cc-by-4.0", "validation among them: 300",
                  "(frontier.png)"):  # fmt: skip
         assert text in card.text

@@ -23,7 +23,8 @@ ORDER = (
     "sequences training export serving tracking",
     "experiments",
     "online",
-    "programs config",
+    "programs",
+    "config",
     "commands",
     "__main__",
 )
@@ -79,6 +80,11 @@ def room_of(module):
     return module.split(".")[1]
 
 
+def test_everything_imported_exists():
+    """The type checker cannot tell: it takes a module that it does not find for one without types."""
+    assert not {f"{module} imports {other}" for module, others in graph().items() for other in others - MODULES.keys()}
+
+
 def test_every_room_has_its_place():
     rooms = {room_of(module) for module in graph()}
     assert rooms == LINE.keys()
@@ -106,9 +112,9 @@ def test_nothing_imports_in_a_circle():
 
 
 def test_the_readme_shows_the_order():
-    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("data -> ")]
-    shown = [[room.strip() for room in rooms.split(",")] for rooms in line.split("->")]
-    assert shown == [[room for room in rooms.split() if room != "config"] for rooms in ORDER[1:-1]]
+    (block,) = [block for block in (ROOT / "README.md").read_text().split("```") if block.startswith("\ndata -> ")]
+    shown = [[room.strip() for room in rooms.split(",")] for rooms in block.split("->")]
+    assert shown == [rooms.split() for rooms in ORDER[1:-1] if rooms != "config"]
 
 
 def test_the_light_modules_were_found():
@@ -121,6 +127,33 @@ def test_imports_nothing_heavy(module):
     script = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not FORBIDDEN & set(done.stdout.split())
+
+
+def test_no_two_classes_have_the_same_name():
+    """Private ones included: a reader who searches for a name finds one thing."""
+    homes = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def test_only_config_knows_hydra():
+    found = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if name.split(".")[0] in ("hydra", "omegaconf")
+    }
+    assert {room_of(module) for module in found} == {"config"}
 
 
 # Why a file is longer than 300 lines.

@@ -140,3 +140,17 @@ def test_make_has_the_targets_that_the_pages_name(page):
     assert calls
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {target for call in calls for target in call.split()} <= set(phony.split())
+
+
+def test_the_glossary_has_every_letter_that_stands_for_a_dimension():
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("| letter | dimension |")[1]
+    listed = set(re.findall(r"\b[A-Z]\b", " ".join(re.findall(r"^\| ([A-Za-z, ]+) \|", table, re.MULTILINE))))
+    used = {
+        letter
+        for file in (ROOT / "routerbench").rglob("*.py")
+        for shape in re.findall(r"``\(([A-Za-z0-9_ ,.*+-]+)\)``", file.read_text(encoding="utf-8"))
+        if re.fullmatch(r"[A-Za-z0-9_]+( - 1| \+ 1)?,?( ?[A-Za-z0-9_.]+( - 1| \+ 1)?,?)*", shape)
+        for letter in re.findall(r"\b[A-Z]\b", shape)
+    }
+    assert used - listed == set()
+    assert len(used) > 10

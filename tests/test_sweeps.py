@@ -13,8 +13,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import train
-from routerbench.config import instantiate, to_dict
+from routerbench.config.building import instantiate, router_of, to_dict
 from tests.offline_runs import OfflineRun
 
 ROOT = Path(__file__).parents[1]
@@ -130,7 +129,7 @@ def test_what_an_agent_would_run_composes(file, agent, tmp_path):
                 assert (list(found) if OmegaConf.is_list(found) else found) == parameter["value"], name
             cfg = compose("train", [*words, f"output_dir={tmp_path}"])
         assert to_dict(cfg.logger)["_target_"] == "routerbench.tracking.fit_logger"
-        train.build(cfg, embedding_dim=8, num_models=3)  # refuses wrong options
+        router_of(cfg, 8, 3, tmp_path)  # refuses wrong options
         if cfg.finetune:
             instantiate(cfg.finetune)
     assert folders == {"outputs/sweep5/run1", "outputs/sweep5/run2"}

@@ -122,7 +122,7 @@ def test_an_evaluation_tells_figures_verdict_report_and_call_shares(knn, tmp_pat
     for group in ("routers", "references"):
         for name, figures in metrics[group].items():
             assert logged.summary[f"test/aiq/{name}"] == figures["aiq"]["value"]
-    assert logged.summary["verdict"].startswith("knn: ")
+    assert logged.summary["verdict"].startswith("knn keeps ")
     assert [(name, card["name"]) for name, _, card in routers_of(logged)] == [("router-knn", "knn")]
     assert list(folder.rglob("media/images/test/frontier_*.png"))
     assert list(folder.rglob("media/html/report_*.html"))

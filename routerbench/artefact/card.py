@@ -8,7 +8,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,18 @@ from routerbench.files import sha256_of
 from routerbench.routers.base import Router
 
 PACKAGES = ("routerbench", "numpy", "torch", "transformers", "faiss-cpu")
+
+
+class Configuration(NamedTuple):
+    """What a card records of the configuration; nothing else reads it.
+
+    Attributes:
+        data: options of the table, by which it can be read again.
+        training: options of the training, whatever the seed.
+    """
+
+    data: Mapping[str, Any]
+    training: Mapping[str, Any]
 
 
 def make_card(

@@ -212,7 +212,7 @@ def _evaluation(found: dict[str, Any] | None, artefact: Artefact, with_picture: 
         yield line
     if with_picture:
         yield ""
-        axes = "Quality against cost" if measure_on(found["cost_interval"]) == "aiq" else "Quality"
+        axes = "Quality against cost" if measure_on(found.get("cost_interval")) == "aiq" else "Quality"
         yield f"![{axes} on test]({PICTURE})"
 
 

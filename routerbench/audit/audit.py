@@ -1,4 +1,4 @@
-"""The audit of a table: what it can and cannot teach a router, before anything is trained."""
+"""Audit of a table of outcomes, before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from routerbench.evaluation.references import best_single
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is.
+    """Numbers of prompts and missing cells.
 
     Attributes:
         num_prompts: N.
-        split_counts: prompts in "train", "val" and "test" as a router will find them, copies on one side only.
-        is_published: whether the split is the table's own; a seeded one otherwise.
-        num_unused: prompts that no split may use, as they are copies of prompts of an earlier split.
-        num_left_out: prompts with a missing cell: a router learns from the rest of the row, but is not scored on it.
-        missing_quality: ``(M,)`` prompts without the model's quality.
-        missing_cost: ``(M,)`` prompts without the model's cost; zeros if the table has no cost at all.
-        num_scored: complete prompts in test.
+        split_counts: number of prompts in "train", "val" and "test" as a router gets them, with copies in one split.
+        is_published: whether the split is the table's own; otherwise it is drawn by the seed.
+        num_unused: number of prompts in no split, because they are copies of prompts of an earlier split.
+        num_left_out: number of prompts with a missing cell: used for training, but not for scoring.
+        missing_quality: ``(M,)`` number of prompts without the model's quality.
+        missing_cost: ``(M,)`` number of prompts without the model's cost; zeros if the table has no cost.
+        num_scored: number of complete prompts in test.
     """
 
     num_prompts: int
@@ -53,20 +53,20 @@ class Size:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found out about a table.
+    """Results of an audit.
 
     Attributes:
-        source: the table's name.
-        size: prompts, splits and gaps.
+        source: name of the table.
+        size: prompts, splits and missing cells.
         copies: repeated prompts.
         ties: models that are equally good on a prompt.
         best_single: name of the model with the best mean quality on train.
-        quality: headroom in mean quality on test, learned from train; None if no prompt of test is complete.
-        aiq: headroom in AIQ, None without costs too.
-        no_routing: the oracle beside that of a world with nothing to route; None if labels are not 0 and 1.
-        embedding: what the embeddings are called.
-        leakage: what they give away; None with a single benchmark.
-        models: the models side by side.
+        quality: headroom in mean quality on test, learned on train; None if no prompt of test is complete.
+        aiq: headroom in AIQ; also None without costs.
+        no_routing: measured oracle, and its expectation if routing were useless; None if labels are not 0 and 1.
+        embedding: name of the embeddings.
+        leakage: what the embeddings reveal about the benchmark; None with a single benchmark.
+        models: comparison of the models.
         costs: suspicious costs; None if the table has no cost.
         benchmarks: the benchmarks, the largest first.
         resolution: half width of the 95 % interval of a difference on all test prompts, in units of quality; None
@@ -92,16 +92,16 @@ class Audit:
 def audit(
     published: OutcomeTable, embed: Callable[[OutcomeTable], NDArray[np.float32]], embedding: str, seed: int
 ) -> Audit:
-    """Find out what a table can teach a router.
+    """Audit a table.
 
     Args:
-        published: the table as it was read: with its own split, not yet repaired, or None.
-        embed: gives the ``(n, D)`` embeddings of some of its prompts.
-        embedding: what to call them.
-        seed: of the split, where the table has none, and of the prompts that are drawn to be embedded.
+        published: the table as it was read, with its own split before any repair, or without a split.
+        embed: computes the ``(n, D)`` embeddings of some of its prompts.
+        embedding: name of the embeddings.
+        seed: random seed for the split, if the table has none, and for the sample of embedded prompts.
 
     Raises:
-        InputError: no prompt is complete, the table cannot be split, or train knows nothing of a model.
+        InputError: no prompt is complete, the table cannot be split, or a model has no outcome in train.
     """
     if not published.is_complete.any():
         raise InputError(f"{published.source}: each prompt has a missing quality or cost, so none can be scored")

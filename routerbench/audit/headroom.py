@@ -1,4 +1,4 @@
-"""How much a table has for a router to win, where it lies, and how much of it may be luck."""
+"""Headroom of a table: how much a router can gain, by what information, and how much of it is luck."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from routerbench.evaluation.results import cost_interval_of, measure_on
 from routerbench.evaluation.sweep import sweep_prediction
 from routerbench.routers.base import Prediction
 
-# Standard normal difficulties and their probabilities; fine enough for a spread of _MAX_SPREAD logits.
+# Grid of standard normal difficulties and their probabilities, fine enough for a spread of _MAX_SPREAD logits.
 _DIFFICULTY = np.linspace(-5, 5, 101)
 _DENSITY = np.exp(-(_DIFFICULTY**2) / 2) / np.exp(-(_DIFFICULTY**2) / 2).sum()
 _MAX_SPREAD = 8.0
@@ -26,7 +26,7 @@ _HALVINGS = 40
 
 @dataclass(frozen=True)
 class Headroom:
-    """What stands between no router and a perfect one, as mean quality or as AIQ.
+    """Mean quality or AIQ without routing, with the benchmark known, and with perfect routing.
 
     Attributes:
         blind: without reading the prompt: best_single, or the AIQ of zero_router.
@@ -45,7 +45,7 @@ class Headroom:
 
     @property
     def between(self) -> float | None:
-        """Share of the headroom that knowing the benchmark wins; below 0 if it loses, None without any headroom.
+        """Share of the headroom gained by knowing the benchmark; negative for a loss, None without headroom.
 
         Example:
             >>> Headroom(blind=0.5, benchmark_oracle=0.625, oracle=1.0).between
@@ -56,12 +56,12 @@ class Headroom:
 
 @dataclass(frozen=True)
 class Luck:
-    """An oracle of measured outcomes beside one that luck cannot help.
+    """Quality of the oracle of measured outcomes, and an estimate of its luck.
 
     Attributes:
-        num_prompts: prompts, or pairs of copies, that this was measured on.
+        num_prompts: number of prompts, or of pairs of copies.
         measured: mean quality of the oracle on them, in [0, 1].
-        expected: what it would be by another reckoning, see the function that returns this.
+        expected: the quantity to compare with; see the function that returns this.
     """
 
     num_prompts: int
@@ -70,11 +70,11 @@ class Luck:
 
 
 def quality_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom:
-    """The headroom in mean quality, at any price.
+    """Compute the headroom in mean quality, without regard to cost.
 
     Args:
-        test: complete prompts, to score on.
-        train: what best_single and benchmark_oracle learn from.
+        test: complete prompts to score on.
+        train: table that best_single and benchmark_oracle learn on.
     """
     rows = np.arange(len(test))
     informed = benchmark_oracle(train, test).quality.argmax(axis=1)
@@ -86,11 +86,11 @@ def quality_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom:
 
 
 def aiq_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom | None:
-    """The headroom in AIQ, on the cost interval of the single models; None without costs or if all cost the same.
+    """Compute the headroom in AIQ on the cost interval of the single models; None without distinct costs.
 
     Args:
-        test: complete prompts, to score on.
-        train: what benchmark_oracle learns from.
+        test: complete prompts to score on.
+        train: table that benchmark_oracle learns on.
     """
     interval = cost_interval_of(test)
     if interval is None or measure_on(interval) != "aiq" or not train.has_cost:
@@ -106,14 +106,14 @@ def aiq_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom | None:
 
 
 def oracle_of_repeats(quality: NDArray[np.float64], pairs: NDArray[np.int64]) -> Luck | None:
-    """What an oracle is worth on a second try: it reads one copy of a prompt and is scored on the other.
+    """Score an oracle on a second measurement: it reads one copy of a prompt and is scored on the other.
 
-    A repeated prompt is a repeated measurement. The best model of one copy, drawn at random among equals, has on the
-    other copy only the quality that was not luck.
+    A repeated prompt is a repeated measurement. On the second copy, the best model of the first one, drawn at random
+    among ties, keeps only the quality that was not luck.
 
     Args:
         quality: ``(N, M)`` measured quality without missing cells in the rows of ``pairs``.
-        pairs: ``(P, 2)`` rows that hold the same prompt.
+        pairs: ``(P, 2)`` rows with the same prompt.
 
     Returns:
         ``measured`` on the copy that was read, ``expected`` on the other; None without pairs.
@@ -132,20 +132,21 @@ def oracle_of_repeats(quality: NDArray[np.float64], pairs: NDArray[np.int64]) ->
 
 
 def oracle_without_routing(quality: NDArray[np.float64], benchmark: NDArray[np.object_]) -> Luck | None:
-    """What the oracle would read if there were nothing to route within a benchmark.
+    """Estimate the quality of the oracle if there were nothing to route within a benchmark.
 
-    The null is a Rasch model per benchmark: model m solves a prompt with probability ``1 / (1 + exp(d - a_m))``, the
-    difficulty d normal over prompts. The strongest model is then the best choice on every prompt, and all that an
-    oracle gains over it is luck, the maximum of M draws. Its skills match the models' means and the spread of d
-    matches the variance of the number of models that solve a prompt (method of moments).
+    The null hypothesis is a Rasch model per benchmark: model m solves a prompt with probability
+    ``1 / (1 + exp(d - a_m))``, where the difficulty d is normal over prompts. The strongest model is then the best
+    choice on every prompt, and any gain of an oracle over it is luck, the maximum of M draws. The skills a match the
+    models' means, and the spread of d matches the variance of the number of models that solve a prompt (method of
+    moments).
 
     Args:
         quality: ``(N, M)`` measured quality; rows with a missing cell are left out.
         benchmark: ``(N,)`` names.
 
     Returns:
-        The oracle as ``measured`` and as ``expected`` of such a world, on the prompts of benchmarks whose labels are
-        0 and 1. None if there are none, or fewer than three models: two agree with the null whatever they do.
+        The oracle as ``measured`` and as ``expected`` under the null, on the prompts of benchmarks with labels 0 and 1
+        only. None if there are none, or fewer than three models, since two always agree with the null.
     """
     if quality.shape[1] < 3:
         return None
@@ -161,7 +162,7 @@ def oracle_without_routing(quality: NDArray[np.float64], benchmark: NDArray[np.o
 
 
 def _binary_parts(quality: NDArray[np.float64], benchmark: NDArray[np.object_]) -> Iterator[NDArray[np.bool_]]:
-    """``(n, M)`` outcomes of each benchmark that knows 0 and 1 only."""
+    """Yield the ``(n, M)`` outcomes of each benchmark with labels 0 and 1 only."""
     known = np.isfinite(quality).all(axis=1)
     quality, names = quality[known], benchmark[known].astype(str)
     for name in np.unique(names):
@@ -171,7 +172,7 @@ def _binary_parts(quality: NDArray[np.float64], benchmark: NDArray[np.object_]) 
 
 
 def _rasch_oracle(solved: NDArray[np.bool_]) -> float:
-    """Share of prompts that some model solves in a Rasch world fitted to ``(n, M)`` outcomes."""
+    """Compute the share of prompts that some model solves under the Rasch model fitted to ``(n, M)`` outcomes."""
     means, variance = solved.mean(axis=0), float(solved.sum(axis=1).var())
     low, high = 0.0, _MAX_SPREAD
     for _ in range(_HALVINGS):  # the variance grows with the spread of the difficulties
@@ -185,7 +186,7 @@ def _rasch_oracle(solved: NDArray[np.bool_]) -> float:
 
 
 def _rasch_chances(means: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
-    """``(M, 101)`` chances to solve a prompt of each difficulty, with given ``(M,)`` means over difficulties."""
+    """Compute ``(M, 101)`` probabilities to solve a prompt of each difficulty, with given ``(M,)`` means."""
     low, high = np.full_like(means, -_MAX_SKILL), np.full_like(means, _MAX_SKILL)
     for _ in range(_HALVINGS):
         skill = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Whether an embedding gives the benchmark away, so that a router may learn formats instead of difficulty."""
+"""Leakage of the benchmark by an embedding, from which a router may learn formats instead of difficulty."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.data.split import duplicate_groups
 
-_MAX_PROMPTS = 3000  # more of them cost time and change the third decimal
+_MAX_PROMPTS = 3000  # more take time and only change the third decimal
 _NUM_FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """How well a linear classifier reads the benchmark off the embedding of an unseen prompt.
+    """Accuracy of a linear classifier that predicts the benchmark from the embedding of an unseen prompt.
 
     Attributes:
-        num_prompts: prompts looked at.
-        num_benchmarks: benchmarks told apart, K.
-        accuracy: share of the prompts whose benchmark is recognised.
-        majority_share: the same share if every prompt is said to be of the largest benchmark.
-        balanced_accuracy: mean over benchmarks of the share that is recognised; guessing gives 1 / K.
+        num_prompts: number of prompts used.
+        num_benchmarks: number K of benchmarks.
+        accuracy: share of the prompts whose benchmark is predicted correctly.
+        majority_share: accuracy of always predicting the largest benchmark.
+        balanced_accuracy: mean over benchmarks of their recall; random guessing gives 1 / K.
     """
 
     num_prompts: int
@@ -39,16 +39,15 @@ def benchmark_leakage(
 ) -> Leakage | None:
     """Predict the benchmark of each prompt from its embedding, by ridge classification in 5-fold cross-validation.
 
-    Of prompts that are copies of each other one is looked at, at most 3,000 in all; a benchmark with fewer than five
-    of them is left out.
+    At most 3,000 prompts are used, one of each set of copies. A benchmark with fewer than five of them is left out.
 
     Args:
-        table: N outcomes; prompts and benchmarks are read.
-        embed: gives the ``(n, D)`` embeddings of some of its prompts.
-        rng: draws the prompts and the folds.
+        table: N outcomes; only prompts and benchmarks are read.
+        embed: computes the ``(n, D)`` embeddings of some of its prompts.
+        rng: random number generator for the sample and the folds.
 
     Returns:
-        What was recognised, or None if fewer than two benchmarks are left.
+        Accuracies, or None if fewer than two benchmarks are left.
     """
     from sklearn.linear_model import RidgeClassifier
     from sklearn.metrics import balanced_accuracy_score

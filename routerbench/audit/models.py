@@ -1,4 +1,4 @@
-"""What an audit finds out about models: who is never needed, who is whose twin, and which costs look like mistakes."""
+"""Audit of models: dispensable models, similar models, and suspicious costs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.results import Measure, cost_interval_of, measure_on
 from routerbench.evaluation.sweep import sweep
 
-_MAD_TO_SD = 1.4826  # of a normal distribution
+_MAD_TO_SD = 1.4826  # for a normal distribution
 _SMALL_BENCHMARK = 20
-_LEAST_SPREAD = 0.1  # of log cost: models billed at a flat rate have no spread, and a tenth more is no mistake
+_LEAST_SPREAD = 0.1  # of log cost; with a flat rate the spread is 0, and a deviation of a tenth is not suspicious
 OUTLIER_Z = 6.0
 NEEDLESS_SHARE = 0.01
 TOP_SHARE = 0.01
@@ -21,22 +21,22 @@ TOP_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Models:
-    """The M models of a table side by side, over the prompts that have no missing cell.
+    """Comparison of the M models of a table, over the prompts without missing cells.
 
     Attributes:
         names: M names.
         quality: ``(M,)`` mean quality in [0, 1].
         cost: ``(M,)`` mean cost in USD per prompt, or None without costs.
-        measure: what routers over these models are compared by.
-        oracle_share: ``(M,)`` share of the prompts on which the oracle calls the model at one lambda at least; without
-            different costs, on which no other model is better.
+        measure: measure by which routers over these models are compared.
+        oracle_share: ``(M,)`` share of the prompts on which the oracle calls the model for at least one lambda;
+            without different costs, on which no other model is better.
         alone_best: ``(M,)`` share of the prompts on which every other model is worse.
-        dominated_by: the best model that is no dearer and better in the mean, or as good and cheaper; None if there
-            is none or no different costs.
-        needless: models that another one dominates and that the oracle calls on less than 1 % of the prompts; without
-            different costs, those among the best on so few.
+        dominated_by: for each model the best one with higher mean quality at no more cost, or as good at less cost;
+            None if there is none or costs are unknown or equal.
+        needless: models that are dominated and that the oracle calls on less than 1 % of the prompts; without
+            different costs, models among the best on so few, except the best single one.
         needless_loss: mean quality that the oracle loses without all of them.
-        closest: ``(M,)`` the other model with the most outcomes in common.
+        closest: ``(M,)`` the other model with the most equal outcomes.
         differing: ``(M,)`` share of the prompts on which the two have different qualities.
     """
 
@@ -55,13 +55,13 @@ class Models:
 
 @dataclass(frozen=True)
 class Outlier:
-    """One cell whose cost is far from the model's others on the same benchmark.
+    """A cell whose cost is far from the model's other costs on the same benchmark.
 
     Attributes:
-        id: of the prompt.
-        model: the model's name.
-        cost: of the cell, in USD.
-        median: of the model's costs on the same benchmark, in USD per prompt.
+        id: id of the prompt.
+        model: name of the model.
+        cost: cost of the cell, in USD.
+        median: median of the model's costs on the same benchmark, in USD per prompt.
     """
 
     id: str
@@ -72,15 +72,15 @@ class Outlier:
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs that look like mistakes, and how evenly the money is spent.
+    """Suspicious costs, and the concentration of spending.
 
     Attributes:
-        num_cells: cells with a known cost.
-        num_outliers: of them, those at a robust z of log cost beyond 6.
+        num_cells: number of cells with a known cost.
+        num_outliers: number of them with a robust z of log cost above 6.
         farthest: the outlier with the largest z, or None.
-        num_zero: cells that cost nothing, of models that cost something elsewhere.
-        free_models: models whose every known cost is 0.
-        top_share: share of all money, over complete prompts, that their dearest 1 % cost.
+        num_zero: number of cells with cost 0, of models with other costs elsewhere.
+        free_models: models whose known costs are all 0.
+        top_share: share of the total cost of the complete prompts that is due to the most expensive 1 % of them.
     """
 
     num_cells: int
@@ -92,10 +92,10 @@ class Costs:
 
 
 def compare_models(table: OutcomeTable) -> Models:
-    """Set the models side by side.
+    """Compare the models.
 
     Args:
-        table: outcomes; prompts with a missing cell are left out, one at least has none.
+        table: outcomes; prompts with a missing cell are left out, and at least one must be complete.
     """
     table = table.take(table.is_complete)
     quality, cost = table.quality, table.cost.mean(axis=0)
@@ -103,7 +103,7 @@ def compare_models(table: OutcomeTable) -> Models:
     is_best = quality == quality.max(axis=1, keepdims=True)
     oracle_share = _oracle_share(quality, table.cost) if measure == "aiq" else is_best.mean(axis=0)
     dominated_by = _dominators(means, cost) if measure == "aiq" else (None,) * table.num_models
-    # An oracle may do without the best single model, a router that cannot foresee outcomes may not.
+    # An oracle may not need the best single model, but a router that cannot foresee outcomes does.
     can_go = [by is not None for by in dominated_by] if measure == "aiq" else means < means.max()
     needless = np.flatnonzero((oracle_share < NEEDLESS_SHARE) & can_go)
     closest, differing = _twins(quality)
@@ -123,14 +123,14 @@ def compare_models(table: OutcomeTable) -> Models:
 
 
 def check_costs(table: OutcomeTable) -> Costs | None:
-    """Look for costs that are mistakes; None if the table has none at all.
+    """Find suspicious costs; None if the table has no cost.
 
     The robust z of a cell is ``|log cost - median| / max(1.4826 * MAD, 0.1)``, over the model's costs above 0 on one
-    benchmark (Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers); those of fewer than 20 prompts are taken
-    together.
+    benchmark (Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers). Benchmarks with fewer than 20 prompts are
+    pooled.
 
     Args:
-        table: outcomes; cells without a cost are passed over.
+        table: outcomes; cells without a cost are ignored.
     """
     if not table.has_cost:
         return None
@@ -152,7 +152,7 @@ def check_costs(table: OutcomeTable) -> Costs | None:
 
 
 def _oracle_share(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(M,)`` share of the prompts on whose upper envelope a model lies; each is there once or never."""
+    """Compute the ``(M,)`` share of the prompts on whose upper envelope a model is; it occurs there at most once."""
     curve = sweep(quality, cost, quality, cost)
     num_models = quality.shape[1]
     calls = np.bincount(curve.start, minlength=num_models) + np.bincount(curve.event_target, minlength=num_models)
@@ -160,7 +160,7 @@ def _oracle_share(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> ND
 
 
 def _dominators(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> tuple[int | None, ...]:
-    """Of each model, the best one that is at least as good and as cheap, and really better or cheaper."""
+    """Find, for each model, the best one that is at least as good and as cheap, and better or cheaper."""
     found: list[int | None] = []
     for own_quality, own_cost in zip(quality, cost, strict=True):
         as_good = (quality >= own_quality) & (cost <= own_cost)
@@ -170,7 +170,7 @@ def _dominators(quality: NDArray[np.float64], cost: NDArray[np.float64]) -> tupl
 
 
 def _twins(quality: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each model, the other one that differs on the fewest prompts, and the share of them."""
+    """Find, for each model, the other one that differs on the fewest prompts, and the share of these."""
     columns = np.ascontiguousarray(quality.T)
     differing = np.array([(columns != column).mean(axis=1) for column in columns])
     np.fill_diagonal(differing, np.inf)
@@ -180,7 +180,7 @@ def _twins(quality: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
 def _robust_z(
     cost: NDArray[np.float64], benchmark: NDArray[np.object_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(N, M)`` robust z of log cost, 0 where the cost is 0 or unknown, and ``(N, M)`` the median it refers to."""
+    """Compute the ``(N, M)`` robust z of log cost, 0 if the cost is 0 or unknown, and the ``(N, M)`` medians."""
     _, label, counts = np.unique(benchmark.astype(str), return_inverse=True, return_counts=True)
     label = np.where(counts[label] < _SMALL_BENCHMARK, -1, label)
     z, medians = np.zeros_like(cost), np.zeros_like(cost)

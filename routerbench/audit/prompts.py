@@ -1,4 +1,4 @@
-"""What an audit counts over prompts: copies, ties, scales of labels, and the differences a test set can resolve."""
+"""Audit of prompts: copies, ties, label scales, and the smallest differences a test set can resolve."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from routerbench.audit.headroom import Luck, oracle_of_repeats
 from routerbench.data.outcomes import SPLITS, OutcomeTable
 from routerbench.data.split import duplicate_groups
 
-_CONFIDENCE = 1.96  # standard errors on either side of a 95 % interval
+_CONFIDENCE = 1.96  # standard errors in half a 95 % interval
 _MAX_LEVELS = 20
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Prompts that are the same after white space and case are folded.
+    """Prompts that are the same up to white space and case.
 
     Attributes:
-        num_copies: prompts that repeat an earlier one.
-        num_straddling: for "val" and "test", prompts of the published split with a copy in an earlier split.
-        num_conflicting: texts whose copies have different qualities.
-        num_texts: texts that occur more than once.
-        repeats: what an oracle is worth on a second try, from pairs of copies in one benchmark; None without any.
+        num_copies: number of prompts that repeat an earlier one.
+        num_straddling: number of prompts of the published "val" and "test" splits with a copy in an earlier split.
+        num_conflicting: number of texts whose copies have different qualities.
+        num_texts: number of texts that occur more than once.
+        repeats: the oracle on a second measurement, from pairs of copies in one benchmark; None without any.
     """
 
     num_copies: int
@@ -36,17 +36,16 @@ class Copies:
 
 @dataclass(frozen=True)
 class Ties:
-    """How many models are equally good on a prompt, over the prompts whose qualities are all known.
+    """Numbers of models that are equally good on a prompt, over the prompts without missing qualities.
 
     Attributes:
-        num_prompts: such prompts.
-        tied: share of them whose best quality is reached by several models.
-        mean_best: mean number of models that reach the best quality.
+        num_prompts: number of such prompts.
+        tied: share of them with several best models.
+        mean_best: mean number of best models.
         all_solve: share on which every model has quality 1.
         none_solves: share on which every model has quality 0.
         all_alike: share on which all models have the same quality.
-        counts: ``(M + 1,)`` number of prompts by the number of models that reach the best quality; under 0 those that
-            no model solves.
+        counts: ``(M + 1,)`` number of prompts by the number of best models; index 0 counts those that no model solves.
     """
 
     num_prompts: int
@@ -60,14 +59,14 @@ class Ties:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark of a table.
+    """A benchmark of a table.
 
     Attributes:
-        name: its name.
-        num_prompts: its prompts, in all splits.
-        num_test: those of test that can be scored.
-        scale: what its labels look like, as ``label_scale`` says.
-        num_values: distinct qualities.
+        name: name of the benchmark.
+        num_prompts: number of prompts, in all splits.
+        num_test: number of scored test prompts.
+        scale: scale of its labels, see ``label_scale``.
+        num_values: number of distinct qualities.
         resolution: half width of the 95 % interval of a difference on its test prompts; None with fewer than two.
     """
 
@@ -80,15 +79,15 @@ class Benchmark:
 
 
 def find_copies(table: OutcomeTable) -> Copies:
-    """Count copies, before any split is repaired.
+    """Count copies, before a split is repaired.
 
     Args:
-        table: as it was read, with its published split or None.
+        table: the table as it was read, with or without a split.
     """
     group = duplicate_groups(table.prompts)
     order = np.argsort(group, kind="stable")
     follows = np.append(False, np.diff(group[order]) == 0)
-    pairs = np.column_stack([order[:-1], order[1:]])[follows[1:]]  # a text with k copies gives k - 1 of them
+    pairs = np.column_stack([order[:-1], order[1:]])[follows[1:]]  # k copies of a text give k - 1 pairs
     same = np.asarray(table.benchmark[pairs[:, 0]] == table.benchmark[pairs[:, 1]], dtype=bool)
     is_known = np.isfinite(table.quality[pairs]).all(axis=(1, 2))
     before, after = table.quality[pairs.T]
@@ -106,7 +105,7 @@ def count_ties(quality: NDArray[np.float64]) -> Ties:
     """Count models that are equally good.
 
     Args:
-        quality: ``(N, M)`` measured quality in [0, 1]; rows with a missing cell are left out, one row has none.
+        quality: ``(N, M)`` measured quality in [0, 1]; rows with a missing cell are left out, but not all.
     """
     quality = quality[np.isfinite(quality).all(axis=1)]
     best, worst = quality.max(axis=1), quality.min(axis=1)
@@ -123,7 +122,7 @@ def count_ties(quality: NDArray[np.float64]) -> Ties:
 
 
 def describe_benchmarks(table: OutcomeTable) -> tuple[Benchmark, ...]:
-    """Each benchmark of a split table, the largest first."""
+    """Describe each benchmark of a split table, the largest first."""
     names = table.benchmark.astype(str)
     is_scored = np.asarray(table.split == "test") & table.is_complete
     found = []
@@ -139,7 +138,7 @@ def describe_benchmarks(table: OutcomeTable) -> tuple[Benchmark, ...]:
 
 
 def label_scale(values: NDArray[np.float64]) -> str:
-    """What a scale of labels is called: "one value", "0/1", "quarters", "tenths", "20 values" or "continuous".
+    """Name a scale of labels: "one value", "0/1", "quarters", "tenths", "20 values" or "continuous".
 
     Args:
         values: distinct qualities in [0, 1].
@@ -157,10 +156,10 @@ def label_scale(values: NDArray[np.float64]) -> str:
 
 
 def resolution(quality: NDArray[np.float64]) -> float | None:
-    """Half width of the 95 % interval of a difference of two mean qualities on the same prompts.
+    """Compute the half width of the 95 % interval of a difference of two mean qualities on the same prompts.
 
-    ``1.96 * sd / sqrt(n)``, sd of the paired difference of two models, the median over all pairs of models. A router
-    differs from another on fewer prompts than two models do, so its differences are known somewhat better.
+    ``1.96 * sd / sqrt(n)``, where sd is that of the paired difference of two models, the median over all pairs. Routers
+    differ on fewer prompts than models do, so differences between routers are known more precisely.
 
     Args:
         quality: ``(n, M)`` measured quality without missing cells.

@@ -1,23 +1,23 @@
-"""The form of a finding, and the small words that its sentences share."""
+"""Findings of an audit, and helpers to word them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# What a level asks of the reader, the most urgent first.
+# Headings of the levels, the most urgent first.
 LEVELS = {"act": "before training", "mind": "when reading results", "fine": "nothing to do"}
 _MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that an audit found.
+    """A finding of an audit.
 
     Attributes:
         level: "act" before training, keep in "mind", or "fine".
         title: the finding in a few words.
         text: the finding with its numbers, in sentences.
-        advice: what to do about it, in a sentence; empty if nothing.
+        advice: what to do, in a sentence; empty if there is nothing to do.
     """
 
     level: Literal["act", "mind", "fine"]
@@ -27,7 +27,7 @@ class Finding:
 
 
 def count(number: int, noun: str) -> str:
-    """A number and its noun.
+    """Format a number and its noun.
 
     Example:
         >>> count(1, "prompt"), count(1200, "prompt")
@@ -37,7 +37,7 @@ def count(number: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first five names, and how many more there are.
+    """List the first five names, and the number of further ones.
 
     Example:
         >>> listed(["a", "b"]), listed(list("abcdefgh"))

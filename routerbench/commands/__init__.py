@@ -1,1 +1,1 @@
-"""The commands of `python -m routerbench`; one module per word, with `add` (its options) and `run`."""
+"""Commands of ``python -m routerbench``; each module has ``add``, which defines its arguments, and ``run``."""

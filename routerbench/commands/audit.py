@@ -1,4 +1,4 @@
-"""`python -m routerbench audit TABLE`: what a table of outcomes can and cannot teach a router."""
+"""``python -m routerbench audit TABLE``: audit a table of outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_SPLIT = "none"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = "Read a table of outcomes, print what it can and cannot teach a router, write audit.html."
     parser.add_argument("table", metavar="TABLE", help="Parquet, CSV, JSON lines or pickle, wide or long")
     parser.add_argument(
@@ -35,8 +35,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
-    # Imported here, so that --help does not wait for them.
+    """Run the command."""
+    # Imported here to keep --help fast.
     from routerbench.audit.audit import audit
     from routerbench.audit.page import audit_text, write_audit
     from routerbench.data.table import read
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:
-    """Our word for a column -> its name in the file, or None to pass over it."""
+    """Map our column names to those of the file, or to None for a column to ignore."""
     columns: dict[str, Any] = dict(given_columns(options))
     if options.split is not None:
         columns["split"] = None if options.split == NO_SPLIT else options.split
@@ -62,7 +62,7 @@ def _columns(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _encoder(path: str | None, num_rows: int) -> tuple[Encoder, str]:
-    """The encoder of the file, or the one that needs no weights, and what to call it."""
+    """Return the encoder of the file, or the default one, which needs no weights, and its name."""
     from routerbench.encoders.hashing import HashingEncoder
     from routerbench.encoders.precomputed import PrecomputedEncoder
 

@@ -1,4 +1,4 @@
-"""`python -m routerbench convert SOURCE OUTPUT.parquet`: any supported table, or another project's files, as ours."""
+"""``python -m routerbench convert SOURCE OUTPUT.parquet``: convert a table or another project's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTO = "auto"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = "Read a table, or the files of another project, and write them as one wide Parquet table."
     parser.add_argument("source", metavar="SOURCE", type=Path, help="file or folder")
     parser.add_argument("output", metavar="OUTPUT.parquet", type=Path, help="the file to write")
@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     from routerbench.data.importers import FORMATS, detect, read
     from routerbench.data.prices import with_prices
     from routerbench.data.writer import write_table
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _summary(table: OutcomeTable, output: Path) -> list[str]:
-    """What the table has, what it lacks, and what comes next."""
+    """Summarise the table, what is missing, and the next command."""
     import numpy as np
 
     from routerbench.data.split import duplicate_groups
@@ -92,7 +92,7 @@ def _summary(table: OutcomeTable, output: Path) -> list[str]:
 
 
 def _most_compared(table: OutcomeTable) -> tuple[str, str, int]:
-    """The two models that most prompts have both, and how many prompts."""
+    """Return the two models with the most prompts in common, and the number of these prompts."""
     import numpy as np
 
     observed = np.isfinite(table.quality).astype(np.float32)

@@ -1,4 +1,4 @@
-"""`python -m routerbench export DIR`: a trained router in another format, as ONNX graphs unless told otherwise."""
+"""``python -m routerbench export DIR``: export a trained router, to ONNX by default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from routerbench.commands.options import add_spending_options, given_lambda
 from routerbench.errors import InputError
 
 FORMATS = ("onnx", "vllm-semantic-router", "routerarena")
-OPTIONS = {  # of each format, beside the folder
+OPTIONS = {  # of each format, in addition to the folder
     "onnx": (),
     "vllm-semantic-router": ("willingness_to_pay", "budget", "keep", "prompts", "output", "model_names"),
     "routerarena": ("willingness_to_pay", "budget", "keep", "prompts", "output", "model_names", "optimality"),
@@ -18,7 +18,7 @@ OPTIONS = {  # of each format, beside the folder
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = (
         "Write a trained router for others. --to onnx: into its own folder as graphs, encoder.onnx with tokenizer.json "
         "and router.onnx, compared with torch; routerbench.load(DIR, backend='onnx') then routes without torch. "
@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     for option in OPTIONS["routerarena"]:
         if getattr(options, option) is not None and option not in OPTIONS[options.to]:
             raise InputError(f"--{option.replace('_', '-')} is no option of --to {options.to}; leave it out")

@@ -1,4 +1,4 @@
-"""`python -m routerbench inspect DIR|owner/name`: what a trained router is."""
+"""``python -m routerbench inspect DIR|owner/name``: print the model card of a trained router."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = "Print the model card of a trained router, as push_to_hub writes it."
     parser.add_argument("router", metavar="DIR|owner/name", help="a router's folder, or its name on the hub")
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     from routerbench.artefact.model_card import model_card
     from routerbench.artefact.reading import locate, read
 

@@ -1,4 +1,4 @@
-"""`python -m routerbench leaderboard BOARD…`: the leaderboards of several tables as one."""
+"""``python -m routerbench leaderboard BOARD…``: merge the leaderboards of several tables."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = "Print what experiment=leaderboard found on several tables as one Markdown table."
     parser.add_argument("boards", metavar="BOARD", type=Path, nargs="+", help="leaderboard.csv, or the folder it is in")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     from routerbench.experiments.leaderboard_report import merged_table
 
     sys.stdout.write(f"{merged_table(options.boards)}\n")

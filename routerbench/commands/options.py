@@ -1,4 +1,4 @@
-"""Options that several commands share: of the table to read, of the seed, and of how much to spend."""
+"""Options shared by several commands: table, seed and spending."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Describe ``--column`` and ``--model``."""
+    """Add ``--column`` and ``--model``."""
     parser.add_argument(
         "--column", metavar="WORD=NAME", action="append", default=[],
         help="the name that a column has in the file, as prompt=question; may be given several times",
@@ -27,10 +27,10 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 
 
 def given_columns(options: argparse.Namespace) -> dict[str, str]:
-    """Our word for a column -> its name in the file.
+    """Map our column names to those of the file.
 
     Raises:
-        InputError: one is not of the form WORD=NAME.
+        InputError: an option is not of the form WORD=NAME.
     """
     columns = {}
     for option in options.column:
@@ -43,10 +43,10 @@ def given_columns(options: argparse.Namespace) -> dict[str, str]:
 
 @contextmanager
 def reading(prefix: str) -> Iterator[list[str]]:
-    """Collect what the readers of ``routerbench.data`` log, without the prefix that names the file.
+    """Collect the log messages of ``routerbench.data``, without the prefix that names the file.
 
     Raises:
-        InputError: as the readers do, with our options in place of those of ``data=table``.
+        InputError: an error of the readers, with the command's options in place of those of ``data=table``.
     """
     found: list[str] = []
     handler = logging.Handler()
@@ -65,19 +65,19 @@ def reading(prefix: str) -> Iterator[list[str]]:
 
 
 def _ours(option: str) -> str:
-    """The option of a command that is an option of ``data=table``."""
+    """Translate an option of ``data=table`` into that of the command."""
     if option.startswith("columns."):
         return f"--column {option.removeprefix('columns.')}"
     return "--model NAME for each" if option.startswith("models=") else option
 
 
 def add_seed_option(parser: argparse.ArgumentParser, purpose: str) -> None:
-    """Describe ``--seed``."""
+    """Add ``--seed``."""
     parser.add_argument("--seed", type=int, default=0, help=purpose)
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what not every generator of random numbers takes.
+    """Refuse a seed that some random number generators do not accept.
 
     Raises:
         InputError: the seed is negative or too large.
@@ -87,7 +87,7 @@ def check_seed(seed: int) -> None:
 
 
 def add_spending_options(parser: argparse._ActionsContainer) -> None:
-    """Describe ``--willingness-to-pay``, ``--budget`` and ``--keep``."""
+    """Add ``--willingness-to-pay``, ``--budget`` and ``--keep``."""
     parser.add_argument(
         "--willingness-to-pay", metavar="X", type=float, help="lambda, USD per unit of quality; 0: cheapest, inf: best"
     )
@@ -96,9 +96,9 @@ def add_spending_options(parser: argparse._ActionsContainer) -> None:
 
 
 def given_lambda(options: argparse.Namespace, trained: TrainedRouter) -> float:
-    """The lambda that they come to.
+    """Return the lambda of the spending options.
 
     Raises:
-        InputError: as of ``TrainedRouter.lambda_for``.
+        InputError: see ``TrainedRouter.lambda_for``.
     """
     return trained.lambda_for(options.willingness_to_pay, options.budget, options.keep)

@@ -1,4 +1,4 @@
-"""`python -m routerbench route DIR`: prompts in, decisions out, as a stream."""
+"""``python -m routerbench route DIR``: route a stream of prompts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK = 1 << 20  # bytes
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = (
         "Read prompts, a JSON object with a 'prompt' per line, and write for each, in order, the chosen model with its "
         "expected quality and cost in USD, and the other fields of its line. What a pipe holds is answered at once."
@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     if options.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {options.batch_size}")
     if options.file and not options.file.is_file():
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     trained = load(options.router, device=options.device, backend=options.backend)
     lambda_ = given_lambda(options, trained)
     models = options.models and options.models.split(",")
-    trained.decide(trained.predict([]), lambda_, models)  # refuses wrong models before a prompt is read
+    trained.decide(trained.predict([]), lambda_, models)  # refuse invalid models before reading a prompt
     with ExitStack() as opened:
         stream = opened.enter_context(options.file.open("rb")) if options.file else sys.stdin.buffer
         output: IO[str] = sys.stdout
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
             output = opened.enter_context(opened.enter_context(atomic_path(options.output)).open("w", encoding="utf-8"))
         try:
             _route(trained, lambda_, models, stream, output, options)
-        except BrokenPipeError:  # the reader has enough; Python would complain when it flushes at the end
+        except BrokenPipeError:  # the reader has closed the pipe; avoid Python's complaint when it flushes at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -73,7 +73,7 @@ def _route(
     output: IO[str],
     options: argparse.Namespace,
 ) -> None:
-    """Answer line by line, in batches of what is there."""
+    """Route line by line, in batches of the available lines."""
     name, number = options.file or "standard input", 0
     with _progress(options.file) as advance:
         for lines in batches(stream, options.batch_size):
@@ -98,10 +98,10 @@ def _route(
 
 
 def batches(stream: IO[bytes], size: int) -> Iterator[list[bytes]]:
-    """Lines of a stream as soon as they are there, at most ``size`` at a time.
+    """Yield the lines of a stream as they arrive, at most ``size`` at a time.
 
-    A pipe gives what it holds, and waits only while that is no whole line; so a slow writer gets each line answered,
-    and a fast one large batches.
+    Waits only while there is no complete line. A slow writer thus gets each line answered, and a fast one gets large
+    batches.
     """
     rest = b""
     while chunk := stream.read1(CHUNK):  # type: ignore[attr-defined]
@@ -113,10 +113,10 @@ def batches(stream: IO[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 def _parse(line: bytes, is_text: bool) -> dict[str, Any] | None:
-    """The fields of a line with its ``prompt``; None for a line of JSON that is blank.
+    """Parse a line into fields with a ``prompt``; return None for a blank line of JSON.
 
     Raises:
-        ValueError: there is no prompt in it.
+        ValueError: the line has no prompt.
     """
     try:
         text = line.decode("utf-8")
@@ -142,7 +142,7 @@ def _parse(line: bytes, is_text: bool) -> dict[str, Any] | None:
 
 @contextmanager
 def _progress(file: Path | None) -> Iterator[Callable[[int], object]]:
-    """A bar of the bytes that are done, on a terminal that shows no decisions; nothing elsewhere."""
+    """Show progress in bytes, if standard error is a terminal and standard output is not."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda _: None
         return

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     """Do it."""
     from routerbench import artefact
     from routerbench.adjustment import AdjustedRouter
-    from routerbench.config import instantiate_data
+    from routerbench.config.building import instantiate_data
     from routerbench.data.outcomes import Examples
     from routerbench.encoders.store import EmbeddingStore
     from routerbench.self_knowledge.report import self_knowledge_text, write_self_knowledge

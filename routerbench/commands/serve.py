@@ -1,4 +1,4 @@
-"""`python -m routerbench serve DIR`: a trained router as an HTTP service."""
+"""``python -m routerbench serve DIR``: serve a trained router over HTTP."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from routerbench.commands.options import add_spending_options
 from routerbench.errors import InputError
 
 API_KEY = "ROUTERBENCH_API_KEY"
-GRACE_SECONDS = 60  # for requests on their way when the server is told to end
+GRACE_SECONDS = 60  # for running requests when the server is stopped
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = (
         "Serve a trained router: POST /v1/route decides, POST /v1/chat/completions forwards to the chosen model as "
         f"OpenAI's API, GET /metrics is for Prometheus. If {API_KEY} is set, clients must send it as their key."
@@ -41,13 +41,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     from routerbench.artefact import locate
 
     try:
         import uvicorn
 
-        if options.providers and find_spec("litellm") is None:  # it takes seconds to import, so that comes last
+        if options.providers and find_spec("litellm") is None:  # importing it takes seconds
             raise ModuleNotFoundError("no litellm", name="litellm")
         from routerbench.serving.app import make_app
         from routerbench.serving.providers import read_providers

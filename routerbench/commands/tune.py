@@ -1,7 +1,7 @@
-"""`python -m routerbench tune router=mlp 'router.hidden=[256],[512,256]'`: the options that validate best, by Optuna.
+"""``python -m routerbench tune router=mlp 'router.hidden=[256],[512,256]'``: hyperparameter search with Optuna.
 
-Hydra's own Optuna sweeper wants Optuna 2.10 and does not run with Hydra 1.4; this needs no plugin. A trial is a
-``train.py`` of its own, so that one which fails, or takes all memory, ends nothing but itself.
+Hydra's own Optuna sweeper requires Optuna 2.10 and does not run with Hydra 1.4; this needs no plugin. Each trial is a
+separate ``train.py`` process, so a trial that fails or runs out of memory does not end the study.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
 
-    from routerbench.config import Range
+    from routerbench.config.overrides import Range
 
 INTERRUPTED = "interrupted"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = (
         "Run train.py again and again with options that Optuna chooses to maximise val/aiq. Options are left open as "
         "in Hydra's sweeps: router=mlp,knn for choices, int(interval(1,9)), tag(log,interval(1e-4,1e-2)). All is kept "
@@ -44,8 +44,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
-    from routerbench.config import search_space
+    """Run the command."""
+    from routerbench.config.overrides import search_space
     from routerbench.tuning.report import tuning_table, write_tuning
 
     fixed, space = search_space(options.words)
@@ -76,10 +76,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _open(folder: Path, words: list[str]) -> Study:
-    """The study of a folder, new or begun by the same command.
+    """Open the study of a folder, or create it.
 
     Raises:
-        InputError: Optuna is missing, or the folder cannot be written or has a study of other options.
+        InputError: Optuna is missing, the folder cannot be written, or it has a study of other options.
     """
     try:
         import optuna
@@ -90,7 +90,7 @@ def _open(folder: Path, words: list[str]) -> Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with _lock(folder / "lock"):
-            # A journal is a file that all append to: unlike SQLite's it may lie on a file system of several machines.
+            # Processes append to a journal. Unlike SQLite, it works on a file system shared by several machines.
             storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
             study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
             if not study.user_attrs:
@@ -116,7 +116,7 @@ def _distribution(values: Range | list[str]) -> BaseDistribution:
 def _next(
     study: Study, distributions: dict[str, BaseDistribution], options: argparse.Namespace
 ) -> tuple[Any, Path, BaseFileLock] | None:
-    """A new trial, its folder and its lock, which is held until it ends; None if enough were tried."""
+    """Start a trial; return it with its folder and its lock, held until it ends, or None after enough trials."""
     import warnings
 
     from optuna.samplers import TPESampler
@@ -131,13 +131,13 @@ def _next(
         ]
         if len(trials) - len(interrupted) >= options.trials:
             return None
-        with warnings.catch_warnings(action="ignore"):  # that an option of the sampler is young
-            # A seed for each trial: a study that was interrupted goes on as if it had not been, and no two processes
-            # draw the same. The constant liar keeps those that run at once apart.
+        with warnings.catch_warnings(action="ignore"):  # an option of the sampler is experimental
+            # A seed per trial lets an interrupted study continue as if uninterrupted, and gives every process other
+            # draws. The constant liar keeps concurrent trials apart.
             seed = np.random.SeedSequence([options.seed, len(trials)]).generate_state(1)[0]
             study.sampler = TPESampler(seed=int(seed), constant_liar=True)
         trial = study.ask(distributions)
-        trial.set_user_attr("error", INTERRUPTED)  # until more is known
+        trial.set_user_attr("error", INTERRUPTED)  # replaced when the trial ends
         place = folder / "trials" / str(trial.number)
         lock = _lock(place / "lock")
         lock.acquire()
@@ -145,7 +145,7 @@ def _next(
 
 
 def _fail_the_dead(study: Study, folder: Path) -> None:
-    """Close the trials whose process was killed: the operating system has let go of their locks."""
+    """Close the trials of killed processes, whose locks the operating system has released."""
     from filelock import Timeout
     from optuna.trial import TrialState
 
@@ -158,7 +158,7 @@ def _fail_the_dead(study: Study, folder: Path) -> None:
 
 
 def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[str]) -> None:
-    """Train with the options of one trial, and tell the study what came of it."""
+    """Train with the options of one trial, and report the result to the study."""
     from optuna.trial import TrialState
 
     words = [f"{name}={value}" for name, value in trial.params.items()]
@@ -177,7 +177,7 @@ def _try(study: Study, trial: Any, place: Path, lock: BaseFileLock, fixed: list[
 
 
 def _last_words(study: Study, fixed: list[str], folder: Path) -> str:
-    """What was found, and the commands that use it.
+    """Report the best options, and the commands that use them.
 
     Raises:
         InputError: all trials failed.

@@ -1,1 +1,1 @@
-"""From a source to an ``OutcomeTable``: one module per word of ``data=``."""
+"""Loaders that read a source into an ``OutcomeTable``: one module per value of ``data=``."""

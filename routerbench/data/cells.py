@@ -1,4 +1,4 @@
-"""Rows and cells as a file has them, merged into one row per prompt."""
+"""Merge the rows and cells of a file into one row per prompt."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Rows:
-    """What each of the n data rows says about its prompt.
+    """Descriptions of the prompts, one per data row (n rows).
 
     Attributes:
         prompts: ``(n,)`` request texts.
-        ids: ``(n,)`` names of the prompts; rows of one id are one prompt. None if the file has none.
-        benchmark: ``(n,)`` names of the benchmarks.
-        split: ``(n,)`` "train", "val" or "test", or None if the file has none.
-        columns: name of the file's column of "prompt", "eval_name" and "split".
+        ids: ``(n,)`` prompt ids; rows with the same id describe the same prompt. None if the file has no ids.
+        benchmark: ``(n,)`` benchmark names.
+        split: ``(n,)`` "train", "val" or "test"; None if the file has no split.
+        columns: maps "prompt", "eval_name" and "split" to the column names in the file.
     """
 
     prompts: NDArray[np.object_]
@@ -37,20 +37,20 @@ class Rows:
 
 @dataclass(frozen=True)
 class Cells:
-    """The C measurements of a file: one per row of a long table, one per row and model of a wide one.
+    """C measurements of a file: one per row of a long table, one per row and model of a wide table.
 
     Attributes:
         models: ``M`` names.
         row: ``(C,)`` index of the data row.
         model: ``(C,)`` index of the model.
-        quality: ``(C,)`` in [0, 1], NaN where it was not observed.
-        cost: ``(C,)`` USD, NaN where it is not known.
-        responses: ``(C,)`` texts, None where there is none; or None.
-        columns: name of the file's column of "quality", "cost", "response" and the tokens, with {model} for the
-            model's name.
-        by_text: whether rows without an id that have the same prompt and benchmark are one prompt.
-        input_tokens: ``(C,)`` how many, NaN where it is not known; or None if the file has no such column.
-        output_tokens: the same of the answers.
+        quality: ``(C,)`` in [0, 1], NaN if not observed.
+        cost: ``(C,)`` USD, NaN if unknown.
+        responses: ``(C,)`` texts, None for a missing response; None if the file has no responses.
+        columns: maps "quality", "cost", "response" and the token counts to the column names in the file, with {model}
+            in place of the model name.
+        by_text: whether rows without ids that share prompt and benchmark describe the same prompt.
+        input_tokens: ``(C,)`` token counts, NaN if unknown; None if the file has no such column.
+        output_tokens: the same for the responses.
     """
 
     models: tuple[str, ...]
@@ -66,18 +66,18 @@ class Cells:
 
 
 def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
-    """One row per prompt, in order of first appearance.
+    """Merge rows of the same prompt into one, keeping the order of first appearance.
 
-    Rows of one prompt are merged cell by cell. RouterBench's 5-shot table needs it: 14 ids have two rows, one of them
-    with the prompt written twice, and each has the scores that the other lacks.
+    Rows are merged cell by cell. RouterBench's 5-shot table needs this: 14 ids have two rows, one with the prompt
+    written twice, and each row has the scores that the other lacks.
 
     Args:
         rows: the n rows of the file.
         cells: their measurements.
-        source: the file's name.
+        source: name of the file.
 
     Raises:
-        InputError: two rows of one prompt disagree.
+        InputError: two rows of the same prompt disagree.
     """
     group, first = _group(rows, cells.by_text)
     count, num_models = len(first), len(cells.models)
@@ -107,14 +107,14 @@ def merge(rows: Rows, cells: Cells, source: str) -> OutcomeTable:
 
 
 def _tokens(placed: dict[str, NDArray[Any]]) -> NDArray[np.float64] | None:
-    """``(N, M, 2)`` input and output tokens, or None if the file has neither."""
+    """``(N, M, 2)`` input and output token counts, or None if the file has neither."""
     unknown = np.full_like(placed["quality"], np.nan)
     both = [placed.get(word, unknown) for word in ("input_tokens", "output_tokens")]
     return None if all(cells is unknown for cells in both) else np.stack(both, axis=2)
 
 
 def _group(rows: Rows, by_text: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """``(n,)`` number of each row's prompt, and ``(N,)`` the first row of each prompt."""
+    """``(n,)`` prompt number of each row, and ``(N,)`` index of the first row of each prompt."""
     if rows.ids is not None:
         keys = rows.ids.tolist()
     elif by_text:
@@ -129,7 +129,7 @@ def _group(rows: Rows, by_text: bool) -> tuple[NDArray[np.int64], NDArray[np.int
 def _place(
     word: str, values: NDArray[Any], pair: NDArray[np.int64], count: int, cells: Cells, rows: Rows, source: str
 ) -> NDArray[Any]:
-    """``(N, M)`` values, where the known ones of a cell agree."""
+    """``(N, M)`` values; known values of the same cell must agree."""
     is_text = values.dtype == object
     known = np.flatnonzero(values != None if is_text else ~np.isnan(values))  # noqa: E711, elementwise
     out = np.full(count * len(cells.models), None if is_text else np.nan, dtype=values.dtype)

@@ -1,4 +1,4 @@
-"""The cells of a file as numbers and texts, or one sentence that says which cell is wrong and what to do."""
+"""Convert columns to checked numbers and texts; report the first invalid cell."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from routerbench.errors import InputError
 
-# A column as a file holds it: numbers, or objects with None where a cell is missing.
+# A column as read from a file: numbers, or objects with None for missing cells.
 Column = NDArray[Any]
 
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 
 def numbers(column: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Read the cells of a column as numbers.
+    """Parse the cells of a column as numbers.
 
     Args:
-        column: ``(n,)`` cells; booleans and texts such as "0.5" or "True" are numbers too.
+        column: ``(n,)`` cells; booleans and texts such as "0.5" or "True" are valid numbers.
 
     Returns:
-        ``(n,)`` values, NaN where a cell is missing, and the indices of the cells that are no numbers.
+        ``(n,)`` values, NaN for missing cells, and the indices of the cells that are not numbers.
 
     Example:
         >>> values, wrong = numbers(np.array(["0.5", None, "True", "good"], dtype=object))
@@ -40,12 +40,12 @@ def numbers(column: Column) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def quality_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
-    """``(n,)`` quality in [0, 1], NaN where it was not observed.
+    """``(n,)`` quality in [0, 1], NaN if not observed.
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
         InputError: a cell is not a number in [0, 1].
@@ -61,42 +61,42 @@ def quality_cells(column: Column, name: str, source: str) -> NDArray[np.float64]
 
 
 def cost_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
-    """``(n,)`` cost in USD per prompt, NaN where it is not known.
+    """``(n,)`` cost in USD per prompt, NaN if unknown.
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
-        InputError: a cell is not a finite number of at least 0.
+        InputError: a cell is not a finite number >= 0.
     """
     why = "is not a cost; a cost is in USD per prompt, finite and at least 0, or an empty cell where it is not known"
     return _amounts(column, name, source, why)
 
 
 def token_cells(column: Column, name: str, source: str) -> NDArray[np.float64]:
-    """``(n,)`` numbers of tokens, NaN where they are not known.
+    """``(n,)`` token counts, NaN if unknown.
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
-        InputError: a cell is not a finite number of at least 0.
+        InputError: a cell is not a finite number >= 0.
     """
     why = "is not a number of tokens; it is finite and at least 0, or an empty cell where it is not known"
     return _amounts(column, name, source, why)
 
 
 def label_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
-    """``(n,)`` names such as ids, benchmarks and models, as texts; the whole number 7 is "7".
+    """``(n,)`` names (ids, benchmarks, models) as texts; the integer 7 becomes "7".
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
         InputError: a cell is empty.
@@ -109,15 +109,15 @@ def label_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
 
 
 def prompt_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
-    """``(n,)`` request texts, none empty, as the file has them.
+    """``(n,)`` non-empty prompts, unchanged.
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
-        InputError: a cell is not a text, or has nothing but white space.
+        InputError: a cell is not a text, or contains only white space.
     """
     for row, cell in enumerate(column.tolist()):
         if not _label(cell).strip():
@@ -128,19 +128,19 @@ def prompt_cells(column: Column, name: str, source: str) -> NDArray[np.object_]:
 
 
 def response_cells(column: Column) -> NDArray[np.object_]:
-    """``(n,)`` texts of answers, None where there is none."""
+    """``(n,)`` response texts, None if missing."""
     cells = (cell if cell is None or isinstance(cell, str) else _label(cell) or None for cell in column.tolist())
     return np.fromiter(cells, dtype=object, count=len(column))
 
 
 def objects(cells: Iterable[Any]) -> NDArray[np.object_]:
-    """``(n,)`` cells of any kind, lists among them too, as one column."""
+    """``(n,)`` column of arbitrary objects, which may be lists."""
     cells = list(cells)
     return np.fromiter(cells, dtype=object, count=len(cells))
 
 
 def _amounts(column: Column, name: str, source: str, why: str) -> NDArray[np.float64]:
-    """``(n,)`` numbers, none negative or infinite, or why a cell is none."""
+    """``(n,)`` finite numbers >= 0, NaN if missing; ``why`` is the reason given for any other cell."""
     values, wrong = numbers(column)
     if not len(wrong):
         wrong = np.flatnonzero((values < 0) | np.isinf(values))
@@ -163,7 +163,7 @@ def _number(cell: Any) -> float | None:
 def _label(cell: Any) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
-    if isinstance(cell, float) and cell.is_integer():  # how a column of whole numbers with a gap is stored
+    if isinstance(cell, float) and cell.is_integer():  # integers with missing cells are stored as floats
         return str(int(cell))
     return str(cell)
 

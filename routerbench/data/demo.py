@@ -1,4 +1,4 @@
-"""A small world that the project makes itself, so that everything runs at once and the best routing is known."""
+"""Synthetic demo data, generated locally, for which the optimal routing is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ PRICES = {
     "WizardLM/WizardLM-13B-V1.2": (0.3, 0.3),
     "mistralai/mistral-7b-chat": (0.2, 0.2),
 }
-# The level of difficulty, on the 0 to 4 of the prompts, that each model solves half of the time, by family:
-# arithmetic, word-problems, logic, table-reading, translation, coding, trivia, writing.
+# Difficulty level (0 to 4, as in the prompts) that each model solves with probability .5, per family: arithmetic,
+# word-problems, logic, table-reading, translation, coding, trivia, writing.
 SKILLS = (
     (4.2, 4.0, 3.6, 4.2, 3.6, 3.8, 3.4, 3.6),
     (2.6, 2.8, 2.2, 3.0, 3.0, 2.2, 2.6, 4.2),
@@ -40,19 +40,19 @@ SKILLS = (
     (0.8, 1.0, 0.6, 0.8, 0.8, 0.8, 1.2, 2.2),
     (0.8, 0.6, 0.6, 0.8, 1.2, 0.8, 0.8, 1.2),
 )
-STEEPNESS = 2.2  # a model one level above a prompt answers it with probability 1 / (1 + exp(-2.2)) = .90
-ANSWER_TOKENS = (20.0, 120.0, 90.0, 40.0, 40.0, 220.0, 30.0, 150.0)  # of an average answer at level 0, by family
+STEEPNESS = 2.2  # one level above the prompt, a model succeeds with probability 1 / (1 + exp(-2.2)) = .90
+ANSWER_TOKENS = (20.0, 120.0, 90.0, 40.0, 40.0, 220.0, 30.0, 150.0)  # mean length of an answer at level 0, by family
 CHARACTERS_PER_TOKEN = 4.0
 LENGTH_SPREAD = 0.3  # standard deviation of the logarithm of an answer's length
 
 
 @dataclass(frozen=True)
 class World:
-    """The demo table with the truth behind it.
+    """The demo table and the true expected quality and cost.
 
     Attributes:
-        table: what a user would have: prompts, drawn labels, measured costs.
-        quality: ``(N, M)`` probability that the model answers the prompt well: no router can know more.
+        table: what a user would observe: prompts, sampled labels, measured costs.
+        quality: ``(N, M)`` probability that the model answers the prompt correctly: an upper bound for any router.
         cost: ``(N, M)`` expected cost in USD per prompt.
     """
 
@@ -62,11 +62,11 @@ class World:
 
 
 def make_world(num_prompts: int, seed: int) -> World:
-    """Draw prompts of all families and levels, then labels and answer lengths given the models' skills.
+    """Sample prompts of all families and levels, then labels and answer lengths given the models' skills.
 
     Args:
-        num_prompts: N, at least one.
-        seed: of everything drawn.
+        num_prompts: N, at least 1.
+        seed: random seed.
     """
     rng = np.random.default_rng(seed)
     families = rng.integers(len(FAMILIES), size=num_prompts)
@@ -79,7 +79,7 @@ def make_world(num_prompts: int, seed: int) -> World:
     prompt_price, answer_price = np.array(list(PRICES.values())).T * 1e-6
     prompt_tokens = np.ceil(np.array([len(prompt) for prompt in prompts]) / CHARACTERS_PER_TOKEN)[:, None]
     answer_tokens = (np.array(ANSWER_TOKENS)[families] * (1 + levels / 2))[:, None]
-    noise = rng.lognormal(-(LENGTH_SPREAD**2) / 2, LENGTH_SPREAD, size=quality.shape)  # its mean is 1
+    noise = rng.lognormal(-(LENGTH_SPREAD**2) / 2, LENGTH_SPREAD, size=quality.shape)  # has mean 1
     labels = (rng.random(quality.shape) < quality).astype(np.float64)
     table = OutcomeTable(
         prompts=np.array(prompts, dtype=object),
@@ -96,8 +96,8 @@ def make_world(num_prompts: int, seed: int) -> World:
 
 
 def _responses(labels: NDArray[np.float64], seed: int) -> NDArray[np.object_]:
-    """``(N, M)`` texts: whoever answers a prompt well says the same, whoever does not says something of its own."""
-    rng = np.random.default_rng([seed, 1])  # apart from that of the world, which is the same with and without answers
+    """``(N, M)`` responses: models that are right give the same answer, the others each give their own."""
+    rng = np.random.default_rng([seed, 1])  # a separate generator, so that the world is the same without responses
     right, wrong = rng.integers(1000, 10000, size=(len(labels), 1)), rng.integers(1000, 10000, size=labels.shape)
     said = np.where(labels == 1, right, wrong)
     return np.array([[f"The answer is {number}." for number in row] for row in said], dtype=object)
@@ -108,15 +108,15 @@ def load(
     holdout_benchmarks: Sequence[str] = (),
     seed: int = 0,
 ) -> OutcomeTable:
-    """The demo world's table, split 60/10/30.
+    """Generate the demo table, split 60/10/30.
 
     Args:
         num_prompts: N.
-        holdout_benchmarks: task families that go to test only.
-        seed: of the world and of its split.
+        holdout_benchmarks: task families that are used for test only.
+        seed: random seed of the world and its split.
 
     Raises:
-        InputError: there are too few prompts for a split.
+        InputError: there are too few prompts to split.
     """
     if num_prompts < 1:
         raise InputError(f"data.num_prompts must be at least 1, got {num_prompts}")

@@ -1,4 +1,4 @@
-"""The texts of the demo world: eight task families whose difficulty, level 0 to 4, can be read off the prompt."""
+"""Prompts of the demo data: eight task families with difficulty levels 0 to 4 that are visible in the prompt."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -90,7 +90,7 @@ STYLES = (
 
 
 def arithmetic(level: int, rng: np.random.Generator) -> str:
-    """More operands, more digits, more operators."""
+    """Write an arithmetic task; higher levels have more operands, digits and operators."""
     digits = (1, 2, 2, 4, 5)[level]
     numbers = [str(n) for n in rng.integers(10 ** (digits - 1), 10**digits, size=2 + level)]
     operators = rng.choice(("+", "-") if level < 2 else ("+", "-", "*", "/"), size=1 + level)
@@ -99,7 +99,7 @@ def arithmetic(level: int, rng: np.random.Generator) -> str:
 
 
 def word_problem(level: int, rng: np.random.Generator) -> str:
-    """More steps between the question and its answer."""
+    """Write a word problem; higher levels need more steps."""
     thing, people = rng.choice(THINGS), rng.choice(NAMES, size=level + 2, replace=False)
     steps = [f"{people[0]} has {rng.integers(5, 90)} {thing}."]
     for giver, taker in pairwise(people):
@@ -111,7 +111,7 @@ def word_problem(level: int, rng: np.random.Generator) -> str:
 
 
 def logic(level: int, rng: np.random.Generator) -> str:
-    """More people to put in order, and clues that only exclude."""
+    """Write an ordering puzzle; higher levels have more people, and clues that only exclude."""
     people = rng.choice(NAMES, size=3 + 2 * level, replace=False)
     relation = rng.choice(("taller", "older", "faster"))
     order = [f"{a} is {relation} than {b}." for a, b in pairwise(people)]
@@ -121,7 +121,7 @@ def logic(level: int, rng: np.random.Generator) -> str:
 
 
 def table_reading(level: int, rng: np.random.Generator) -> str:
-    """A longer stock list, and a question that combines more of it."""
+    """Write a question about a stock list; higher levels have longer lists and combine more of their entries."""
     places, things = rng.permutation(PLACES)[: 2 + level], rng.permutation(THINGS)[: 2 + level]
     stock = "; ".join(f"{p}: " + ", ".join(f"{rng.integers(1, 99)} {t}" for t in things) for p in places)
     question = (
@@ -144,24 +144,24 @@ def _filled(texts: tuple[tuple[str, ...], ...], level: int, rng: np.random.Gener
 
 
 def translation(level: int, rng: np.random.Generator) -> str:
-    """From greetings to legal prose and verse."""
+    """Write a translation task, from greetings to legal prose and verse."""
     return f"Translate into {rng.choice(LANGUAGES)}: {_filled(SENTENCES, level, rng)}"
 
 
 def coding(level: int, rng: np.random.Generator) -> str:
-    """From one-liners to research code."""
+    """Write a coding task, from one-liners to research code."""
     name = str(rng.choice(INPUTS)).format(word=f"{rng.choice(WORDS)}_{rng.integers(1, 100)}")
     return f"Write a Python function that {rng.choice(CODE[level])}. {name}"
 
 
 def trivia(level: int, rng: np.random.Generator) -> str:
-    """From well-known countries and facts to obscure ones."""
+    """Write a trivia question, from well-known to obscure countries and facts."""
     opening = rng.choice(("", "Quick question: ", "For a quiz: ", "Please tell me: ", "I forgot: "))
     return f"{opening}{_filled(QUESTIONS, level, rng)}"
 
 
 def writing(level: int, rng: np.random.Generator) -> str:
-    """From one line to verse under constraints."""
+    """Write a writing task, from one line to verse under constraints."""
     return _filled(STYLES, level, rng)
 
 

@@ -1,4 +1,4 @@
-"""A file's bytes as columns: Parquet, CSV, JSON or a pickled pandas frame, told apart by content, not by name."""
+"""Read Parquet, CSV, JSON and pickled pandas frames as columns; the format is detected from the content."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ACCEPTED = "a table is a Parquet, CSV or JSON file, or a pickled pandas frame of texts and numbers"
-# A row must fit in one block, and few-shot prompts with eleven responses are long.
+# A CSV row must fit into one block, and few-shot prompts with eleven responses are long.
 _CSV_BLOCK_BYTES = 64 * 2**20
 
 
 def read_columns(path: Path) -> dict[str, Column]:
-    """Read a table, whatever its format.
+    """Read a table of any supported format.
 
     Args:
         path: the file.
 
     Returns:
-        ``(n,)`` cells of every column, by name, in the file's order; None (or NaN) where a cell is missing. CSV cells
-        are texts.
+        Maps each column name to its ``(n,)`` cells, in the order of the file; missing cells are None (or NaN). CSV
+            cells are texts.
 
     Raises:
-        InputError: the file is missing, is no table, has no rows, or has two columns of one name.
+        InputError: the file is missing, is not a table, has no rows, or has duplicate column names.
     """
     columns = _reader(path)(path)
     if not columns or not len(next(iter(columns.values()))):
@@ -80,17 +80,17 @@ def _read_parquet(path: Path) -> dict[str, Column]:
 
 
 def read_coded_csv(path: Path, names: Sequence[str]) -> dict[str, tuple[NDArray[np.int64], Column]]:
-    """Some columns of a CSV file whose texts repeat from row to row: each text once, in a fraction of the memory.
+    """Read CSV columns of repetitive texts, storing each distinct text once to save memory.
 
     Args:
         path: the file.
-        names: of the columns.
+        names: columns to read.
 
     Returns:
-        For each column ``(n,)`` index of each cell's text, -1 where it is empty, and the texts in order of appearance.
+        For each column, the ``(n,)`` index of each cell's text (-1 if empty) and the texts in order of appearance.
 
     Raises:
-        InputError: the file is missing, is no CSV, has no rows, or lacks a column.
+        InputError: the file is missing, is not CSV, has no rows, or lacks a column.
     """
     table = _csv_table(path, names)
     if not len(table):
@@ -110,7 +110,7 @@ def _read_csv(path: Path) -> dict[str, Column]:
 
 
 def _csv_table(path: Path, names: Sequence[str] | None) -> pa.Table:
-    """The columns of a CSV file as texts: all, or some of them, coded."""
+    """Read all columns of a CSV file as texts, or the named ones as dictionary-encoded texts."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -120,7 +120,7 @@ def _csv_table(path: Path, names: Sequence[str] | None) -> pa.Table:
         for name in names or ():
             if name not in header:
                 raise InputError(f"{path}: no column {name!r}; the table has {', '.join(header)}")
-        # Every column as text: a prompt "007" must not become the number 7.
+        # All columns are texts: the prompt "007" must not become the number 7.
         kind = pa.large_string() if names is None else pa.dictionary(pa.int32(), pa.string())
         cells = arrow_csv.ConvertOptions(
             column_types={name: kind for name in header},
@@ -128,7 +128,7 @@ def _csv_table(path: Path, names: Sequence[str] | None) -> pa.Table:
             null_values=[""],
             strings_can_be_null=True,
         )
-        # In one thread, an error tells the row.
+        # Only single-threaded errors contain the row number.
         return arrow_csv.read_csv(
             path,
             read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES, use_threads=False),

@@ -1,4 +1,4 @@
-"""JSON as records and records as columns: a list of objects, or an object on each line."""
+"""Read JSON records (a list of objects, or JSON lines) and convert them to columns."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from routerbench.errors import InputError
 
 
 def read_json(file: Path) -> Any:
-    """The one value of a JSON file.
+    """Parse a JSON file.
 
     Raises:
-        InputError: it is none, or breaks off.
+        InputError: the file is not JSON, or is truncated.
     """
     try:
         with file.open(encoding="utf-8-sig") as stream:
@@ -29,22 +29,22 @@ def read_json(file: Path) -> Any:
 
 
 def read_json_lines(file: Path) -> list[dict[str, Any]]:
-    """The objects of a file that has one on each line; empty lines are passed over.
+    """Read the objects of a JSON lines file; empty lines are skipped.
 
     Raises:
-        InputError: a line is no object.
+        InputError: a line is not an object.
         UnicodeDecodeError: the file is not UTF-8.
     """
-    # The standard library, not pyarrow: a line may have any length, no text becomes a date, an error knows its line.
+    # Not pyarrow: json.loads has no limit on line length, keeps dates as texts, and the line number is known.
     with file.open(encoding="utf-8-sig", newline="\n") as lines:
         return [_record(line, number, file) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def records_of(value: Any, file: Path) -> list[dict[str, Any]]:
-    """A list of objects.
+    """Check that a value is a list of objects, and return it.
 
     Raises:
-        InputError: it is no list, it is empty, or one of its members is no object.
+        InputError: the value is not a list, is empty, or has a member that is not an object.
     """
     if not isinstance(value, list) or not value:
         raise InputError(f"{file}: not a list of records")
@@ -55,16 +55,16 @@ def records_of(value: Any, file: Path) -> list[dict[str, Any]]:
 
 
 def columns_of(records: list[dict[str, Any]]) -> dict[str, Column]:
-    """``(n,)`` cells of each field that a record has, in order of appearance; None where a record lacks it."""
+    """``(n,)`` cells of each field, in order of appearance; None where a record lacks the field."""
     names = dict.fromkeys(name for record in records for name in record)
     return {name: objects(record.get(name) for record in records) for name in names}
 
 
 def field(records: list[dict[str, Any]], name: str, file: Path) -> Column:
-    """``(n,)`` one field of all records, None where a record lacks it.
+    """``(n,)`` values of one field; None where a record lacks it.
 
     Raises:
-        InputError: all lack it.
+        InputError: no record has the field.
     """
     if not any(name in record for record in records):
         raise InputError(f"{file}: no field {name!r} in its records; they have {', '.join(records[0])}")

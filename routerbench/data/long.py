@@ -1,4 +1,4 @@
-"""The long layout: a row per prompt and model, as a log of calls has it."""
+"""The long table layout: one row per prompt and model, as in a log of model calls."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 
 
 def read_cells(columns: Mapping[str, Column], names: Mapping[str, str], source: str) -> Cells:
-    """The measurements of a long table.
+    """Read the measurements of a long table.
 
     Args:
-        columns: ``(n,)`` cells of every column.
-        names: our word for a column -> its name in the file; "model" and "quality" are there.
-        source: the file's name.
+        columns: maps each column name to its ``(n,)`` cells.
+        names: maps routerbench's column names to those of the file; has "model" and "quality".
+        source: name of the file.
 
     Raises:
-        InputError: a cell is wrong.
+        InputError: a cell is invalid.
     """
     if ignored := [name for name in columns if name not in names.values()]:
         log.info("%s: columns not used: %s", source, ", ".join(ignored))

@@ -1,4 +1,4 @@
-"""The table of outcomes that everything starts from: what each model answered to each prompt, and at what cost."""
+"""The outcome table: quality and cost of every model's response to every prompt."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class OutcomeTable:
-    """Measured quality and cost of every model on every prompt. Built and checked by the readers of this folder only.
+    """Measured quality and cost of every model on every prompt. Only the readers in this package build and check it.
 
     Attributes:
-        prompts: ``(N,)`` the request texts, none empty.
+        prompts: ``(N,)`` request texts, none empty.
         models: ``M`` names, at least two, unique.
-        quality: ``(N, M)`` measured quality in [0, 1]; NaN where it was not observed.
-        cost: ``(N, M)`` measured cost in USD per prompt, at least 0; NaN where it is not known.
-        benchmark: ``(N,)`` name of the benchmark each prompt belongs to.
-        ids: ``(N,)`` unique name of each prompt.
-        rows: ``(N,)`` index of each prompt among all prompts of the source, before any were filtered out.
-        source: what error messages call the table, its file as a rule.
-        split: ``(N,)`` "train", "val", "test", or "" for a prompt that no split may use; None before one is assigned.
-        responses: ``(N, M)`` texts of the answers, or None.
-        tokens: ``(N, M, 2)`` numbers of input and output tokens, NaN where they are not known; or None.
+        quality: ``(N, M)`` measured quality in [0, 1]; NaN if not observed.
+        cost: ``(N, M)`` measured cost in USD per prompt, at least 0; NaN if unknown.
+        benchmark: ``(N,)`` name of each prompt's benchmark.
+        ids: ``(N,)`` unique id of each prompt.
+        rows: ``(N,)`` index of each prompt among all prompts of the source, before filtering.
+        source: name of the table in error messages, usually its file.
+        split: ``(N,)`` "train", "val" or "test", or "" for an unused prompt; None before a split is assigned.
+        responses: ``(N, M)`` response texts, or None.
+        tokens: ``(N, M, 2)`` input and output token counts, NaN if unknown; or None.
         prices: ``(M, 2)`` USD per million input and output tokens, or None.
     """
 
@@ -58,17 +58,17 @@ class OutcomeTable:
 
     @property
     def has_cost(self) -> bool:
-        """Whether any cost is known; without one, only quality can be evaluated."""
+        """Whether any cost is known; otherwise only quality can be evaluated."""
         return bool(np.isfinite(self.cost).any())
 
     @property
     def is_complete(self) -> NDArray[np.bool_]:
-        """``(N,)`` prompts whose every cell is known: those that scoring may use."""
+        """``(N,)`` mask of the prompts without missing values, the only ones used for scoring."""
         cells = np.isfinite(self.quality)
         return np.all(cells & np.isfinite(self.cost) if self.has_cost else cells, axis=1)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> OutcomeTable:
-        """The table of some prompts, by index or mask."""
+        """Select prompts by index or mask."""
         return replace(
             self,
             prompts=self.prompts[rows],
@@ -82,8 +82,8 @@ class OutcomeTable:
             tokens=None if self.tokens is None else self.tokens[rows],
         )
 
-    def part(self, split: str) -> OutcomeTable:
-        """The prompts of one split.
+    def in_split(self, split: str) -> NDArray[np.bool_]:
+        """``(N,)`` whether each prompt is in a split.
 
         Args:
             split: "train", "val" or "test".
@@ -91,14 +91,25 @@ class OutcomeTable:
         Raises:
             InputError: the split is empty.
         """
-        assert self.split is not None, "assign_split comes before part"
-        rows = np.flatnonzero(self.split == split)
-        if not len(rows):
+        assert self.split is not None, "assign_split comes before in_split"
+        rows: NDArray[np.bool_] = np.asarray(self.split == split)
+        if not rows.any():
             raise InputError(f"{self.source}: the {split} split is empty; it has {len(self)} prompts in all")
-        return self.take(rows)
+        return rows
+
+    def part(self, split: str) -> OutcomeTable:
+        """Select the prompts of one split.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Raises:
+            InputError: the split is empty.
+        """
+        return self.take(self.in_split(split))
 
     def select_models(self, models: Sequence[str]) -> OutcomeTable:
-        """The table of some models, in the given order.
+        """Select models, in the given order.
 
         Raises:
             InputError: a model is not in the table, or fewer than two are left.
@@ -120,7 +131,7 @@ class OutcomeTable:
         )
 
     def digest(self) -> str:
-        """Hexadecimal fingerprint of models, ids, prompts and measurements; the split has its own."""
+        """Compute a hexadecimal fingerprint of models, ids, prompts and measurements, without the split."""
         sha = hashlib.sha256("\0".join(self.models).encode())
         for column in (self.ids, self.prompts, self.benchmark):
             sha.update("\0".join(column).encode(errors="surrogatepass"))
@@ -130,7 +141,7 @@ class OutcomeTable:
         return sha.hexdigest()[:16]
 
     def split_digest(self) -> str:
-        """Hexadecimal fingerprint of which id is in which split, whatever their order."""
+        """Compute a hexadecimal fingerprint of the split of each id, independent of row order."""
         assert self.split is not None, "assign_split comes before split_digest"
         pairs = sorted(zip(self.ids, self.split, strict=True))
         return hashlib.sha256("\0".join(f"{id_}\1{part}" for id_, part in pairs).encode()).hexdigest()[:16]
@@ -138,7 +149,7 @@ class OutcomeTable:
 
 @dataclass(frozen=True)
 class Examples:
-    """The prompts of one split with their embeddings: what a router learns from.
+    """Prompts with their outcomes and embeddings, as used to fit a router.
 
     Attributes:
         table: the N outcomes.
@@ -149,12 +160,12 @@ class Examples:
     embeddings: NDArray[np.float32]
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
-        """Some of the prompts with their embeddings, by index or mask."""
+        """Select prompts by index or mask."""
         return Examples(self.table.take(rows), self.embeddings[rows])
 
 
 class Parts(NamedTuple):
-    """The three splits of a table, with their embeddings."""
+    """The train, validation and test splits of a table, with embeddings."""
 
     train: Examples
     val: Examples
@@ -162,13 +173,13 @@ class Parts(NamedTuple):
 
     @classmethod
     def of(cls, table: OutcomeTable, embeddings: NDArray[np.float32]) -> Parts:
-        """Part a table that has its split.
+        """Divide a table by its split.
 
         Args:
-            table: N outcomes.
+            table: N outcomes, with a split.
             embeddings: ``(N, D)``, one row per prompt of ``table``.
 
         Raises:
             InputError: a split is empty.
         """
-        return cls(*(Examples(table.part(split), embeddings[table.split == split]) for split in SPLITS))
+        return cls(*(Examples(table.part(split), embeddings[table.in_split(split)]) for split in SPLITS))

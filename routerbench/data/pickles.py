@@ -1,9 +1,9 @@
-"""Pickled pandas frames, read without pandas and without running anything that the file asks for.
+"""Read pickled pandas frames without pandas and without executing anything in the file.
 
-A pickle is a program. RouterBench's tables are published as pickles of an old pandas, and many a company's log is one,
-so this reader runs the program against stand-ins: each global that a frame of texts and numbers needs is a class below
-that only records how it was called, each other global is refused. The columns are then read out of the record, checking
-every step; numpy itself only ever sees raw bytes of a plain number type.
+A pickle is a program. RouterBench publishes its tables as pickles of an old pandas version, and many logs are stored as
+pickles. This reader runs the program with stand-ins: each global that a frame of texts and numbers needs is replaced by
+a class below that only records its call; any other global is refused. The columns are then extracted from these
+records, with every step checked; numpy only sees raw bytes of a plain number type.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBER_TYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4
 
 
 class _Record:
-    """A call that the pickle makes, with its arguments and the state set afterwards. Making one does nothing."""
+    """A recorded call of the pickle: its arguments and the state set afterwards. Has no side effects."""
 
     __slots__ = ("args", "state")
     args: tuple[Any, ...]
@@ -36,7 +36,7 @@ class _Record:
         record.args, record.state = args, None
         return record
 
-    # Without it, unpickling would set attributes: on a record harmless, on the class itself a lasting change.
+    # Without this method, unpickling would set attributes: harmless on a record, but a lasting change on the class.
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
@@ -60,12 +60,12 @@ class _Block(_Record):
 
 
 class _Partial(_Record):
-    """``functools.partial(new_block, ndim=…)``, how pandas 1.3 writes a block; its state says what is called."""
+    """``functools.partial(new_block, ndim=…)``, how pandas 1.3 writes a block; its state names the function."""
 
     __slots__ = ()
 
     def __call__(self, *args: Any) -> _Block:
-        """Record the call; anything but ``new_block`` is refused."""
+        """Record the call; refuse anything but ``new_block``."""
         if self.args != (_Block,):
             raise TypeError("functools.partial of something that is no block")
         return _Block(*args)
@@ -143,18 +143,19 @@ for _core in ("numpy.core", "numpy._core"):
 
 
 def read_pickle(path: Path) -> dict[str, Column]:
-    """Read a pickled pandas frame whose columns are texts and numbers, of object or number type.
+    """Read a pickled pandas frame of texts and numbers, with columns of object or number dtype.
 
-    pandas 1.3 to 3, protocols 3 to 5. The text type that is pandas 3's default is refused: its cells are Arrow's.
+    Supports pandas 1.3 to 3 and protocols 3 to 5. pandas 3's default text dtype is refused: its cells are in Arrow
+    format.
 
     Args:
         path: the file.
 
     Returns:
-        ``(n,)`` cells of every column, by name; None (or NaN) where a cell is missing. Nothing in the file is executed.
+        Maps each column name to its ``(n,)`` cells; missing cells are None (or NaN). Nothing in the file is executed.
 
     Raises:
-        InputError: the pickle is damaged, is no such frame, or asks for anything that one does not need.
+        InputError: the pickle is damaged, is not such a frame, or refers to any other global.
     """
     try:
         with path.open("rb") as file:
@@ -175,7 +176,7 @@ class _Unpickler(pickle.Unpickler):
         self._path = path
 
     def find_class(self, module: str, name: str) -> type[_Record]:
-        """The stand-in of a global, by its exact name."""
+        """Return the stand-in for a global, by its exact name."""
         if (module, name) in _STAND_INS:
             return _STAND_INS[(module, name)]
         if module.startswith("pyarrow") or name in ("ArrowStringArray", "StringDtype"):
@@ -186,7 +187,6 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _columns(frame: Any) -> dict[str, Column]:
-    """The columns of a recorded frame, in its order."""
     manager = _expect(_Frame, frame).state["_mgr"]
     if not isinstance(manager, _Manager) or len(manager.args) != 2:
         _refuse("its columns are stored in an unknown way")
@@ -219,7 +219,7 @@ def _names(axis: Any) -> list[str]:
 
 
 def _positions(placement: Any, count: int) -> list[int]:
-    """Which columns of the frame a block holds."""
+    """Return the positions in the frame of a block's columns."""
     if isinstance(placement, _Slice):
         if not all(part is None or isinstance(part, int) for part in placement.args):
             _refuse("a block of columns has no place")
@@ -228,7 +228,7 @@ def _positions(placement: Any, count: int) -> list[int]:
 
 
 def _array(record: Any) -> NDArray[Any]:
-    """A recorded array, rebuilt from raw bytes or from checked cells."""
+    """Rebuild a recorded array from raw bytes or from checked cells."""
     if isinstance(record, _Buffer):
         data, dtype, shape, order = record.args
         return _from_bytes(data, dtype, shape, order == "F")

@@ -1,4 +1,4 @@
-"""Price lists: what a token costs, kept apart from tables and routers because it changes without either.
+"""Token prices, kept in a separate file because they change independently of tables and routers.
 
 A price list is a JSON file ``{"gpt-4": {"input_usd_per_1m": 30, "output_usd_per_1m": 60}, ...}``.
 """
@@ -20,14 +20,14 @@ KEYS = ("input_usd_per_1m", "output_usd_per_1m")
 
 
 def with_prices(table: OutcomeTable, path: str | Path) -> OutcomeTable:
-    """The table with the prices of its models; a cost that is not known is made of token counts and prices.
+    """Add the models' prices to a table, and compute unknown costs from token counts and prices.
 
     Args:
-        table: N outcomes with their ``tokens``.
-        path: the price list; it may have models that the table lacks.
+        table: N outcomes with ``tokens``.
+        path: the price list; it may contain further models.
 
     Raises:
-        InputError: the table has no token counts, the file is no price list, or it lacks a model.
+        InputError: the table has no token counts, the file is not a price list, or a model has no price.
     """
     if table.tokens is None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The prompt column as request texts: lists of turns in writing, as RouterBench has them, are unpacked."""
+"""Read the prompt column; turn lists written as text, as in RouterBench, into plain text."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ log = logging.getLogger(__name__)
 def read_prompts(
     column: Column, name: str, source: str, places: NDArray[np.int64] | None = None
 ) -> NDArray[np.object_]:
-    """The request texts of a table.
+    """Read the prompts of a table.
 
-    Where every cell is written like a list and at least one is a list of texts, in JSON (as of Chatbot Arena) or as
-    Python prints it (as of RouterBench), the cells are parsed (never evaluated) and the turns joined by a blank line,
-    without those that are null; a cell that does not parse keeps its text, and their number is logged.
+    If every cell looks like a list and at least one is a list of texts, in JSON (Chatbot Arena) or as printed by Python
+    (RouterBench), the cells are parsed (never evaluated) and their turns joined by a blank line, skipping nulls. A cell
+    that cannot be parsed keeps its text; the number of such cells is logged.
 
     Args:
         column: ``(n,)`` cells of the file.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
-        places: ``(n,)`` index of each cell's row in the file, for the message; None if they are all rows.
+        name: column name, for the error message.
+        source: file name, for the error message.
+        places: ``(n,)`` index of each cell's row in the file, for the error message; None if the cells are all rows.
 
     Returns:
-        ``(n,)`` texts, none empty, all encodable as UTF-8.
+        ``(n,)`` non-empty texts that can be encoded as UTF-8.
 
     Raises:
         InputError: a prompt is empty or not a text.
@@ -45,7 +45,7 @@ def read_prompts(
     texts = dict.fromkeys(prompts)  # a long table repeats each prompt once per model
     if all(_is_bracketed(text) for text in texts):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" inside a prompt is its author's, not a mistake in our code
+            warnings.simplefilter("ignore")  # "\d" in a prompt raises a SyntaxWarning that does not concern this code
             parsed = {text: _join_turns(text) for text in texts}
         if any(joined is not None for joined in parsed.values()):
             prompts = _unpack(prompts, parsed, name, source, places)
@@ -53,16 +53,16 @@ def read_prompts(
 
 
 def conversation(cell: Any, row: int, name: str, source: str) -> str:
-    """What the user says in a conversation, turns joined by a blank line; a system's and a model's turns are left out.
+    """Join the user's turns of a conversation by a blank line; system and model turns are dropped.
 
     Args:
         cell: a list of objects with "role" and "content", or its JSON.
-        row: its index, for the message.
-        name: of its column, for the message.
-        source: the file's name, for the message.
+        row: row index, for the error message.
+        name: column name, for the error message.
+        source: file name, for the error message.
 
     Raises:
-        InputError: it is something else, or a turn's content is no text.
+        InputError: the cell is not such a list, or the content of a user turn is not a text.
     """
     try:
         turns = json.loads(cell) if isinstance(cell, str) else list(cell)
@@ -75,19 +75,19 @@ def conversation(cell: Any, row: int, name: str, source: str) -> str:
 
 
 def whole_characters(text: str) -> str:
-    """The text without halves of characters: the two of one character are joined, one alone becomes U+FFFD."""
+    """Join the surrogate pairs of a text, and replace lone surrogates by U+FFFD."""
     if _is_encodable(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def lost_characters(text: str) -> int:
-    """How many halves of characters ``whole_characters`` gives up."""
+    """Count the lone surrogates that ``whole_characters`` replaces."""
     return whole_characters(text).count("\ufffd") - text.count("\ufffd")
 
 
 def is_doubled(prompt: str, single: str) -> bool:
-    """Whether a prompt is another one written twice, as in the twin rows of RouterBench's 5-shot table."""
+    """Whether a prompt is another one written twice, as in the duplicate rows of RouterBench's 5-shot table."""
     return prompt in (single + single, single + TURN_SEPARATOR + single)
 
 
@@ -104,8 +104,8 @@ def _join_turns(text: str) -> str | None:
 
 
 def _list_in(text: str) -> list[Any] | None:
-    # JSON first: what Python prints is JSON too only where both mean the same, while "\/" and "\ud83d\ude00" are one
-    # character each in JSON alone.
+    # JSON first: both parsers agree on what Python prints wherever it is valid JSON, but only JSON decodes "\/" and
+    # "\ud83d\ude00" to one character each.
     for parse in (json.loads, ast.literal_eval):
         try:
             value = parse(text)
@@ -135,7 +135,7 @@ def _unpack(
 
 
 def _encodable(prompts: NDArray[np.object_], name: str, source: str, places: NDArray[np.int64]) -> NDArray[np.object_]:
-    # Half a surrogate pair ("\ud83d" in JSON) is a legal Python text that no tokenizer and no file accepts.
+    # A lone surrogate ("\ud83d" in JSON) is valid in a Python string, but no tokenizer or file accepts it.
     broken = [row for row, text in enumerate(prompts) if not _is_encodable(text)]
     if not broken:
         return prompts

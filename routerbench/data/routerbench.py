@@ -21,7 +21,7 @@ SHA256 = {
     "routerbench_0shot.pkl": "ba4f77f19517610a707c374e99322d7750c30fc4ae7ff5527888595a1e65d36d",
     "routerbench_5shot.pkl": "fbd7d3d16fba2759a18fa0ad44409d3e0e92ba80d03d90827eed1a6d084c9ffe",
 }
-# The paper's benchmarks in RouterBench's own words. Its RAG set is not in the published files.
+# The paper's benchmarks by their names in the data. The paper's RAG data set is not published.
 BENCHMARKS = ("mmlu", "hellaswag", "grade-school-math", "arc-challenge", "winogrande", "mbpp", "mtbench")
 
 log = logging.getLogger(__name__)
@@ -36,19 +36,19 @@ def load(
     seed: int = 0,
     all_benchmarks: bool = False,
 ) -> OutcomeTable:
-    """Download RouterBench, check that it is the published file, read it and split it.
+    """Download RouterBench, verify its checksum, read it and split it.
 
     Args:
-        shots: 0 or 5, the table of zero-shot or of few-shot prompts.
-        models: the models to keep, in this order; None keeps all 11.
-        benchmarks: the benchmarks to keep; None keeps all.
-        drop_unpriced_models: whether to leave out models without any cost.
-        holdout_benchmarks: benchmarks whose prompts are all test.
-        seed: of the split.
+        shots: 0 or 5, the table of zero-shot or few-shot prompts.
+        models: models to keep, in this order; None keeps all 11.
+        benchmarks: benchmarks to keep; None keeps all.
+        drop_unpriced_models: whether to drop models without any cost.
+        holdout_benchmarks: benchmarks that are used for test only.
+        seed: random seed of the split.
         all_benchmarks: whether to keep the 1,719 prompts of tasks that are not in the paper.
 
     Raises:
-        InputError: the file cannot be downloaded or is not the published one, or an option is wrong.
+        InputError: the download fails, the file is not the published one, or an option is invalid.
     """
     if shots not in (0, 5):
         raise InputError(f"{REPOSITORY}: data.shots is 0 or 5, not {shots!r}")
@@ -58,7 +58,7 @@ def load(
 
 
 def benchmark_of(eval_name: str) -> str:
-    """The paper's benchmark that one of RouterBench's 86 tasks belongs to; the task itself if it is in none.
+    """Map one of RouterBench's 86 tasks to its benchmark in the paper, or to itself if there is none.
 
     Example:
         >>> benchmark_of("mmlu-anatomy"), benchmark_of("mtbench-math"), benchmark_of("chinese_zodiac")

@@ -1,4 +1,4 @@
-"""Who may learn from which prompt: train, val and test, with no prompt on two sides."""
+"""Train, validation and test splits in which no prompt occurs twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routerbench.data.outcomes import SPLITS, OutcomeTable
 from routerbench.errors import InputError
 
 TEST_SHARE = 0.3
-VAL_SHARE = 1 / 7  # of what is not test: 60/10/30 in all
+VAL_SHARE = 1 / 7  # of the prompts that are not test: 60/10/30 overall
 NUM_FOLDS = 5
 
 _SYNONYMS = {"valid": "val", "validation": "val", "dev": "val"}
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 
 def assign_split(table: OutcomeTable, seed: int, holdout_benchmarks: Sequence[str] | str = ()) -> OutcomeTable:
-    """Give every prompt its split: the published one, else 60/10/30 within each benchmark.
+    """Assign a split to every prompt: the published one, or 60/10/30 within each benchmark.
 
-    Prompts that differ only in white space or case are copies of each other and stay on one side. Where a published
-    split or a held-out benchmark parts them, the copies in the later split get "" and are used by nobody; train wins
-    over val, val over test. The seeded split is the same whatever the order of the rows.
+    Prompts that differ only in white space or case are duplicates and are kept in the same split. If a published split
+    or a held-out benchmark separates them, the duplicates in the later split get "" and are not used: train takes
+    precedence over val, and val over test. The random split does not depend on the order of the rows.
 
     Args:
-        table: the N outcomes.
-        seed: of the split; of val alone, where the published split has none.
-        holdout_benchmarks: benchmarks whose prompts are all test, to measure what a router does on tasks it never saw.
+        table: N outcomes.
+        seed: random seed of the split; only of val if a split is published without one.
+        holdout_benchmarks: benchmarks that are used for test only, to measure generalisation to unseen tasks.
 
     Returns:
         The table with its ``split``.
@@ -63,17 +63,17 @@ def assign_split(table: OutcomeTable, seed: int, holdout_benchmarks: Sequence[st
 def read_split(
     cells: NDArray[np.object_], rows: NDArray[np.int64], name: str, source: str, allow_unused: bool = False
 ) -> NDArray[np.object_]:
-    """The words of a published split as "train", "val" and "test".
+    """Normalise the values of a published split to "train", "val" and "test".
 
     Args:
-        cells: ``(N,)`` words of the file; "valid", "validation" and "dev" mean val.
-        rows: ``(N,)`` index of each word's row in the file, for the message.
-        name: the column's name, for the message.
-        source: the file's name, for the message.
-        allow_unused: whether "" may stand for a prompt that no split uses.
+        cells: ``(N,)`` values in the file; "valid", "validation" and "dev" mean val.
+        rows: ``(N,)`` index of each value's row in the file, for the error message.
+        name: column name, for the error message.
+        source: file name, for the error message.
+        allow_unused: whether "" is allowed, for a prompt that no split uses.
 
     Raises:
-        InputError: another word.
+        InputError: a value is none of these.
     """
     meaning = {
         word: _SYNONYMS.get(str(word).strip().lower(), str(word).strip().lower()) for word in set(cells.tolist())
@@ -88,13 +88,13 @@ def read_split(
 
 
 def duplicate_groups(prompts: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Number the prompts so that copies, after white space and case are folded, share a number.
+    """Number the prompts; duplicates, up to white space and case, share a number.
 
     Args:
         prompts: ``(N,)`` texts.
 
     Returns:
-        ``(N,)`` group of each prompt; which number a text gets does not depend on the order of the rows.
+        ``(N,)`` group of each prompt; the number of a text does not depend on the order of the rows.
 
     Example:
         >>> a, b, c = duplicate_groups(np.array(["Why?", "How?", " why? "], dtype=object))
@@ -105,22 +105,22 @@ def duplicate_groups(prompts: NDArray[np.object_]) -> NDArray[np.int64]:
 
 
 def prompt_keys(prompts: NDArray[np.object_]) -> NDArray[np.uint64]:
-    """``(N,)`` hashes of the prompts after white space and case are folded: copies share one, in any table."""
+    """``(N,)`` hashes of the prompts, up to white space and case; equal for duplicates in any table."""
     folded = (" ".join(prompt.split()).casefold().encode(errors="surrogatepass") for prompt in prompts)
     keys = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in folded)
     return np.frombuffer(keys, dtype=np.uint64)
 
 
 def draw_folds(prompts: NDArray[np.object_], rng: np.random.Generator, num_folds: int = NUM_FOLDS) -> NDArray[np.int64]:
-    """Draw folds for cross-fitting; copies of a prompt are in the same one.
+    """Draw folds for cross-fitting; duplicates of a prompt are in the same fold.
 
     Args:
         prompts: ``(N,)`` texts.
-        rng: draws.
-        num_folds: how many; no more than there are different prompts get one.
+        rng: random number generator.
+        num_folds: number of folds; limited by the number of distinct prompts.
 
     Returns:
-        ``(N,)`` numbers of folds, from 0 on.
+        ``(N,)`` fold of each prompt, starting at 0.
     """
     group = duplicate_groups(prompts)
     return (rng.permutation(group.max() + 1) % num_folds)[group]
@@ -133,18 +133,18 @@ def _carve(
     share: float,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Indices of the eligible prompts to part from the rest: a share of the groups, even over the benchmarks."""
+    """Choose a share of the eligible groups, stratified by benchmark; return the indices of their prompts."""
     rows = np.flatnonzero(eligible)
     _, label = np.unique(benchmark[rows].astype(str), return_inverse=True)
     groups, member = np.unique(group[rows], return_inverse=True)
     home = np.full(len(groups), np.iinfo(np.int64).max)
-    np.minimum.at(home, member, label)  # a text of two benchmarks counts for the first of them
+    np.minimum.at(home, member, label)  # a text in two benchmarks counts for the first one
     total = len(groups)
     picks = min(max(1, round(share * total)), total - 1)
     if picks < 1:
         return np.empty(0, dtype=np.int64)
-    # Line the groups up benchmark by benchmark, shuffled within each, and take every (1 / share)-th: each benchmark
-    # gets its share to within one, and the whole exactly, however small the benchmarks are.
+    # Sort the groups by benchmark, shuffled within each, and take every (1 / share)-th: the share is exact overall
+    # and, to within one group, in each benchmark, however small.
     order = np.lexsort((rng.random(total), home))
     steps = (np.arange(total + 1) * picks + rng.integers(total)) // total
     chosen = np.zeros(total, dtype=bool)

@@ -1,4 +1,4 @@
-"""Any table of outcomes: Parquet, CSV, JSON lines or a pandas pickle, wide or long."""
+"""Load outcome tables from Parquet, CSV, JSON lines or a pandas pickle, in wide or long layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from routerbench.data.prompts import read_prompts
 from routerbench.data.split import assign_split, read_split
 from routerbench.errors import InputError
 
-# Our word for a column is also the name it has unless the option `columns` says otherwise.
+# routerbench's name of a column is also its default name in the file; the option `columns` changes the latter.
 WORDS = ("prompt", "model", "quality", "cost", "eval_name", "sample_id", "split", "response", *long.TOKENS)
 
 log = logging.getLogger(__name__)
@@ -36,23 +36,23 @@ def load(
     prices: str | Path | None = None,
     seed: int = 0,
 ) -> OutcomeTable:
-    """Read a table of outcomes and split it.
+    """Read an outcome table and split it.
 
     Args:
-        path: the file; its format is told by its content.
-        layout: "wide" (a row per prompt), "long" (a row per prompt and model) or "auto", which goes by the columns.
-        models: the models to keep, in this order; None keeps all.
-        benchmarks: the benchmarks to keep; None keeps all.
-        drop_unpriced_models: whether to leave out models without any cost, where other models have one.
-        holdout_benchmarks: benchmarks whose prompts are all test.
-        columns: the word for a column -> its name in the file, for example ``{"prompt": "question"}``; None for a
-            column to pass over, as ``{"split": None}`` to draw a split although the file has one.
-        prices: a price list for the tokens of the table, see ``prices.py``; where a cost is not given, it is made of
-            them.
-        seed: of the split.
+        path: the file; the format is detected from its content.
+        layout: "wide" (one row per prompt), "long" (one row per prompt and model), or "auto" to detect it from the
+            columns.
+        models: models to keep, in this order; None keeps all.
+        benchmarks: benchmarks to keep; None keeps all.
+        drop_unpriced_models: whether to drop models without any cost if other models have costs.
+        holdout_benchmarks: benchmarks that are used for test only.
+        columns: maps routerbench's column names to those of the file, for example ``{"prompt": "question"}``; None
+            ignores a column: ``{"split": None}`` draws a new split although the file has one.
+        prices: price list, see ``prices.py``; used to compute unknown costs from the table's token counts.
+        seed: random seed of the split.
 
     Raises:
-        InputError: the file, a cell or an option is wrong.
+        InputError: the file, a cell or an option is invalid.
     """
     table = read(path, layout, models, drop_unpriced_models, columns, prices)
     table = keep_benchmarks(table, benchmarks)
@@ -67,7 +67,7 @@ def read(
     columns: Mapping[str, str] | None = None,
     prices: str | Path | None = None,
 ) -> OutcomeTable:
-    """Read and check a table of outcomes; its split is the file's own, or None. The arguments are those of ``load``."""
+    """Read and check an outcome table without splitting it; a published split is kept. Arguments as in ``load``."""
     table = parse(path, layout, models, columns)
     table = table if prices is None else with_prices(table, prices)
     return _check_prices(table, drop_unpriced_models)
@@ -79,7 +79,7 @@ def parse(
     models: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> OutcomeTable:
-    """Read a table as it is, also one in which models have no cost. The arguments are those of ``load``."""
+    """Read an outcome table without prices; models may lack costs. Arguments as in ``load``."""
     file, source = Path(path).expanduser(), str(path)
     found = read_columns(file)
     names = _name_columns(found, columns, source)
@@ -92,11 +92,11 @@ def parse(
 
 
 def keep_benchmarks(table: OutcomeTable, benchmarks: Sequence[str] | None) -> OutcomeTable:
-    """The prompts of some benchmarks; all where None.
+    """Select the prompts of some benchmarks; None selects all.
 
     Args:
         table: the outcomes.
-        benchmarks: names of benchmarks of the table.
+        benchmarks: names of benchmarks in the table.
 
     Raises:
         InputError: a benchmark is not in the table.
@@ -116,12 +116,12 @@ def keep_benchmarks(table: OutcomeTable, benchmarks: Sequence[str] | None) -> Ou
 
 
 def names_in(option: Sequence[str] | str) -> list[str]:
-    """The names an option gives: a list, or one name alone as ``data.models=gpt-4`` would give it."""
+    """Return the names in an option as a list; ``data.models=gpt-4`` gives a single name."""
     return [option] if isinstance(option, str) else [str(name) for name in option]
 
 
 def _name_columns(found: Mapping[str, Column], columns: Mapping[str, str] | None, source: str) -> dict[str, str]:
-    """Our word for a column -> its name in the file, for the columns that are there."""
+    """Map routerbench's column names to those of the file, for the columns that exist."""
     given = dict(columns or {})
     renamed = {word: name for word, name in given.items() if name is not None and name != word}
     for word, name in renamed.items():
@@ -172,10 +172,10 @@ def _read_rows(found: Mapping[str, Column], names: Mapping[str, str], source: st
 
 
 def check_models(table: OutcomeTable, models: Sequence[str] | None = None) -> OutcomeTable:
-    """The table of some models, or of all; at least two, each with a quality in some row.
+    """Select models, or all; check that there are at least two and each has a known quality.
 
     Raises:
-        InputError: there are too few, or one has no quality.
+        InputError: there are fewer than two models, or one has no quality.
     """
     if models is not None or table.num_models < 2:
         table = table.select_models(table.models if models is None else models)
@@ -202,5 +202,5 @@ def _check_prices(table: OutcomeTable, drop_unpriced_models: bool) -> OutcomeTab
 
 
 def _is_known(cells: NDArray[np.float64]) -> list[bool]:
-    """``M`` whether a model has any value."""
+    """``M`` flags, whether a model has any finite value."""
     return [bool(np.isfinite(column).any()) for column in cells.T]

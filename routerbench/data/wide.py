@@ -1,4 +1,4 @@
-"""The wide layout of RouterBench: a row per prompt; for each model a column of quality, often of cost and responses."""
+"""RouterBench's wide table layout: one row per prompt; per model a quality column, often cost and response columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESPONSE_SUFFIX = "|model_response"
 TOKEN_SUFFIXES = {"input_tokens": "|input_tokens", "output_tokens": "|output_tokens"}
 SUFFIXES = (COST_SUFFIX, RESPONSE_SUFFIX, *TOKEN_SUFFIXES.values())
 
-# Numeric columns that tables are known to carry beside their models.
+# Columns, some of them numeric, that tables often have beside those of the models.
 NO_MODELS = {"", "Unnamed: 0", "index", "level_0", "__index_level_0__", "oracle_model_to_route_to"}
 NO_MODELS |= {"sample_id", "prompt", "eval_name", "split"}
 
@@ -27,20 +27,20 @@ log = logging.getLogger(__name__)
 def read_cells(
     columns: Mapping[str, Column], names: Mapping[str, str], models: Sequence[str] | None, source: str
 ) -> Cells:
-    """The measurements of a wide table.
+    """Read the measurements of a wide table.
 
-    A model is a column that has a "|total_cost", "|model_response", "|input_tokens" or "|output_tokens" beside it, and
-    any other column of numbers that is not known to be something else; a few cells that are no numbers are mistakes,
-    not another kind of column.
+    A column is a model if there is a matching "|total_cost", "|model_response", "|input_tokens" or "|output_tokens"
+    column, or if it is numeric and not known to be something else. A few non-numeric cells are treated as errors; they
+    do not make a column non-numeric.
 
     Args:
-        columns: ``(n,)`` cells of every column.
-        names: our word for a column -> its name in the file.
-        models: the models to read, or None for all; the other columns are not looked at.
-        source: the file's name.
+        columns: maps each column name to its ``(n,)`` cells.
+        names: maps routerbench's column names to those of the file.
+        models: models to read, or None for all; other columns are ignored.
+        source: name of the file.
 
     Raises:
-        InputError: there is no model, an unknown one is asked for, or a cell is wrong.
+        InputError: there is no model, a requested model is unknown, or a cell is invalid.
     """
     found = _find_models(columns, set(names.values()), source)
     chosen = found if models is None else tuple(dict.fromkeys(models))
@@ -107,7 +107,7 @@ def _find_models(columns: Mapping[str, Column], described: set[str], source: str
 
 
 def _quality(column: Column, name: str, is_guessed: bool, source: str) -> NDArray[np.float64]:
-    """The cells of what is a model: as the user says, or as we guess."""
+    """Check the quality of a model; if the model was detected, not requested, the error suggests naming the models."""
     try:
         return quality_cells(column, name, source)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""A table of outcomes as a Parquet file in RouterBench's wide layout, which ``table.py`` reads back as it was."""
+"""Write an outcome table to Parquet in RouterBench's wide layout; ``table.py`` restores it unchanged."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ log = logging.getLogger(__name__)
 
 
 def write_table(table: OutcomeTable, path: str | Path) -> None:
-    """Write a table, atomically: a row per prompt, a column per model and per kind of measurement.
+    """Write a table atomically, with one row per prompt and one column per model and kind of measurement.
 
-    The columns are ``sample_id``, ``prompt``, ``eval_name``, ``split`` where the table has one, ``<model>`` (quality),
-    ``<model>|total_cost`` of the models that have any, and ``<model>|input_tokens``, ``<model>|output_tokens`` and
-    ``<model>|model_response`` where the table has them. An unknown cell is null. A price list is not written.
+    The columns are ``sample_id``, ``prompt``, ``eval_name``, ``split`` (if the table has one), ``<model>`` (quality),
+    ``<model>|total_cost`` (for models with any known cost) and, if the table has them, ``<model>|input_tokens``,
+    ``<model>|output_tokens`` and ``<model>|model_response``. Missing values are null. The price list is not written.
 
     Args:
-        table: the N outcomes, as a reader gives them; each prompt is in train, val or test if it has a split.
-        path: the file; its folder is made if it is missing.
+        table: N outcomes, as returned by a reader; if it has a split, every prompt is in train, val or test.
+        path: the file; its folder is created if missing.
 
     Raises:
-        InputError: a model's name is one that the layout needs for something else, a text cannot be encoded, a prompt
-            is in no split, or the disk is full.
+        InputError: a model name is reserved by the layout, a text cannot be encoded, a prompt is in no split, or the
+            disk is full.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -69,12 +69,12 @@ def _check_names(table: OutcomeTable) -> None:
 
 
 def _prompts(table: OutcomeTable) -> list[str]:
-    """The prompts, as lists of one turn where the reader would take their texts themselves for lists of turns."""
+    """Return the prompts, wrapped in lists of one turn if the reader would mistake them for lists of turns."""
     prompts = table.prompts.tolist()
     if any(not text.strip().startswith("[") for text in prompts):
         return prompts
     logger = logging.getLogger("routerbench.data.prompts")
-    disabled, logger.disabled = logger.disabled, True  # it is a trial: what it would remark is no concern of the user
+    disabled, logger.disabled = logger.disabled, True  # messages of this trial read do not concern the user
     try:
         same = bool(np.all(read_prompts(table.prompts, "prompt", table.source) == table.prompts))
     except InputError:

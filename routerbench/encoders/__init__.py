@@ -1,1 +1,1 @@
-"""From texts to embeddings: one module per word of ``encoder=``, and the store that keeps what was encoded."""
+"""Encoders that map texts to embeddings, one module per value of ``encoder=``, and the embedding store."""

@@ -1,4 +1,4 @@
-"""The part of an encoder that can be trained: a pretrained transformer, and how its tokens become one vector."""
+"""The trainable part of an encoder: a pretrained transformer and the pooling of its tokens."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ class Backbone(nn.Module):
     """Embeds token ids with the last hidden states of a transformer.
 
     Args:
-        model: of transformers; gives ``last_hidden_state`` for ``input_ids`` and ``attention_mask``.
-        pooling: "mean" over the real tokens, "cls" = the first, "last" = the last real one.
-        normalize: scale every embedding to length 1.
+        model: a transformers model that returns ``last_hidden_state`` for ``input_ids`` and ``attention_mask``.
+        pooling: "mean" over the tokens, "cls" for the first token, or "last" for the last one; padding is excluded.
+        normalize: scale embeddings to length 1.
 
     Shape:
         - Input: ``(B, T)`` token ids, padded on the right, and ``(B,)`` lengths, at least 1.
@@ -42,5 +42,5 @@ class Backbone(nn.Module):
         return normalize(pooled, dim=-1) if self.normalize else pooled
 
     def take(self, tokens: TokenTensors, rows: NDArray[np.int64]) -> Tensor:
-        """``(B, D)`` embeddings of B of the prompts."""
+        """``(B, D)`` embeddings of the prompts in ``rows``."""
         return self(*tokens.gather(rows))

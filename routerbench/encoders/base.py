@@ -1,4 +1,4 @@
-"""What every encoder is: a fixed map from texts to vectors that can say exactly which map it is."""
+"""Encoder interface: a fixed map from texts to vectors, identified by a fingerprint."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Where embeddings are kept: an ``EmbeddingStore``."""
+    """Interface of a store of embeddings, see ``EmbeddingStore``."""
 
     def encode(self, encoder: Encoder, prompts: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of texts; only those that are not kept yet are encoded."""
+        """``(N, D)`` embeddings of texts; only texts that are not stored yet are encoded."""
         ...
 
 
 class Encoder(ABC):
     """Maps prompts to embeddings.
 
-    Every constructor argument is kept as an attribute of the same name, so that an artefact can build the encoder
-    again; ``device`` is the one exception, it belongs to the machine.
+    Every constructor argument is stored as an attribute of the same name, so that an artefact can rebuild the encoder.
+    The exception is ``device``, which depends on the machine.
     """
 
     @property
     @abstractmethod
     def dim(self) -> int:
-        """D, the size of an embedding; known without encoding anything."""
+        """Embedding size D; known without encoding."""
 
     @property
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors: weights, pooling, max length, truncation side, normalisation, dtype."""
+        """Everything that determines the vectors: weights, pooling, lengths, truncation side, normalisation, dtype."""
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
@@ -55,21 +55,21 @@ class Encoder(ABC):
 
     @property
     def files(self) -> Path | None:
-        """The folder that an artefact must take along, or None if the constructor's arguments are enough."""
+        """Folder that must be saved with an artefact; None if the constructor arguments are sufficient."""
         return None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal hash of ``identity``: two encoders that agree on it give the same vectors."""
+        """Hexadecimal hash of ``identity``; encoders with equal fingerprints give the same vectors."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def embed(self, table: OutcomeTable, store: Store) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of a table's prompts; only what the store does not hold is encoded."""
+        """``(N, D)`` embeddings of a table's prompts; only prompts that are not in the store are encoded."""
         return store.encode(self, table.prompts)
 
 
 def well_formed(text: str) -> str:
-    r"""The text with "?" for every half of a surrogate pair, which JSON logs hold and tokenizers refuse.
+    r"""Replace lone halves of surrogate pairs by "?"; they occur in JSON logs, and tokenizers refuse them.
 
     Example:
         >>> well_formed("caf\u00e9 \ud83d")

@@ -1,26 +1,26 @@
-"""Which prompts pass through a transformer together: texts of like length, as many as a budget of tokens allows."""
+"""Batches of prompts of similar length, limited by a token budget."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW = 64  # batches' worth of prompts that are sorted by length together
+WINDOW = 64  # number of batches whose prompts are sorted by length together
 MAX_PADDING = 1 / 64  # of a batch's budget
 
 
 def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
-    """Batches of all N prompts for inference, the longest first: what does not fit fails at once, not after an hour.
+    """Batch N prompts for inference, longest first, so that running out of memory shows at once.
 
-    A few prompts of all lengths, as they come to a service, are not padded to the longest: starting another batch costs
-    less. That was measured for the default budgets, 64 tokens of 4096 on a CPU; many prompts pad little as it is.
+    In small requests of mixed lengths, prompts are not padded to the longest, because another batch is cheaper. The
+    limit of 64 tokens per batch of 4096 was measured on a CPU; with many prompts there is little padding anyway.
 
     Args:
-        lengths: ``(N,)`` tokens of each prompt.
-        budget: most tokens of a batch, padding included; a prompt that is longer has a batch of its own.
+        lengths: ``(N,)`` number of tokens of each prompt.
+        budget: maximum tokens per batch, including padding; a longer prompt gets its own batch.
 
     Returns:
-        Row numbers of each batch.
+        Row indices of each batch.
 
     Example:
         >>> [batch.tolist() for batch in longest_first(np.array([100, 990, 990, 100, 980]), budget=2000)]
@@ -38,19 +38,19 @@ def longest_first(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.in
 
 
 def shuffled(lengths: NDArray[np.int64], num_batches: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Batches of all N prompts for one epoch of training, in random order and of random company, yet of like length.
+    """Batch N prompts for one training epoch: random batches of prompts of similar length, in random order.
 
-    All prompts are shuffled, windows of them are sorted by length, up and down in turn so that neighbours fit at the
-    seams, too, and the whole is cut where the tokens so far are an equal part of all tokens. So every epoch has the
-    same number of batches, each with about as many tokens.
+    The prompts are shuffled and sorted by length within windows, alternating ascending and descending order so that
+    lengths also match where windows meet. The sequence is then cut into parts with equal numbers of tokens. Every epoch
+    has the same number of batches, each with about as many tokens.
 
     Args:
-        lengths: ``(N,)`` tokens of each prompt.
+        lengths: ``(N,)`` number of tokens of each prompt.
         num_batches: K, from 1 to N.
-        rng: draws the order.
+        rng: random number generator.
 
     Returns:
-        Row numbers of each of the K batches, none of them empty.
+        Row indices of each of the K batches, none of them empty.
     """
     num_prompts = len(lengths)
     order = rng.permutation(num_prompts)
@@ -60,7 +60,7 @@ def shuffled(lengths: NDArray[np.int64], num_batches: int, rng: np.random.Genera
         order[start : start + window] = rows[np.argsort(lengths[rows] * (-1) ** number, kind="stable")]
     done = np.cumsum(lengths[order])
     cuts = np.searchsorted(done, done[-1] * np.arange(1, num_batches) / num_batches)
-    place = np.arange(1, num_batches)  # a prompt longer than a batch's part must not leave the next one empty
+    place = np.arange(1, num_batches)  # a prompt longer than a batch's share must not leave the next batch empty
     cuts = np.maximum.accumulate(np.maximum(cuts, place) - place) + place
     cuts = np.minimum(cuts, num_prompts - num_batches + place)
     batches = np.split(order, cuts)
@@ -68,7 +68,7 @@ def shuffled(lengths: NDArray[np.int64], num_batches: int, rng: np.random.Genera
 
 
 def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:
-    """Share of all positions that hold no token, in [0, 1).
+    """Compute the share of padding among all positions, in [0, 1).
 
     Example:
         >>> round(padding_share(np.array([2, 4, 2]), [np.array([0, 1]), np.array([2])]), 3)

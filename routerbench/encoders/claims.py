@@ -1,4 +1,4 @@
-"""Who encodes what: several processes fill one folder of the embedding store and do nothing twice."""
+"""Coordinate processes that fill the same folder of the embedding store, so that no text is encoded twice."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 5.0  # for one claim, before all are looked at again
+WAIT_SECONDS = 5.0  # to wait for one claim before checking all claims again
 
 
 class Claims:
-    """The texts that living processes are encoding for one folder of the store.
+    """The texts that running processes are encoding for one folder of the store.
 
-    A claim is two files: ``<id>.keys`` lists the texts, and ``<id>.lock`` is locked while its process works on them; if
-    the process is killed, the operating system unlocks it. Claims are made and looked through in turn, under one lock
-    of the folder that is held for milliseconds. They save work; correctness does not rest on them.
+    A claim consists of two files: ``<id>.keys`` lists the texts, and ``<id>.lock`` is locked while the process works on
+    them; if the process is killed, the operating system releases the lock. A lock on the folder, held for milliseconds,
+    serialises creating and reading claims. Claims only save work; correctness does not depend on them.
 
     Args:
-        folder: where the segments of one fingerprint are; made with the first claim.
+        folder: folder of the segments of one fingerprint; created with the first claim.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,14 +41,14 @@ class Claims:
 
     @contextmanager
     def take(self, choose: Callable[[set[bytes]], list[bytes]]) -> Iterator[list[bytes]]:
-        """Claim texts for the duration of the block, which has to store them.
+        """Claim texts for the duration of the block, which must store them.
 
         Args:
-            choose: from the keys that others have claimed, the keys to claim, possibly none. What it reads from the
-                store is complete: others store their texts before they drop their claims.
+            choose: maps the keys claimed by others to the keys to claim, possibly none. When it is called, the store
+                already has the texts of all released claims.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder is not writable.
         """
         lock = None
         with self._turn():
@@ -63,7 +63,7 @@ class Claims:
                 _drop(lock)
 
     def wait(self, keys: Collection[bytes]) -> None:
-        """Wait, not for long, until another process is done with its claim on some of these keys, or is killed."""
+        """Wait at most ``WAIT_SECONDS`` for another process to release its claim on some of these keys."""
         from filelock import Timeout
 
         if not self._has_waited:
@@ -78,7 +78,7 @@ class Claims:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """One process at a time; on a file system without locks, all at once."""
+        """Hold the folder's lock; on a file system without locks, warn and continue."""
         lock = _lock(self.folder / "lock")
         try:
             self._places.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class Claims:
             lock.release()
 
     def _alive(self) -> dict[Path, set[bytes]]:
-        """Lock file and keys of every claim; those of killed processes are removed."""
+        """Map the lock files of all claims to their keys; remove the claims of killed processes."""
         from filelock import Timeout
 
         alive = {}
@@ -127,13 +127,13 @@ def _lock(file: Path) -> BaseFileLock:
 def _read(lock_file: Path) -> set[bytes]:
     try:
         keys = lock_file.with_suffix(".keys").read_bytes()
-    except FileNotFoundError:  # its texts have been stored since the lock was tried
+    except FileNotFoundError:  # the texts were stored after the lock was tried
         return set()
     return {keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES)}
 
 
 def _drop(lock: BaseFileLock) -> None:
-    """Remove a claim whose lock is held, and only then let go of the lock."""
+    """Remove a claim, then release its lock."""
     file = Path(lock.lock_file)
     for part in (file.with_suffix(".keys"), file):
         part.unlink(missing_ok=True)

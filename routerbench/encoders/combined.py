@@ -1,4 +1,4 @@
-"""Several encoders side by side: what one of them does not see, another may."""
+"""Concatenation of several encoders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from routerbench.errors import InputError
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.base import Store
 
 
 PARTS: Sequence[Mapping[str, Any]] = (
@@ -27,15 +26,15 @@ PARTS: Sequence[Mapping[str, Any]] = (
 
 
 class CombinedEncoder(Encoder):
-    """Joins the embeddings of its parts, each multiplied by its weight.
+    """Concatenates the embeddings of its parts, each multiplied by its weight.
 
     Args:
-        parts: one dictionary each: a word of ``encoder=`` under "encoder", its "weight" (1 if it is not given), and the
-            encoder's options.
-        device: where the parts that have weights run.
+        parts: a dictionary for each part: the value of ``encoder=`` as "encoder", its "weight" (default 1), and the
+            options of the encoder.
+        device: device of the parts that run on one.
 
     Raises:
-        InputError: there is no part, or a word or an option is wrong.
+        InputError: there are no parts, or a name or an option is invalid.
     """
 
     def __init__(self, parts: Sequence[Mapping[str, Any]] = PARTS, device: str = "auto") -> None:
@@ -44,16 +43,16 @@ class CombinedEncoder(Encoder):
         if not self.parts:
             raise InputError("encoder.parts is empty; list encoders, [{encoder: minilm}, {encoder: readable}]")
         for part in self.parts:
-            _encoder(part, device)  # refuses wrong options before any work starts
+            _encoder(part, device)  # refuses invalid options before any work starts
 
     @property
     def dim(self) -> int:
-        """D, the sum over the parts."""
+        """Embedding size D, the sum over the parts."""
         return sum(encoder.dim for encoder, _ in self._weighted)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The parts' identities and weights."""
+        """Identities and weights of the parts."""
         parts = [{**encoder.identity, "weight": weight} for encoder, weight in self._weighted]
         return {"encoder": "combined", "parts": parts}
 
@@ -62,7 +61,7 @@ class CombinedEncoder(Encoder):
         return [(_encoder(part, self.device), float(part.get("weight", 1.0))) for part in self.parts]
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts by every part.
+        """Encode texts with every part.
 
         Args:
             prompts: N texts.
@@ -78,12 +77,11 @@ class CombinedEncoder(Encoder):
         return np.hstack([np.float32(weight) * encoder.encode(prompts) for encoder, weight in self._weighted])
 
     def embed(self, table: OutcomeTable, store: Store) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of a table's prompts; each part keeps its own in the store or takes its file's."""
+        """``(N, D)`` embeddings of a table's prompts; each part uses the store, or its own file."""
         return np.hstack([np.float32(weight) * encoder.embed(table, store) for encoder, weight in self._weighted])
 
 
 def _encoder(part: Mapping[str, Any], device: str) -> Encoder:
-    """The encoder that a part names, with its options."""
     options = {key: value for key, value in part.items() if key not in ("encoder", "weight")}
     name = part.get("encoder")
     if name == "combined":

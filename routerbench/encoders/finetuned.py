@@ -1,4 +1,4 @@
-"""An encoder whose weights are a router's own: fine-tuned with it, and kept in its artefact."""
+"""Encoders that are fine-tuned with a router and saved in its artefact."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class FineTunedEncoder(HuggingFaceEncoder):
-    """Embeds prompts with a transformer from a folder that belongs to an artefact and travels with it.
+    """Embeds prompts with a fine-tuned transformer whose folder is saved with the artefact.
 
-    Its arguments are those of `HuggingFaceEncoder`; ``name`` is the folder.
+    The arguments are those of `HuggingFaceEncoder`; ``name`` is the folder.
     """
 
     @property
     def files(self) -> Path:
-        """The folder to take along."""
+        """Folder that is saved with the artefact."""
         return Path(self.name)
 
     @classmethod
     def like(cls, encoder: HuggingFaceEncoder, folder: Path) -> FineTunedEncoder:
-        """Another encoder's way to tokenise, cut and pool, with the weights in a folder."""
+        """Copy the options of another encoder, with the weights in ``folder``."""
         return cls(
             str(folder),
             pooling=encoder.pooling,
@@ -44,16 +44,16 @@ class FineTunedEncoder(HuggingFaceEncoder):
 def trainable(
     encoder: HuggingFaceEncoder, lora_rank: int, gradient_checkpointing: bool, autocast: torch.device | None = None
 ) -> Backbone:
-    """A copy of an encoder's transformer, in float32 on the CPU, that gradients may change.
+    """Copy an encoder's transformer for training, in float32 on the CPU.
 
     Args:
-        encoder: pretrained.
-        lora_rank: rank of low-rank updates of all linear layers, which alone are trained; 0 trains all weights.
-        gradient_checkpointing: compute activations twice instead of keeping them.
-        autocast: the device that will compute in bfloat16, if one will: its attention may need no padding.
+        encoder: pretrained encoder.
+        lora_rank: rank of the low-rank updates of all linear layers, the only trained weights; 0 trains all weights.
+        gradient_checkpointing: recompute activations instead of storing them.
+        autocast: device that will compute in bfloat16, if any; on it, attention may work without padding.
 
     Raises:
-        InputError: low-rank updates are asked for without the package that makes them.
+        InputError: ``lora_rank`` is set, but peft is not installed.
     """
     import torch
 
@@ -63,7 +63,7 @@ def trainable(
     if autocast is not None and has_kernel(backbone.model, autocast, torch.bfloat16):
         backbone = PackedBackbone(backbone.model, backbone.pooling, backbone.normalize)
     for name, weight in backbone.named_parameters():
-        if "pooler." in name:  # has no part in an embedding, so that no gradient would reach it
+        if "pooler." in name:  # not part of the embedding, so it would get no gradient
             weight.requires_grad_(False)
     if lora_rank:
         backbone.model = _with_lora(backbone.model, lora_rank)
@@ -73,7 +73,7 @@ def trainable(
 
 
 def save(encoder: HuggingFaceEncoder, backbone: Backbone, folder: Path) -> None:
-    """Write a trained copy of an encoder's transformer with its tokenizer, low-rank updates merged into the weights."""
+    """Save a trained transformer and its tokenizer; low-rank updates are merged into the weights."""
     model = backbone.model
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()

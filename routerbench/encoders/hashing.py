@@ -1,4 +1,4 @@
-"""Hashed n-grams: an encoder without weights, at once and the same everywhere."""
+"""Hashed n-grams: an encoder without weights, fast and the same on every machine."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from routerbench.encoders.base import Encoder, well_formed
 from routerbench.encoders.murmur import murmur3
 from routerbench.errors import InputError
 
-# Single letters and digits are words too: "b" and "7" are what exam questions are made of.
+# Single letters and digits count as words: "b" and "7" are common in exam questions.
 WORD = re.compile(r"\b\w+\b")
-BLOCK = 256  # prompts at a time, whose n-grams fit into memory
+BLOCK = 256  # prompts per block, to limit memory
 
 
 class HashingEncoder(Encoder):
-    """Embeds prompts by the n-grams they contain, hashed with a sign: one half of D for characters, one for words.
+    """Embeds prompts by hashed n-grams with signs: one half of D for characters, one for words.
 
-    Each half has length 1 before the two are joined, since a text has many more character n-grams than words. The
-    embedding has length 1; a text without any n-gram, such as an empty one, is the zero vector.
+    Each half is scaled to length 1 before they are joined, because a text has many more character n-grams than words.
+    The embedding has length 1; a text without n-grams, such as an empty one, is the zero vector.
 
     Args:
-        dim: D, an even number; more of it means fewer collisions.
-        char_ngrams: shortest and longest character n-gram, inside word boundaries.
-        word_ngrams: shortest and longest word n-gram.
-        lowercase: fold case first.
+        dim: D, an even number; larger values cause fewer collisions.
+        char_ngrams: minimum and maximum size of character n-grams, within word boundaries.
+        word_ngrams: minimum and maximum size of word n-grams.
+        lowercase: convert texts to lower case.
 
     Raises:
-        InputError: an option has no meaning.
+        InputError: an option is invalid.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class HashingEncoder(Encoder):
 
     @property
     def dim(self) -> int:
-        """D, the size of an embedding."""
+        """Embedding size D."""
         return self._dim
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors."""
+        """Everything that determines the vectors."""
         return {
             "encoder": "hashing",
             "dim": self.dim,
@@ -98,7 +98,7 @@ class HashingEncoder(Encoder):
 
 
 def _char_ngrams(text: str, shortest: int, longest: int) -> list[str]:
-    """The n-grams of each word between two spaces; a word shorter than n counts once, as it is."""
+    """Character n-grams of each word, padded by a space on both sides; a word shorter than n counts once."""
     terms = []
     for word in text.split():
         word, size = f" {word} ", len(word) + 2
@@ -115,13 +115,13 @@ def _word_ngrams(text: str, shortest: int, longest: int) -> list[str]:
 
 
 def _hashed(terms: Sequence[list[str]], num_features: int) -> NDArray[np.float64]:
-    """``(N, num_features)`` counts of terms, each at the place and with the sign that its hash says.
+    """``(N, num_features)`` counts of terms, with positions and signs given by their hashes.
 
-    As ``sklearn.feature_extraction.FeatureHasher`` does it (Weinberger et al., arXiv 0902.2206), which takes seconds to
+    Same as ``sklearn.feature_extraction.FeatureHasher`` (Weinberger et al., arXiv 0902.2206), which takes seconds to
     import.
     """
     rows = np.repeat(np.arange(len(terms)), [len(row) for row in terms])
-    numbers: dict[str, int] = {}  # most terms come often
+    numbers: dict[str, int] = {}  # most terms occur often
     number = [numbers.setdefault(term, len(numbers)) for row in terms for term in row]
     hashes = murmur3([term.encode() for term in numbers]).astype(np.int64)[np.array(number, np.int64)]
     places = rows * num_features + np.abs(hashes) % num_features
@@ -130,6 +130,6 @@ def _hashed(terms: Sequence[list[str]], num_features: int) -> NDArray[np.float64
 
 
 def _normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of length 1; a row of zeros stays."""
+    """Scale rows to length 1; zero rows are unchanged."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, 1.0)

@@ -1,4 +1,4 @@
-"""Any text model of the Hugging Face hub, or of a local folder, as a frozen encoder."""
+"""Text models of the Hugging Face hub or a local folder as frozen encoders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "cls", "last"]
 Side = Literal["left", "right"]
 DTYPES = ("float32", "bfloat16", "float16")
-# On a GPU or not: small batches stay in a CPU's cache, a GPU wants enough work per launch.
+# Keys: whether on a GPU. Small batches stay in a CPU's cache; a GPU needs enough work per launch.
 AUTO_BATCH_TOKENS = {False: 4096, True: 65536}
 BLOCK = 16384  # prompts that are tokenised and sorted by length together
 
@@ -39,24 +39,24 @@ TOKENIZER_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special
 class HuggingFaceEncoder(Encoder):
     """Embeds prompts with the last hidden states of a pretrained transformer.
 
-    Weights are read from safetensors only, no code of the repository is ever run, and nothing is loaded before it is
-    needed.
+    Weights are only read from safetensors, code of the repository is never run, and loading is lazy.
 
     Args:
         name: a model on the hub ("intfloat/e5-small-v2"), or a folder with config, tokenizer and weights.
-        revision: branch, tag or commit on the hub; the attribute holds the commit it stood for.
-        pooling: tokens to vector: "mean" over the real tokens, "cls" = the first, "last" = the last real one.
-        max_length: most tokens T of a prompt, special ones included.
-        truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
-        normalize: scale every embedding to length 1.
-        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, float32
-            elsewhere. The attribute holds the format chosen, so that an artefact computes the same map on any
-            machine.
-        batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
-        device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
+        revision: branch, tag or commit on the hub; the attribute is the resolved commit.
+        pooling: "mean" over the tokens, "cls" for the first token, or "last" for the last one; padding is excluded.
+        max_length: maximum number of tokens T of a prompt, including special tokens.
+        truncation_side: side on which longer prompts are cut. "left" keeps the question at the end of a few-shot
+            prompt.
+        normalize: scale embeddings to length 1.
+        dtype: dtype of weights and computation; "auto" is bfloat16 on GPUs that support it, else float32. The attribute
+            is the chosen dtype, so that an artefact computes the same map on any machine.
+        batch_tokens: tokens per batch with padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
+            vectors.
+        device: "cpu", "cuda", "cuda:1", …; "auto" uses the GPU if there is one. Not part of the identity.
 
     Raises:
-        InputError: an option has no meaning, or, on first use, the model cannot be had.
+        InputError: an option is invalid, or, on first use, the model is not available.
     """
 
     def __init__(
@@ -88,15 +88,15 @@ class HuggingFaceEncoder(Encoder):
 
     @property
     def revision(self) -> str:
-        """Commit on the hub; for a folder, what the constructor was given."""
+        """Commit on the hub; for a folder, the constructor's argument."""
         return self._revision if self._local is not None else self.folder.name
 
     @cached_property
     def folder(self) -> Path:
-        """Folder with config, tokenizer and weights, downloaded if need be.
+        """Folder with config, tokenizer and weights, downloaded if necessary.
 
         Raises:
-            InputError: the model cannot be had, or has no safetensors.
+            InputError: the model is not available or has no safetensors.
         """
         folder = self._local or download(self.name, self._revision)
         if not (folder / "config.json").is_file():
@@ -110,7 +110,7 @@ class HuggingFaceEncoder(Encoder):
 
     @cached_property
     def dim(self) -> int:
-        """D, the size of an embedding, from config.json."""
+        """Embedding size D, from config.json."""
         config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
         for key in ("hidden_size", "d_model", "n_embd", "dim"):
             for part in (config, config.get("text_config") or {}):
@@ -120,7 +120,7 @@ class HuggingFaceEncoder(Encoder):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors. Device and batch size do not."""
+        """Everything that determines the vectors; excludes device and batch size."""
         return {
             "encoder": "huggingface",
             "weights": self._weights,
@@ -132,7 +132,7 @@ class HuggingFaceEncoder(Encoder):
         }
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts, longest first, in batches of about equal length.
+        """Encode texts, longest first, in batches of similar length.
 
         Args:
             prompts: N texts.
@@ -141,33 +141,33 @@ class HuggingFaceEncoder(Encoder):
             ``(N, D)`` float32 embeddings, in the order of ``prompts``.
 
         Raises:
-            InputError: the model cannot be had, or a batch does not fit on the GPU.
+            InputError: the model is not available, or a batch does not fit on the GPU.
         """
         if not len(prompts):
             return np.empty((0, self.dim), np.float32)
         blocks = [prompts[start : start + BLOCK] for start in range(0, len(prompts), BLOCK)]
         backbone = self.backbone
-        ahead = ThreadPoolExecutor(max_workers=1)  # tokenises the next block while this one is computed
+        ahead = ThreadPoolExecutor(max_workers=1)  # tokenises the next block while the current one is computed
         try:
             return np.concatenate([self.embed_tokens(tokens, backbone) for tokens in ahead.map(self.tokenize, blocks)])
         finally:
             ahead.shutdown(cancel_futures=True)
 
     def tokenize(self, prompts: Sequence[str]) -> Tokens:
-        """Token ids of N texts, each at least one and at most ``max_length``."""
+        """Tokenise N texts, giving each 1 to ``max_length`` token ids."""
         texts = [well_formed(prompt) for prompt in prompts]
-        if self._tokenizer.is_fast:  # its Rust half alone: nobody here reads masks and segments
+        if self._tokenizer.is_fast:  # the Rust tokenizer directly: masks and segment ids are not needed
             rust = self._tokenizer.backend_tokenizer
             rust.enable_truncation(self.max_length, direction=self.truncation_side)
             rust.no_padding()
             tokens = [encoding.ids for encoding in rust.encode_batch_fast(texts)]
         else:
             tokens = self._tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
-        # A tokenizer without special tokens makes nothing of an empty text, and nothing cannot be pooled.
+        # Without special tokens, an empty text has no tokens, and pooling needs at least one.
         return Tokens.of([ids or [self.filler] for ids in tokens])
 
     def embed_tokens(self, tokens: Tokens, backbone: Backbone) -> NDArray[np.float32]:
-        """``(N, D)`` embeddings of N tokenised prompts, longest first, in batches of about equal length."""
+        """``(N, D)`` embeddings of N tokenised prompts, computed longest first in batches of similar length."""
         import torch
 
         tensors = TokenTensors(tokens, self.filler, self._device)
@@ -191,11 +191,11 @@ class HuggingFaceEncoder(Encoder):
         return embeddings
 
     def save_tokenizer(self, folder: Path) -> None:
-        """Write the tokenizer's files."""
+        """Save the tokenizer files."""
         self._tokenizer.save_pretrained(folder)
 
     def on(self, device: str, dtype: str) -> Self:
-        """The same weights in another place and number format, loaded anew."""
+        """Copy the encoder with another device and dtype; its weights are loaded again."""
         other = copy.copy(self)
         loaded = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
         for name in loaded:
@@ -205,7 +205,7 @@ class HuggingFaceEncoder(Encoder):
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The transformer on its device, ready to embed."""
+        """The transformer on its device, in evaluation mode."""
         from routerbench.encoders.backbone import Backbone
         from routerbench.encoders.packed import PackedBackbone, has_kernel
 
@@ -221,7 +221,7 @@ class HuggingFaceEncoder(Encoder):
     def _weights(self) -> str:
         if self._local is None:
             return f"{self.name}@{self.revision}"
-        # The tokenizer decides the vectors as much as the weights do.
+        # The vectors depend on the tokenizer as much as on the weights.
         files = {file for pattern in ("*.safetensors", *TOKENIZER_FILES) for file in self.folder.glob(pattern)}
         digests = [f"{file.name} {sha256_of(file)}" for file in sorted(files)]
         return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -244,7 +244,7 @@ class HuggingFaceEncoder(Encoder):
         import transformers
         from safetensors import SafetensorError
 
-        transformers.utils.logging.disable_progress_bar()  # a bar for each loading and saving of weights
+        transformers.utils.logging.disable_progress_bar()  # transformers shows a bar whenever it loads or saves weights
         try:
             return getattr(transformers, kind).from_pretrained(folder, trust_remote_code=False, **options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -259,7 +259,7 @@ class HuggingFaceEncoder(Encoder):
 
     @cached_property
     def filler(self) -> int:
-        """The token that pads; the attention mask hides it."""
+        """Padding token id; the attention mask hides it."""
         return self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0
 
     @cached_property
@@ -267,7 +267,7 @@ class HuggingFaceEncoder(Encoder):
         import torch
 
         model, report = self._load("AutoModel", use_safetensors=True, output_loading_info=True)
-        # Weights that the files lack would be random numbers; a pooler and a T5's decoder are not used.
+        # Missing weights would be initialised randomly; a pooler and the decoder of a T5 are not used.
         has_halves = hasattr(model, "encoder") and hasattr(model, "decoder")
         unused = ("pooler.", "decoder.") if has_halves else ("pooler.",)
         if missing := sorted(key for key in report["missing_keys"] if not key.startswith(unused)):
@@ -288,13 +288,13 @@ def _native_dtype(device: str) -> str:
     if device == "auto" or device.startswith("cuda"):
         import torch
 
-        # GPUs older than compute capability 8 emulate bfloat16, slower than float32.
+        # GPUs with a compute capability below 8 emulate bfloat16, which is slower than float32.
         if torch.cuda.is_available():
             return "bfloat16" if torch.cuda.get_device_capability()[0] >= 8 else "float32"
-    # On a CPU it depends on more than its flags: some that have avx512_bf16 run bfloat16 slower than float32.
+    # CPU flags are not a reliable guide: some CPUs with avx512_bf16 run bfloat16 slower than float32.
     return "float32"
 
 
 def download(name: str, revision: str) -> Path:
-    """Folder of a hub model at the commit that ``revision`` stands for; the folder's name is the commit."""
+    """Download a model from the hub; return its folder, which is named after the commit of ``revision``."""
     return hub.snapshot("encoder", name, revision, hub.TRANSFORMER, ("*/*", *hub.UNWANTED), option="as encoder.name")

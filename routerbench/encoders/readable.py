@@ -1,4 +1,4 @@
-"""What a person can read off a prompt without understanding it: an encoder without weights, for trees above all."""
+"""Interpretable surface features of a prompt: an encoder without weights, mainly for trees."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ FEATURES = (*_SIZES, *_SHARES, *_COUNTS)
 
 
 class ReadableEncoder(Encoder):
-    """Embeds a prompt by 22 features with a name each, `FEATURES`: sizes, shares of kinds of letters, and counts.
+    """Embeds a prompt by the 22 named features in `FEATURES`: sizes, shares of character and word types, and counts.
 
-    Features like those of LLMRank (arXiv 2510.01234), without its proxy solver, which is a language model. Sizes and
-    counts are natural logarithms of one more than the number, so that a long prompt is not all there is; shares are in
-    [0, 1], and a word's mean length in tens of letters.
+    The features are similar to those of LLMRank (arXiv 2510.01234), without its proxy solver, which is a language
+    model. Sizes and counts are ``log(1 + n)``, so that long prompts do not dominate; shares are in [0, 1]; the mean
+    word length is in tens of letters.
     """
 
     @property
     def dim(self) -> int:
-        """D, the number of features."""
+        """Embedding size D, the number of features."""
         return len(FEATURES)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The features by name and pattern."""
+        """Names and patterns of the features."""
         return {"encoder": "readable", "features": list(FEATURES), "patterns": _COUNTS}
 
     def encode(self, prompts: Sequence[str]) -> NDArray[np.float32]:

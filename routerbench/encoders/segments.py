@@ -1,4 +1,4 @@
-"""The files of the embedding store: immutable pieces, each with vectors and the keys of their texts."""
+"""Files of the embedding store: immutable segments of vectors and the keys of their texts."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ KEY_BYTES = 16
 
 
 def key_of(text: str) -> bytes:
-    """The hash that stands for a text."""
+    """Hash a text to its key in the store."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 class Segments:
-    """The segments of one folder, as far as they hold wanted texts.
+    """The segments of one folder, indexed for a set of wanted texts.
 
     Args:
-        folder: of one fingerprint.
+        folder: folder of one fingerprint.
         wanted: keys of the texts.
     """
 
     def __init__(self, folder: Path, wanted: Collection[bytes]) -> None:
         self.folder = folder
         self.wanted = wanted
-        self.found: dict[bytes, tuple[Path, int]] = {}  # segment, by its keys file, and row
+        self.found: dict[bytes, tuple[Path, int]] = {}  # maps a key to its segment's keys file and row
         self._seen: set[Path] = set()
 
     def look(self) -> None:
-        """Find wanted texts in the segments that are new since the last look."""
+        """Search wanted texts in segments that are new since the last call."""
         for file in sorted(set(self.folder.glob("*.keys.npy")) - self._seen):
             if len(self.found) == len(self.wanted):
                 return
@@ -47,7 +47,7 @@ class Segments:
             self._add(file, keys)
 
     def read(self, keys: Sequence[bytes], dim: int) -> NDArray[np.float32]:
-        """``(N, D)`` vectors of N keys that are found, one segment after the other."""
+        """``(N, D)`` vectors of N keys that were found, read segment by segment."""
         embeddings = np.empty((len(keys), dim), np.float32)
         by_segment: dict[Path, tuple[list[int], list[int]]] = {}
         for position, key in enumerate(keys):
@@ -73,7 +73,7 @@ class Segments:
             with atomic_path(file) as part, part.open("wb") as stream:
                 np.save(stream, array)
                 stream.flush()
-                # The keys must not survive a power cut that the vectors did not.
+                # After a power cut, keys must not exist without their vectors.
                 os.fsync(stream.fileno())
         self._add(keys_file, keys)
 

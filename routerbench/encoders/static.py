@@ -1,4 +1,4 @@
-"""The mean of vectors of tokens: what a transformer knows of single tokens, without the transformer."""
+"""Static token embeddings: the mean of token vectors distilled from a transformer."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from routerbench.files import atomic_folder, sha256_of
 
 WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
 BLOCK = 1024  # prompts that are tokenised together
-SOURCE_DIM = 384  # of MiniLM
-SIF = 1e-4  # a token of probability p weighs SIF / (SIF + p)
+SOURCE_DIM = 384  # embedding size of MiniLM
+SIF = 1e-4  # a token of probability p has the weight SIF / (SIF + p)
 
 log = logging.getLogger(__name__)
 
 
 class StaticEncoder(Encoder):
-    """Embeds prompts with the mean of their tokens' vectors, scaled to length 1; needs neither torch nor a GPU.
+    """Embeds prompts with the mean of their token vectors, scaled to length 1; needs neither torch nor a GPU.
 
-    The vectors are made from MiniLM once, or come in a folder of model2vec's layout: ``model.safetensors`` with
-    "embeddings" ``(V, D)`` and, if there are any, "weights" ``(V,)`` and "mapping" ``(V,)`` from tokens to rows, and
-    ``tokenizer.json``. They travel with a router that was trained on them. A text without known tokens is the zero
+    The vectors are distilled from MiniLM once, or read from a folder in model2vec's layout: ``model.safetensors`` with
+    "embeddings" ``(V, D)`` and optionally "weights" ``(V,)`` and "mapping" ``(V,)`` from tokens to rows, and
+    ``tokenizer.json``. They are saved with a router that was trained on them. A text without known tokens is the zero
     vector.
 
     Args:
-        name: a folder, or a model on the hub ("minishlab/potion-base-8M"); None for one made of all-MiniLM-L6-v2.
+        name: a folder, or a model on the hub ("minishlab/potion-base-8M"); None distils all-MiniLM-L6-v2.
         revision: branch, tag or commit on the hub.
-        size: D of one that is made.
-        max_length: most tokens of a prompt.
-        truncation_side: where a longer prompt is cut.
-        cache_dir: where one that is made is kept.
-        device: where MiniLM makes it.
+        size: embedding size D of distilled vectors.
+        max_length: maximum number of tokens of a prompt.
+        truncation_side: side on which longer prompts are cut.
+        cache_dir: folder for distilled vectors.
+        device: device of MiniLM for distillation.
 
     Raises:
-        InputError: an option has no meaning, or, on first use, the files cannot be had or are damaged.
+        InputError: an option is invalid, or, on first use, the files are not available or damaged.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class StaticEncoder(Encoder):
 
     @cached_property
     def files(self) -> Path:
-        """The folder to take along; made if it is not there yet."""
+        """Folder that is saved with an artefact; created if necessary."""
         if self.name is None:
             return self._made()
         local = Path(self.name).expanduser()
@@ -96,12 +96,12 @@ class StaticEncoder(Encoder):
 
     @property
     def dim(self) -> int:
-        """D, the size of an embedding."""
+        """Embedding size D."""
         return self._vectors.shape[1]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors."""
+        """Everything that determines the vectors."""
         return {
             "encoder": "static",
             "weights": {file: sha256_of(self.files / file) for file in (WEIGHTS, TOKENIZER)},
@@ -131,7 +131,7 @@ class StaticEncoder(Encoder):
     def _embed(self, tokens: Tokens) -> NDArray[np.float32]:
         from scipy.sparse import csr_array
 
-        # One row per prompt that holds its tokens: their vectors are summed without being gathered.
+        # A sparse prompt-by-token matrix sums the token vectors without gathering them.
         counts = csr_array(
             (np.ones(len(tokens.ids), np.float32), tokens.ids, tokens.offsets),
             shape=(len(tokens.lengths), len(self._vectors)),
@@ -142,7 +142,7 @@ class StaticEncoder(Encoder):
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
-        """``(V, D)`` vector of each token, weighted."""
+        """``(V, D)`` weighted vector of each token."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -166,7 +166,7 @@ class StaticEncoder(Encoder):
         file = self.files / TOKENIZER
         try:
             tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the Rust half raises nothing more precise
+        except Exception as error:  # the Rust tokenizer raises nothing more specific
             raise InputError(f"{file}: no tokenizer ({error})") from error
         tokenizer.enable_truncation(self.max_length, direction=self.truncation_side)
         tokenizer.no_padding()
@@ -174,22 +174,21 @@ class StaticEncoder(Encoder):
 
     @cached_property
     def _unknown(self) -> int | None:
-        """The token of what has no token."""
         model = json.loads((self.files / TOKENIZER).read_text(encoding="utf-8"))["model"]
         name = model.get("unk_token")
         return model.get("unk_id") if name is None else self._tokenizer.token_to_id(name)
 
 
 def distil(source: MiniLMEncoder, folder: Path, dim: int) -> None:
-    """Write what a transformer makes of each single token of its vocabulary, reduced to few dimensions.
+    """Embed every single token of a transformer's vocabulary, reduce the dimension, and save the vectors.
 
-    The recipe is model2vec's (Tulkens and van Dongen 2024): each token is embedded alone, the principal components of
-    the vectors are kept, and a token weighs ``a / (a + p)`` (smooth inverse frequency, Arora et al. 2017), where p is
-    its probability by Zipf's law, as vocabularies are sorted by frequency.
+    The recipe is model2vec's (Tulkens and van Dongen 2024): each token is embedded alone, the vectors are reduced by
+    PCA, and tokens are weighted by smooth inverse frequency ``a / (a + p)`` (Arora et al. 2017). The probability p
+    follows from Zipf's law, because vocabularies are sorted by frequency.
 
     Args:
         source: the transformer.
-        folder: is made, or replaced.
+        folder: output folder, created or replaced.
         dim: D, at most the transformer's.
     """
     from safetensors.numpy import save_file

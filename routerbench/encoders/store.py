@@ -1,4 +1,4 @@
-"""Embeddings on disk, so that each text is encoded once, ever."""
+"""On-disk store of embeddings, so that each text is encoded only once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 
 class EmbeddingStore:
-    """A folder of embeddings, found by the encoder's fingerprint and the text's hash.
+    """A folder of embeddings, addressed by the encoder's fingerprint and the hash of the text.
 
-    Each fingerprint has a folder of segments that never change once written: ``<id>.vectors.npy``, ``(n, D)`` float32,
-    and ``<id>.keys.npy``, ``(n, 16)`` hashes. The keys are written last and are the mark that the segment counts: a
-    process killed in between leaves vectors that nobody reads. Any number of processes, on one machine or on several
-    that share the folder, may read and write at once; those that miss the same texts share the work, a block at a time.
+    Each fingerprint has a folder of immutable segments: ``<id>.vectors.npy``, ``(n, D)`` float32, and
+    ``<id>.keys.npy``, ``(n, 16)`` hashes. The keys are written last and make the segment valid; if a process is killed
+    before, its vectors are ignored. Any number of processes, on one machine or on several that share the folder, may
+    read and write at the same time; processes that need the same texts share the work block by block.
 
     Args:
-        root: the folder; made when the first embedding is written. "~" is the home folder.
-        block_size: texts per segment; what a process takes on at a time, and what it loses at most when it is killed.
+        root: the folder, created when the first embedding is written. "~" is the home folder.
+        block_size: texts per segment; a process claims one block at a time, and loses at most one if it is killed.
     """
 
     def __init__(self, root: Path | str, block_size: int = 1024) -> None:
@@ -37,17 +37,17 @@ class EmbeddingStore:
         self.block_size = block_size
 
     def encode(self, encoder: Encoder, prompts: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float32]:
-        """Embeddings of texts; only those that the store does not hold are encoded, and then stored.
+        """Return the embeddings of texts; texts that are not in the store are encoded and stored.
 
         Args:
-            encoder: the map from texts to vectors.
-            prompts: N texts; repeats are encoded once.
+            encoder: the encoder.
+            prompts: N texts; duplicates are encoded once.
 
         Returns:
             ``(N, D)`` float32 embeddings, in the order of ``prompts``.
 
         Raises:
-            InputError: a segment is broken, the folder cannot be written, the disk is full, or a vector is not finite.
+            InputError: a segment is damaged, the folder is not writable, the disk is full, or a vector is not finite.
         """
         folder = self.root / encoder.fingerprint
         keys = [key_of(prompt) for prompt in prompts]
@@ -61,9 +61,9 @@ class EmbeddingStore:
         return segments.read(keys, encoder.dim)
 
     def _encode_missing(self, encoder: Encoder, segments: Segments, texts: dict[bytes, str]) -> set[bytes]:
-        """Encode texts by blocks of like length until all are stored, by this process or another.
+        """Encode texts in blocks of similar length until all are stored, by this process or another.
 
-        Each block is committed, so that a killed run goes on where it was.
+        Each block is committed, so that a killed run can continue.
 
         Returns:
             Keys of the texts that this process encoded.
@@ -92,7 +92,7 @@ class EmbeddingStore:
 
 
 class _Progress:
-    """How many texts are stored: a bar on a terminal; in a log file a line now and then says that the run is alive."""
+    """Progress of encoding: a bar on a terminal, or a log line every 30 seconds."""
 
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
@@ -108,7 +108,6 @@ class _Progress:
         self.bar.close()
 
     def show(self, left: int) -> None:
-        """Tell how many are left."""
         done = self.total - left
         self.bar.update(done - self.bar.n)
         if self.bar.disable and (now := time.monotonic()) - self.reported > 30:

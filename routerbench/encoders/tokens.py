@@ -1,4 +1,4 @@
-"""Prompts as token ids: one flat array for all of them, tokenised once and gathered by batches."""
+"""Token ids of many prompts in one flat array, tokenised once and gathered in batches."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Tokens(NamedTuple):
-    """N prompts, one after the other in one array, T tokens in all.
+    """N prompts as one concatenated array of T tokens.
 
     Attributes:
         ids: ``(T,)`` int32 token ids.
-        offsets: ``(N + 1,)`` int64 where each prompt begins; the last one is T.
+        offsets: ``(N + 1,)`` int64 start of each prompt; the last one is T.
     """
 
     ids: NDArray[np.int32]
@@ -32,7 +32,7 @@ class Tokens(NamedTuple):
 
     @classmethod
     def of(cls, prompts: Sequence[Sequence[int]]) -> Tokens:
-        """Put N lists of token ids one after the other.
+        """Concatenate N lists of token ids.
 
         Example:
             >>> tokens = Tokens.of([[5, 6, 7], [8]])
@@ -45,20 +45,20 @@ class Tokens(NamedTuple):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """``(N,)`` tokens of each prompt."""
+        """``(N,)`` number of tokens of each prompt."""
         return np.diff(self.offsets)
 
     @classmethod
     def stored(cls, folder: Path, prompts: Sequence[str], tokenize: Callable[[Sequence[str]], Tokens]) -> Tokens:
-        """The tokens of these prompts, memory-mapped; they are tokenised if no process has done so before.
+        """Return the memory-mapped tokens of prompts; they are tokenised if not stored yet.
 
         Args:
-            folder: where arrays are kept, one per tokenizer; any number of processes may share it.
+            folder: folder of the arrays, one per tokenizer; processes may share it.
             prompts: N texts.
-            tokenize: makes their tokens.
+            tokenize: tokenises the texts.
 
         Raises:
-            InputError: a file there is damaged.
+            InputError: a stored file is damaged.
         """
         corpus = hashlib.sha256(json.dumps(list(prompts)).encode()).hexdigest()[:16]
         files = [folder / f"{corpus}.{name}.npy" for name in cls._fields]
@@ -85,19 +85,19 @@ def _write(file: Path, array: NDArray[Any]) -> None:
 
 
 class TokenTensors:
-    """Tokens on one device, from which a batch is gathered in a few operations, whatever its size.
+    """Tokens on a device, gathered into batches by a few operations of any batch size.
 
     Args:
-        tokens: of N prompts.
-        filler: the token that pads; the lengths say where it stands.
-        device: where the tensors live.
-        multiple: widths are rounded up to a multiple of it: matrix units want 8, a compiled network few shapes.
+        tokens: tokens of N prompts.
+        filler: padding token id; padding is identified by the lengths.
+        device: device of the tensors.
+        multiple: widths are rounded up to a multiple of this: matrix units prefer 8, compiled networks few shapes.
     """
 
     def __init__(self, tokens: Tokens, filler: int, device: torch.device, multiple: int = 1) -> None:
         import torch
 
-        # One more token at the end, so that every position that is gathered exists.
+        # One extra padding token, so that every gathered position is valid.
         self.ids = torch.from_numpy(np.append(tokens.ids, np.int32(filler))).to(device)
         self.offsets = torch.from_numpy(np.array(tokens.offsets)).to(device)
         self.host_lengths = tokens.lengths
@@ -121,22 +121,22 @@ class TokenTensors:
         return ids.long(), lengths
 
     def gather_packed(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """``(T,)`` int64 ids of B prompts, one after the other, their ``(B,)`` lengths, and the longest of these."""
+        """``(T,)`` int64 ids of B concatenated prompts, their ``(B,)`` lengths, and the maximum length."""
         import torch
 
         host_lengths = self.host_lengths[rows]
         start, lengths = self._places(rows)
-        shift = start - (lengths.cumsum(0) - lengths)  # from a token's place in the batch to its place among all
+        shift = start - (lengths.cumsum(0) - lengths)  # from a token's position in the batch to that in all tokens
         position = torch.arange(int(host_lengths.sum()), device=self.ids.device)
         ids = self.ids[position + shift.repeat_interleave(lengths, output_size=len(position))]
         return ids.long(), lengths, int(host_lengths.max())
 
     def _places(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where B prompts begin, and how long they are, without a word from the device to the host."""
+        """Starts and lengths of B prompts, computed without device-to-host synchronisation."""
         import torch
 
         index = torch.from_numpy(rows)
-        if self.ids.device.type == "cuda":  # a copy from pinned memory does not wait for the batch before
+        if self.ids.device.type == "cuda":  # a copy from pinned memory does not wait for the previous batch
             index = index.pin_memory().to(self.ids.device, non_blocking=True)
         start = self.offsets[index]
         return start, self.offsets[index + 1] - start

@@ -1,1 +1,1 @@
-"""From predictions to exact curves, hulls and figures. NumPy only."""
+"""Evaluation: exact cost-quality curves, hulls and metrics. Requires only NumPy."""

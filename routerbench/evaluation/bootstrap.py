@@ -1,4 +1,4 @@
-"""Figures of a contest with their intervals, differences and bands, by resampling prompts and benchmarks."""
+"""Bootstrap intervals of a contest's figures, differences and hulls, over resampled prompts and benchmarks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from routerbench.evaluation.resample import basic_interval, difference_interval,
 from routerbench.evaluation.results import Band, Difference, Figure, Interval, Realised, measure_on
 from routerbench.evaluation.rollout import Rollout
 
-# Costs at a quality are skewed and may be infinite, so their intervals are percentiles.
+# Costs at a given quality are skewed and may be infinite, so their intervals are percentiles.
 _PERCENTILE = ("peak_cost", "qnc")
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """A contest with its resamples: of prompts, and for the whole of test of benchmarks.
+    """A contest with its resamples: of prompts and, on the whole test split, of benchmarks.
 
     Attributes:
-        contest: everyone on some prompts.
-        prompts: over resampled prompts; None without intervals.
-        benchmarks: over resampled benchmarks; None with fewer than two.
+        contest: all contestants on the same prompts.
+        prompts: figures over resampled prompts; None without intervals.
+        benchmarks: figures over resampled benchmarks; None with fewer than two.
     """
 
     contest: Contest
@@ -44,11 +44,11 @@ class Bootstrap:
         """Resample a contest.
 
         Args:
-            contest: on N prompts; a single one resamples to itself, and so gets no intervals.
-            num_resamples: of prompts, and as many of benchmarks; 0 for no intervals.
-            rng: draws them.
-            extras: ``(N, X)`` columns of which the mean over resampled prompts is wanted, too.
-            benchmark: ``(N,)`` names, to resample benchmarks, too.
+            contest: contest on N prompts. A single prompt resamples to itself, so it gets no intervals.
+            num_resamples: number of resamples of prompts, and as many of benchmarks; 0 for no intervals.
+            rng: random number generator.
+            extras: ``(N, X)`` further columns to average over the resampled prompts.
+            benchmark: ``(N,)`` names of the benchmarks, to resample these as well.
         """
         num_prompts = len(contest.quality)
         if not num_resamples or num_prompts < 2:
@@ -60,13 +60,13 @@ class Bootstrap:
         return cls(contest, prompts, contest.resample(weights(len(names), num_resamples, rng), rng, group))
 
     def values(self, name: str, figure: str) -> tuple[float, float, NDArray[np.float64]]:
-        """A figure of one contestant as measured, as the resamples are centred, and ``(B,)`` in the resamples."""
+        """Return a figure of a contestant: measured, unresampled center, and ``(B,)`` resampled values."""
         assert self.prompts is not None
         place = self.contest.names.index(name), FIGURES.index(figure)
         return self.contest.figures[place], self.prompts.center[place], self.prompts.figures[:, *place]
 
     def figure(self, name: str, figure: str) -> Figure:
-        """One figure of one contestant."""
+        """Return one figure of one contestant with its interval."""
         value = self.contest.figures[self.contest.names.index(name), FIGURES.index(figure)]
         if not np.isfinite(value):
             return Figure(None)
@@ -82,7 +82,7 @@ class Bootstrap:
         return Figure(float(value), max(bounds[0], lowest), min(bounds[1], 1.0))  # a quality is in [0, 1]
 
     def difference(self, name: str, other: str) -> Difference:
-        """How much higher one contestant scores than another: AIQ, or peak quality where there is no AIQ."""
+        """Compute the paired difference of two contestants, in AIQ or, if there is none, in peak quality."""
         figure = FIGURES.index(measure_on(self.contest.interval))
         row, against = self.contest.names.index(name), self.contest.names.index(other)
         value = float(self.contest.figures[row, figure] - self.contest.figures[against, figure])
@@ -97,14 +97,14 @@ class Bootstrap:
         return Difference(value, over(self.prompts), over(self.benchmarks))
 
     def delta_aiq(self, name: str, other: str) -> Figure:
-        """The same of the AIQ alone, as a figure."""
+        """Compute the difference in AIQ alone, as a figure."""
         if not np.isfinite(self.contest.figures[self.contest.names.index(name), FIGURES.index("aiq")]):
             return Figure(None)
         found = self.difference(name, other)
         return Figure(found.value, *(found.prompts[:2] if found.prompts else (None, None)))
 
     def band(self, name: str) -> Band | None:
-        """Interval of the height of a contestant's hull, at each of some costs."""
+        """Compute the pointwise interval of the height of a contestant's hull, at ``band_costs``."""
         costs = self.contest.band_costs
         if self.prompts is None or len(costs) < 2:
             return None
@@ -117,7 +117,7 @@ class Bootstrap:
 
 
 def macro(parts: Sequence[Bootstrap], name: str) -> Figure:
-    """Unweighted mean over benchmarks of a contestant's AIQ; a benchmark where all models cost the same has none."""
+    """Average a contestant's AIQ over benchmarks, unweighted, without those where all models cost the same."""
     place = parts[0].contest.names.index(name), FIGURES.index("aiq")
     known = [part for part in parts if np.isfinite(part.contest.figures[place])]
     if not known:
@@ -131,13 +131,13 @@ def macro(parts: Sequence[Bootstrap], name: str) -> Figure:
 
 
 def realised(draws: Sequence[Rollout], num_resamples: int, rng: np.random.Generator) -> tuple[Realised, ...]:
-    """Mean cost, quality and calls at each setting, over resampled prompts.
+    """Compute mean cost, quality and calls at each setting, with intervals over resampled prompts.
 
     Args:
-        draws: of one policy; those with the settings of the first are pooled, as another seed of the router may have
-            led to other settings.
-        num_resamples: bootstrap resamples; 0 for no intervals.
-        rng: draws them.
+        draws: rollouts of one policy. Those with the settings of the first are pooled; another seed of the router may
+            have led to other settings.
+        num_resamples: number of bootstrap resamples; 0 for no intervals.
+        rng: random number generator.
 
     Returns:
         S records, in the order of the settings.

@@ -1,4 +1,4 @@
-"""Everyone on the same prompts: hulls and figures of all routers and references, as measured and as resampled."""
+"""Contest of all routers and references on the same prompts: hulls and figures, measured and resampled."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -22,14 +22,14 @@ _BAND_POINTS = 64
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mean cost and quality at each point of a curve, in order of lambda."""
 Routed = tuple[NDArray[np.float64], NDArray[np.float64], float]
-"""The same, and the area under that curve."""
+"""Mean cost and quality at each point of a curve, and the area under that curve."""
 
 
 class Means(NamedTuple):
-    """Mean outcomes of the single models over some sample of prompts.
+    """Mean outcomes of the single models over a sample of prompts.
 
     Attributes:
-        cost: ``(M,)`` USD per prompt; zeros if no cost is known.
+        cost: ``(M,)`` USD per prompt; zeros if costs are unknown.
         quality: ``(M,)`` in [0, 1].
     """
 
@@ -38,11 +38,11 @@ class Means(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """One router or reference on some sample of prompts.
+    """A router or reference on a sample of prompts.
 
     Attributes:
-        hull: of its points.
-        area: under its curve as routed; NaN without a curve.
+        hull: hull of its points.
+        area: area under its curve as routed; NaN without a curve.
         peak: cost and quality of its best point.
     """
 
@@ -52,14 +52,14 @@ class Standing(NamedTuple):
 
 
 class Resamples(NamedTuple):
-    """Figures of R contestants on B resamples; NaN where one does not exist, infinite if a quality is never reached.
+    """Figures of R contestants on B resamples; NaN if undefined, infinite if a quality is never reached.
 
     Attributes:
-        center: ``(R, F)`` of the unresampled prompts, computed just as the others.
-        figures: ``(B, R, F)``.
+        center: ``(R, F)`` figures of the unresampled prompts, computed in the same way.
+        figures: ``(B, R, F)`` figures.
         heights: ``(B, R, P)`` height of each hull at the costs of ``band_costs``.
         model_cost: ``(B, M)`` mean cost of each single model in USD per prompt.
-        model_quality: ``(B, M)`` its mean quality.
+        model_quality: ``(B, M)`` mean quality of each single model.
         extras: ``(B, X)`` means of the extra columns.
     """
 
@@ -75,18 +75,18 @@ class Contest:
     """All routers and references on the same prompts.
 
     Args:
-        entrants: of each router or informed reference by name, its predictions for the N prompts, one per seed; of a
-            policy in several steps, what it came to, one per draw.
+        entrants: predictions of each router or informed reference for the N prompts, by name, one per seed; rollouts
+            of a sequential policy, one per draw.
         quality: ``(N, M)`` measured quality in [0, 1], none missing.
         cost: ``(N, M)`` measured cost in USD per prompt, none missing; None to compare quality alone.
         best: index of best_single.
 
     Attributes:
-        names: R contestants: the entrants, then the references that do not look at the prompt.
-        sweeps: of each entrant, one per seed.
-        standings: of each contestant, as measured.
-        means: of the single models, as measured.
-        figures: ``(R, F)`` as measured, in the order of ``FIGURES``.
+        names: R contestants: the entrants, then the references that do not read the prompt.
+        sweeps: exact curves of each entrant, one per seed.
+        standings: measured standing of each contestant.
+        means: measured means of the single models.
+        figures: ``(R, F)`` measured figures, in the order of ``FIGURES``.
     """
 
     def __init__(
@@ -114,19 +114,19 @@ class Contest:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Mean cost of the cheapest and the dearest single model, or None without cost."""
+        """Mean cost of the cheapest and of the most expensive single model, or None without cost."""
         return (float(self.means.cost.min()), float(self.means.cost.max())) if self.has_cost else None
 
     @property
     def band_costs(self) -> NDArray[np.float64]:
-        """``(P,)`` costs over the interval at which the hulls' heights are resampled."""
+        """``(P,)`` costs over the interval at which the heights of the hulls are resampled."""
         low, high = self.interval or (0.0, 0.0)
         if measure_on((low, high)) != "aiq":
             return np.array([low])
         return np.geomspace(low, high, _BAND_POINTS) if low > 0 else np.linspace(low, high, _BAND_POINTS)
 
     def seed_aiq(self, name: str) -> tuple[float | None, ...]:
-        """AIQ of each seed of an entrant alone; nothing for the other references."""
+        """Compute the AIQ of each seed of an entrant; empty for the other references."""
         interval = self.interval
         if interval is None or measure_on(interval) != "aiq":
             return tuple(None for _ in self.sweeps.get(name, ()))
@@ -140,13 +140,13 @@ class Contest:
         group: NDArray[np.int64] | None = None,
         extras: NDArray[np.float64] | None = None,
     ) -> Resamples:
-        """The figures on resampled prompts or groups of prompts, and on resampled seeds where there are several.
+        """Compute the figures on resampled prompts or groups, and on resampled seeds if there are several.
 
         Args:
             chunks: ``(G, b)`` weights of the groups in b resamples at a time.
-            rng: draws the seeds.
-            group: ``(N,)`` number of each prompt's group, 0 to G - 1; by default each prompt is a group of its own.
-            extras: ``(N, X)`` columns of which the mean is wanted, too.
+            rng: random number generator for the seeds.
+            group: ``(N,)`` group of each prompt, 0 to G - 1; by default each prompt is its own group.
+            extras: ``(N, X)`` further columns to average.
         """
         extras = np.empty((len(self.quality), 0)) if extras is None else extras
         curves = {
@@ -163,7 +163,7 @@ class Contest:
     def _resample_chunk(
         self, sums: "_Sums", weights: NDArray[np.float64], rng: np.random.Generator | None
     ) -> tuple[NDArray[np.float64], ...]:
-        """The arrays of ``Resamples`` after the first, under ``(G, b)`` weights."""
+        """Compute the arrays of ``Resamples`` after the first, under ``(G, b)`` weights."""
         total = sums.size @ weights
         share = (weights / total).T
         cost, quality = share @ sums.cost, share @ sums.quality
@@ -190,7 +190,7 @@ class Contest:
         return figures, heights, cost, quality, share @ sums.extras
 
     def _outcomes(self, entrant: Prediction | Rollout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Quality and cost of what an entrant chooses among: models, or the settings of a policy in several steps."""
+        """Return quality and cost of the options of an entrant: the models, or the settings of a policy."""
         return (entrant.quality, entrant.cost) if isinstance(entrant, Rollout) else (self.quality, self.cost)
 
     def _sweep(self, entrant: Prediction | Rollout) -> Sweep:
@@ -203,13 +203,13 @@ class Contest:
         return self._counted(curve.cost, curve.quality)
 
     def _counted(self, cost: NDArray[np.float64], quality: NDArray[np.float64]) -> Points:
-        """The points of ``(..., L)`` curves that lambda chose for a reason."""
-        # Without cost every lambda above 0 chooses alike, and lambda 0 chooses for no reason.
+        """Select the points of ``(..., L)`` curves that lambda determines."""
+        # Without cost, all lambdas above 0 make the same choices, and those at lambda 0 are arbitrary.
         points = slice(None) if self.has_cost else slice(-1, None)
         return cost[..., points], quality[..., points]
 
     def _stand(self, means: Means, routed: Mapping[str, Sequence[Routed]]) -> dict[str, Standing]:
-        """Everyone's standing, given the single models' means and what each entrant's seeds came to."""
+        """Compute all standings from the means of the single models and the curves of the entrants."""
         standings = {}
         for name, group in routed.items():
             hull = mean_hull([self._hull(means, cost, quality) for cost, quality, _ in group])
@@ -219,17 +219,17 @@ class Contest:
         standings["zero_router"] = Standing(zero, np.nan, (float(zero.cost[-1]), float(zero.quality[-1])))
         single = float(means.cost[self.best]), float(means.quality[self.best])
         for name, (cost, quality) in {"best_single": single, "random": random_point(*means)}.items():
-            # One point peaks there, even where the cheapest model, which its hull may call, is better.
+            # The peak is this point even if the cheapest model, which is in its hull, is better.
             hull = self._hull(means, np.array([cost]), np.array([quality]))
             standings[name] = Standing(hull, np.nan, (cost, quality))
         return standings
 
     def _hull(self, means: Means, cost: NDArray[np.float64], quality: NDArray[np.float64]) -> Hull:
-        """Hull of some points and, where costs are known, of calling the cheapest single model always."""
+        """Compute the hull of some points and, if costs are known, of the cheapest single model's point."""
         return open_hull(cost, quality, *means) if self.has_cost else non_decreasing_hull(cost, quality)
 
     def _figures(self, means: Means, standings: Mapping[str, Standing]) -> NDArray[np.float64]:
-        """``(R, F)`` all figures of everyone."""
+        """Compute all ``(R, F)`` figures."""
         low, high = float(means.cost.min()), float(means.cost.max())
         best_cost, best_quality = float(means.cost[self.best]), float(means.quality[self.best])
         max_cost = max(float(hull.cost[-1]) for hull, _, _ in standings.values())
@@ -253,10 +253,10 @@ class Contest:
 
 
 class _Sums(NamedTuple):
-    """What each of G groups of prompts adds to every mean.
+    """Sums of the outcomes of G groups of prompts.
 
     Attributes:
-        curves: of each entrant, one per seed.
+        curves: curves of each entrant, one per seed.
         cost: ``(G, M)`` summed cost of each model in USD.
         quality: ``(G, M)`` summed quality.
         extras: ``(G, X)`` sums of the extra columns.
@@ -270,7 +270,7 @@ class _Sums(NamedTuple):
     size: NDArray[np.float64]
 
     def of_groups(self, group: NDArray[np.int64]) -> "_Sums":
-        """The sums of groups of what are single prompts so far."""
+        """Sum over groups of single prompts."""
         from scipy.sparse import csr_array
 
         is_member = csr_array((np.ones(len(group)), (np.arange(len(group)), group)))
@@ -284,11 +284,11 @@ def _areas(
     cost: NDArray[np.float64],
     quality: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """``(b,)`` areas under ``(b, K)`` curves as routed, beside ``(b, M)`` model means; NaN without an interval."""
+    """Compute ``(b,)`` areas under ``(b, K)`` curves as routed, given ``(b, M)`` model means; NaN without a range."""
     floor = np.take_along_axis(model_quality, model_cost.argmin(axis=1)[:, None], 1)[:, 0]
     return area_as_routed(cost, quality, model_cost.min(axis=1), model_cost.max(axis=1), floor)
 
 
 def _seeds(number: int, rng: np.random.Generator | None) -> Iterable[int]:
-    """Which seeds a resample draws, with replacement; all of them once without a generator."""
+    """Draw the seeds of a resample, with replacement; all of them once without a generator."""
     return range(number) if rng is None or number == 1 else rng.integers(number, size=number).tolist()

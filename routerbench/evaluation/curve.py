@@ -1,4 +1,4 @@
-"""A router's realised curve as sums over prompts, so that its points on resampled prompts are a matrix product."""
+"""A router's curve as sums over prompts, so that resampled curves are matrix products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routerbench.evaluation.sweep import Sweep
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# Breakpoints that resamples look at. Between two of 2,048 neighbours a curve over 36,000 prompts moves by .0001.
+# Maximum number of breakpoints in resamples. Between two of 2,048 a curve over 36,000 prompts moves by .0001.
 _MAX_POINTS = 2048
 
 
@@ -23,8 +23,8 @@ class Curve:
     """Points of a router's curve in order of lambda: all of them, or 2,048 of them with every vertex of its hull.
 
     Attributes:
-        cost_steps: ``(K, N)`` what each prompt adds to the total cost from one point to the next, in USD.
-        quality_steps: ``(K, N)`` the same for quality.
+        cost_steps: ``(K, N)`` change of each prompt's cost from one point to the next, in USD.
+        quality_steps: ``(K, N)`` change of each prompt's quality.
     """
 
     cost_steps: csr_array
@@ -32,11 +32,11 @@ class Curve:
 
     @classmethod
     def of(cls, sweep: Sweep, hull: Hull, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> Curve:
-        """The curve of a sweep.
+        """Convert a sweep.
 
         Args:
-            sweep: over N prompts.
-            hull: of its points; they are kept when others are left out.
+            sweep: sweep over N prompts.
+            hull: hull of its points; its vertices are kept when other points are dropped.
             quality: ``(N, M)`` measured quality in [0, 1].
             cost: ``(N, M)`` measured cost in USD per prompt.
         """
@@ -44,7 +44,7 @@ class Curve:
 
         kept = _kept_points(sweep, hull)
         num_prompts = len(sweep.start)
-        # Events of one lambda belong to one point; point 0 is the start.
+        # Events at the same lambda belong to one point; point 0 is the start.
         is_new = np.append(True, sweep.event_lambda[1:] != sweep.event_lambda[:-1])[: len(sweep.event_lambda)]
         rows = np.searchsorted(kept, is_new.cumsum())
         prompts = np.arange(num_prompts)
@@ -58,13 +58,13 @@ class Curve:
         return cls(steps(cost), steps(quality))
 
     def of_groups(self, is_member: csr_array) -> Curve:
-        """The same curve of which groups of prompts are resampled, given ``(N, G)`` who is a member of which."""
+        """Sum over groups of prompts, given the ``(N, G)`` membership, to resample groups."""
         return Curve(self.cost_steps @ is_member, self.quality_steps @ is_member)
 
     def points(
         self, weights: NDArray[np.float64], total: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean cost and quality, each ``(b, K)``, under ``(N, b)`` weights of which ``(b,)`` is the total."""
+        """Compute mean cost and quality, each ``(b, K)``, under ``(N, b)`` weights with ``(b,)`` totals."""
         cost, quality = (
             np.ascontiguousarray(((steps @ weights).cumsum(axis=0) / total).T)
             for steps in (self.cost_steps, self.quality_steps)
@@ -73,7 +73,7 @@ class Curve:
 
 
 def _kept_points(sweep: Sweep, hull: Hull) -> NDArray[np.int64]:
-    """Indices of points, ascending, first and last among them."""
+    """Select the ascending indices of the points to keep, including the first and the last."""
     number = len(sweep.lambdas)
     if number <= _MAX_POINTS:
         return np.arange(number)

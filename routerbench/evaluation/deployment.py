@@ -1,4 +1,4 @@
-"""Routers as a service would run them: lambda chosen on validation for a target, realised on test."""
+"""Deployed operating points: lambda chosen on validation for a target, realised on test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from routerbench.routers.base import Prediction
 
 @dataclass(frozen=True)
 class Validation:
-    """Where lambda is chosen.
+    """Validation data for the choice of lambda.
 
     Attributes:
         table: the validation split.
-        predictions: of each router by name, for the prompts of ``table``; one per seed, in the order of those on test.
-        targets: what is asked for.
+        predictions: each router's predictions for the prompts of ``table``, one per seed, in the order of test.
+        targets: budget and quality to meet.
     """
 
     table: OutcomeTable
@@ -33,11 +33,11 @@ class Validation:
 
 
 class Deployment:
-    """The points of all routers and what they come to on the prompts of a contest.
+    """Operating points of all routers and their outcomes on the prompts of a contest.
 
     Args:
-        contest: on test, with costs.
-        validation: where to choose.
+        contest: contest on test, with costs.
+        validation: data to choose the points on.
         best: index of best_single.
     """
 
@@ -63,7 +63,7 @@ class Deployment:
         self.columns = np.concatenate(columns, axis=1) if columns else np.empty((len(contest.quality), 0))
 
     def records(self, name: str, measured: Bootstrap) -> dict[str, Deployed]:
-        """What became of a router's points, by target."""
+        """Evaluate the points of a router, by target."""
         return {
             target: self._record(points, self._slices[name, target], measured)
             for target, points in self._points.get(name, {}).items()
@@ -103,7 +103,7 @@ class Deployment:
     def _figures(
         self, outcome: NDArray[np.float64], model_cost: NDArray[np.float64], model_quality: NDArray[np.float64]
     ) -> tuple[float, ...]:
-        """Cost, quality, their shares of best_single's, and the gain over zero_router at that cost."""
+        """Compute cost, quality, their ratios to best_single's, and the gain over zero_router at that cost."""
         cost, quality = (float(half.mean()) for half in np.split(outcome, 2))
         zero = zero_router(model_cost, model_quality)
         bases = model_cost[self._best], model_quality[self._best]
@@ -112,7 +112,7 @@ class Deployment:
 
 
 def _points(curves: Sequence[Sweep], targets: Targets, best_quality: float) -> dict[str, list[OperatingPoint]]:
-    """The point of every seed for each target that all seeds reach on validation."""
+    """Choose the point of every seed for each target that all seeds reach on validation."""
     found: dict[str, list[OperatingPoint | None]] = {}
     if targets.budget is not None:
         found["budget"] = [within_budget(curve, targets.budget) for curve in curves]

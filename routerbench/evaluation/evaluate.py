@@ -1,6 +1,7 @@
-"""Score routers beside the references, on one table and one interval of costs."""
+"""Evaluation of routers together with the references, on one table and one interval of costs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ INFORMATION = {
     "oracle": "measured outcomes",
     "random": "nothing about the prompt",
 }
-# What every router is compared with: the references below the oracle, and two routers that are hard to beat.
+# References for paired differences: those below the oracle, and two strong baseline routers.
 COMPARED = ("zero_router", "best_single", "benchmark_oracle", "knn", "linear")
 
 Entrants = dict[str, Sequence[Prediction | Rollout]]
@@ -49,29 +50,28 @@ def evaluate(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Score routers beside the references: predictions choose, measurements score.
+    """Evaluate routers together with the references: predictions choose, measurements score.
 
-    Prompts with a missing cell are left out and counted. The references learn from train alone, except zero_router
-    and oracle, which are bounds and read the measured outcomes of test. Intervals are over resampled prompts (and
-    seeds), the same prompts for everyone, so that differences are paired.
+    Prompts with a missing cell are left out and counted. The references learn on train only, except zero_router and
+    oracle, which are bounds and read the measured outcomes of test. Intervals are over resampled prompts (and seeds).
+    All routers share the resampled prompts, so differences are paired.
 
     Args:
-        predictions: of each router by name, for all N prompts of ``test``, also those that are left out; several for
-            a router that was trained with several seeds.
+        predictions: predictions of each router for all N prompts of ``test``, by name; a list for several seeds.
         test: the N prompts to score on.
-        train: the split that benchmark_oracle and best_single learn from.
-        baselines: predictions of the routers that are references here, "knn" and "linear".
-        validation: where to choose lambda for the deployed points, or None for none.
-        policies: what policies in several steps came to on the prompts of ``test`` that are complete, one per draw, by
-            "router+policy": they are ranked among the routers, and compared with the router they build on, too.
-        num_resamples: bootstrap resamples; 0 for figures without intervals.
-        seed: of the resamples.
+        train: the split that benchmark_oracle and best_single learn on.
+        baselines: predictions of the routers that serve as references, "knn" and "linear".
+        validation: data to choose lambda for the deployed points, or None for none.
+        policies: rollouts of sequential policies on the complete prompts of ``test``, one per draw, by "router+policy".
+            They are ranked among the routers, and are also compared with the router they build on.
+        num_resamples: number of bootstrap resamples; 0 for figures without intervals.
+        seed: random seed of the resamples.
 
     Returns:
         All figures; where no cost is known, or all models cost the same, only those of quality have a value.
 
     Raises:
-        InputError: no prompt of test is complete, or predictions do not fit the tables.
+        InputError: no prompt of test is complete, or predictions do not match the tables.
     """
     routers, helpers, plays = _groups(predictions), _groups(baselines or {}), dict(policies or {})
     for name in routers.keys() & (INFORMATION.keys() | helpers.keys()):
@@ -79,11 +79,7 @@ def evaluate(
     _check({**routers, **helpers}, test, train)
     is_scored, best = test.is_complete, best_single(train)
     table = test.take(is_scored)
-    for name, group in plays.items():
-        for rollout in group:
-            number = len(rollout.quality)
-            if number != len(table):
-                raise InputError(f"policy {name!r} played on {number} prompts, {len(table)} are complete")
+    _check_rollouts(plays, len(table))
     predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
     entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}
@@ -104,28 +100,7 @@ def evaluate(
         for name, rows in benchmarks.items()
     }
 
-    def scored(name: str, information: str) -> Scored:
-        rivals = (*COMPARED, name.partition("+")[0])
-        others = [other for other in rivals if other in contest.names and other != name]
-        return Scored(
-            sweeps=() if name in plays else contest.sweeps.get(name, ()),
-            rollouts=tuple(plays.get(name, ())),
-            realised=realised(plays[name], num_resamples, rng) if name in plays else (),
-            hull=contest.standings[name].hull,
-            information=information,
-            **{figure: whole.figure(name, figure) for figure in FIGURES},
-            aiq_macro=macro([*parts.values()], name),
-            delta_aiq_zero=whole.delta_aiq(name, "zero_router"),
-            seed_aiq=contest.seed_aiq(name),
-            differences={other: whole.difference(name, other) for other in others},
-            deployed={} if deployment is None else deployment.records(name, whole),
-            band=whole.band(name),
-            calibration=_calibration(predicted[name], table) if name in predicted else None,
-            per_benchmark={
-                benchmark: {figure: part.figure(name, figure) for figure in ("aiq", "peak_quality", "qnc")}
-                for benchmark, part in parts.items()
-            },
-        )
+    scorer = _Scorer(whole, parts, deployment, predicted, plays, table, num_resamples, rng)
 
     return Evaluation(
         source=test.source,
@@ -139,21 +114,70 @@ def evaluate(
         targets=Targets() if deployment is None or validation is None else validation.targets,
         cost_interval=interval,
         references={
-            name: scored(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
+            name: scorer(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
         },
-        routers={name: scored(name, "prompt only") for name in routers}
-        | {name: scored(name, group[0].information) for name, group in plays.items()},
+        routers={name: scorer(name, "prompt only") for name in routers}
+        | {name: scorer(name, group[0].information) for name, group in plays.items()},
     )
 
 
-def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
-    """One number for one router, for early stopping and the choice of hyper-parameters: its AIQ on a split.
+@dataclass(frozen=True)
+class _Scorer:
+    """Collects all figures of one router or reference.
 
-    The same number as ``evaluate`` gives, without references. Where there is no AIQ, as costs are unknown to the
-    table or the router or all models cost the same, it is the quality of always choosing the best predicted model.
+    Attributes:
+        whole: all of test.
+        parts: each benchmark.
+        deployment: the operating points, or None.
+        predicted: predictions of the routers and baselines for the N scored prompts.
+        plays: rollouts of the sequential policies.
+        table: the N scored prompts.
+        num_resamples: of the bootstrap.
+        rng: draws the resamples of the rollouts.
+    """
+
+    whole: Bootstrap
+    parts: Mapping[str, Bootstrap]
+    deployment: Deployment | None
+    predicted: Mapping[str, Sequence[Prediction]]
+    plays: Mapping[str, Sequence[Rollout]]
+    table: OutcomeTable
+    num_resamples: int
+    rng: np.random.Generator
+
+    def __call__(self, name: str, information: str) -> Scored:
+        contest, plays = self.whole.contest, self.plays
+        rivals = (*COMPARED, name.partition("+")[0])
+        others = [other for other in rivals if other in contest.names and other != name]
+        return Scored(
+            sweeps=() if name in plays else contest.sweeps.get(name, ()),
+            rollouts=tuple(plays.get(name, ())),
+            realised=realised(plays[name], self.num_resamples, self.rng) if name in plays else (),
+            hull=contest.standings[name].hull,
+            information=information,
+            **{figure: self.whole.figure(name, figure) for figure in FIGURES},
+            aiq_macro=macro([*self.parts.values()], name),
+            delta_aiq_zero=self.whole.delta_aiq(name, "zero_router"),
+            seed_aiq=contest.seed_aiq(name),
+            differences={other: self.whole.difference(name, other) for other in others},
+            deployed={} if self.deployment is None else self.deployment.records(name, self.whole),
+            band=self.whole.band(name),
+            calibration=_calibration(self.predicted[name], self.table) if name in self.predicted else None,
+            per_benchmark={
+                benchmark: {figure: part.figure(name, figure) for figure in ("aiq", "peak_quality", "qnc")}
+                for benchmark, part in self.parts.items()
+            },
+        )
+
+
+def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
+    """Compute the AIQ of one router on a split, for early stopping and hyperparameter selection.
+
+    Equal to the AIQ of ``evaluate``. If AIQ is undefined, because the table or the router has no costs or all models
+    cost the same, it is the quality of always choosing the model with the best prediction.
 
     Args:
-        prediction: for all N prompts of ``table``.
+        prediction: prediction for all N prompts of ``table``.
         table: the validation split; prompts with a missing cell are left out.
 
     Returns:
@@ -173,7 +197,7 @@ def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
 
 
 def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> CalibrationFigures:
-    """Predicted against measured quality, over all cells and seeds."""
+    """Compare predicted with measured quality, over all cells and seeds."""
     predicted = np.concatenate([prediction.quality.ravel() for prediction in predictions])
     measured = np.tile(table.quality.ravel(), len(predictions))
     predicted = predicted.clip(0, 1)
@@ -181,17 +205,16 @@ def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> Cali
 
 
 def _groups(predictions: Predictions) -> dict[str, list[Prediction]]:
-    """Each router's predictions as a list, one per seed."""
+    """Make lists of predictions, one per seed."""
     return {name: [group] if isinstance(group, Prediction) else list(group) for name, group in predictions.items()}
 
 
 def _take(entrants: Entrants, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Entrants:
-    """What is said of some prompts."""
     return {name: [entrant.take(rows) for entrant in group] for name, group in entrants.items()}
 
 
 def _check(predictions: Mapping[str, Sequence[Prediction]], test: OutcomeTable, train: OutcomeTable) -> None:
-    """Refuse what does not fit together, by name."""
+    """Refuse tables and predictions that do not match."""
     if test.models != train.models:
         raise InputError(f"{test.source}: test has models {test.models}, train has {train.models}")
     if test.has_cost and not train.has_cost:
@@ -203,16 +226,25 @@ def _check(predictions: Mapping[str, Sequence[Prediction]], test: OutcomeTable, 
             check_prediction(name, prediction, test)
 
 
+def _check_rollouts(plays: Mapping[str, Sequence[Rollout]], num_prompts: int) -> None:
+    """Refuse rollouts on other prompts than those that are scored."""
+    for name, group in plays.items():
+        for rollout in group:
+            number = len(rollout.quality)
+            if number != num_prompts:
+                raise InputError(f"policy {name!r} played on {number} prompts, {num_prompts} are complete")
+
+
 def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> None:
-    """Refuse what ``evaluate`` could not score.
+    """Refuse a prediction that ``evaluate`` cannot score.
 
     Args:
-        name: of the router, for the message.
-        prediction: for all N prompts of ``test``.
+        name: name of the router, for the message.
+        prediction: prediction for all N prompts of ``test``.
         test: the table to score on.
 
     Raises:
-        InputError: shapes do not fit, a number is not finite, or the router only ranks.
+        InputError: shapes do not match, a number is not finite, or the router only ranks.
     """
     shape = test.quality.shape
     if prediction.quality.shape != shape or prediction.cost.shape != shape:
@@ -239,7 +271,7 @@ def check_prediction(name: str, prediction: Prediction, test: OutcomeTable) -> N
 
 
 def _gaps(table: OutcomeTable) -> str:
-    """Why no prompt is complete: leaving out a model of which nothing is known may be the cure."""
+    """Explain why no prompt is complete; removing a model without any value may help."""
     known = {"quality": np.isfinite(table.quality).any(axis=0)}
     if table.has_cost:
         known["cost"] = np.isfinite(table.cost).any(axis=0)
@@ -248,7 +280,7 @@ def _gaps(table: OutcomeTable) -> str:
 
 
 def _benchmarks(table: OutcomeTable) -> dict[str, NDArray[np.int64]]:
-    """Rows of each benchmark, in order of name."""
+    """Find the rows of each benchmark, in order of name."""
     names, group = np.unique(table.benchmark.astype(str), return_inverse=True)
     members = np.split(np.argsort(group, kind="stable"), np.bincount(group).cumsum()[:-1])
     return {str(name): rows for name, rows in zip(names, members, strict=True)}

@@ -1,4 +1,4 @@
-"""Which points of the cost-quality plane matter: the Pareto frontier and the non-decreasing convex hull."""
+"""Pareto frontier and non-decreasing convex hull in the cost-quality plane."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Two sums of the same measurements may differ by rounding; that is no gain in quality.
+# Sums of the same measurements may differ by rounding; that is not a gain in quality.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Hull:
-    """A concave, increasing curve of quality over cost: what mixing the points at random can reach.
+    """A concave, increasing curve of quality over cost, reached by random mixtures of points.
 
     Attributes:
         cost: ``(P,)`` vertices in USD per prompt, strictly increasing.
@@ -23,9 +23,9 @@ class Hull:
     quality: NDArray[np.float64]
 
     def at(self, cost: ArrayLike) -> NDArray[np.float64]:
-        """Quality at one or many costs: linear between vertices, flat beyond the last.
+        """Interpolate quality at one or many costs: linear between vertices, constant beyond the last.
 
-        NaN to the left of the first vertex, as so little money buys no answer; a number there would be an invention.
+        NaN to the left of the first vertex, where no answer is affordable.
 
         Example:
             >>> hull = Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6]))
@@ -36,9 +36,9 @@ class Hull:
 
 
 def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of the points that no other point beats in cost without losing quality.
+    """Find the indices of the points that no other point beats in cost without losing quality.
 
-    Of equal points the first one stays; qualities that differ by less than 1e-12 are equal.
+    Of equal points the first one is kept; qualities that differ by less than 1e-12 are equal.
 
     Args:
         cost: ``(P,)`` in USD per prompt.
@@ -63,13 +63,13 @@ def pareto_frontier(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> 
     height = quality[order]
     best_before = np.append(-np.inf, np.maximum.accumulate(height)[:-1])
     order = order[height > best_before + _ROUNDING]
-    # Of equal costs the last one stands highest, because each point is above all before it.
+    # Of equal costs the last point is the highest, because each point is above all before it.
     ascending = cost[order]
     return order[np.append(ascending[1:] > ascending[:-1], True)]
 
 
 def non_decreasing_hull(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> Hull:
-    """Least concave, non-decreasing curve on or above all points (the hull of arXiv 2403.12031, section 3).
+    """Compute the least concave, non-decreasing curve on or above all points (arXiv 2403.12031, section 3).
 
     The slopes of a least concave majorant are the antitonic regression of the slopes between neighbours, weighted by
     their cost differences (Barlow et al. 1972, Statistical Inference under Order Restrictions): linear time in C.
@@ -92,7 +92,7 @@ def non_decreasing_hull(cost: NDArray[np.float64], quality: NDArray[np.float64])
     frontier = pareto_frontier(cost, quality)
     cost, quality = np.asarray(cost, np.float64)[frontier], np.asarray(quality, np.float64)[frontier]
     if len(frontier) > 2:
-        from scipy.optimize import isotonic_regression  # a third of a second that a policy need not pay
+        from scipy.optimize import isotonic_regression  # imported here because it takes a third of a second
 
         widths = np.diff(cost)
         with np.errstate(over="ignore"):
@@ -108,13 +108,13 @@ def open_hull(
     model_cost: NDArray[np.float64],
     model_quality: NDArray[np.float64],
 ) -> Hull:
-    """Hull of a router's points and of the point of the cheapest single model: calling that one is open to everyone.
+    """Compute the hull of a router's points and the point of the cheapest single model, which is always available.
 
     Args:
         cost: ``(P,)`` mean USD per prompt at the router's points.
-        quality: ``(P,)`` mean quality there, in [0, 1].
+        quality: ``(P,)`` mean quality at these points, in [0, 1].
         model_cost: ``(M,)`` mean cost of each single model on the same prompts, in USD per prompt.
-        model_quality: ``(M,)`` mean quality of each single model there, in [0, 1].
+        model_quality: ``(M,)`` mean quality of each single model, in [0, 1].
 
     Example:
         >>> hull = open_hull(np.array([3.0]), np.array([0.9]), np.array([1.0, 4.0]), np.array([0.5, 0.8]))
@@ -126,12 +126,12 @@ def open_hull(
 
 
 def mean_hull(hulls: Sequence[Hull]) -> Hull:
-    """Mean height of several hulls at equal cost: what drawing one of them at random for every prompt reaches.
+    """Average the heights of several hulls at equal cost, as if one of them were drawn at random for every prompt.
 
-    Concave and increasing again, so its AIQ is the mean of theirs.
+    The result is concave and increasing, so its AIQ is the mean of theirs.
 
     Args:
-        hulls: at least one; the mean begins where all of them have begun.
+        hulls: at least one; the mean starts where all of them have started.
 
     Example:
         >>> flat, steep = Hull(np.array([1.0]), np.array([0.5])), Hull(np.array([1.0, 2.0]), np.array([0.5, 0.9]))

@@ -1,4 +1,4 @@
-"""A lambda for a budget, or for a quality to keep: chosen on validation, realised on other prompts."""
+"""Operating points: lambda for a budget or a minimum quality, chosen on validation and realised on other prompts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from routerbench.errors import InputError
 from routerbench.evaluation.sweep import Sweep, sweep_prediction
 from routerbench.routers.base import Prediction
 
-# An artefact takes these along; between two of 1,024 neighbours mean quality moves by less than .001 as a rule.
+# Maximum number stored in an artefact. Between neighbours mean quality usually moves by less than .001.
 _MAX_POINTS = 1024
 
 
 class OperatingPoint(NamedTuple):
-    """A lambda, and what becomes of the prompts that are tied at just that lambda.
+    """A lambda, and how to choose for prompts with a tie at exactly that lambda.
 
     Attributes:
-        willingness_to_pay: lambda in USD per unit of quality; infinite if money is no object.
-        dearer_share: share of the tied prompts, drawn at random, that go to the dearer model.
-        cost: mean USD per prompt where it was chosen.
-        quality: mean quality where it was chosen, in [0, 1].
+        willingness_to_pay: lambda in USD per unit of quality; infinite to ignore cost.
+        dearer_share: share of the tied prompts, drawn at random, that go to the more expensive model.
+        cost: mean USD per prompt on the prompts used to choose it.
+        quality: mean quality on the prompts used to choose it, in [0, 1].
     """
 
     willingness_to_pay: float
@@ -34,17 +34,17 @@ class OperatingPoint(NamedTuple):
 
 
 def within_budget(curve: Sweep, budget: float) -> OperatingPoint | None:
-    """The largest lambda whose mean cost stays within a budget, met exactly by mixing at the tie.
+    """Find the largest lambda with mean cost within a budget. Mixing at the tie spends the budget exactly.
 
-    The exact curve takes the place of a bisection: two neighbouring points enclose the budget (the mixture is that of
-    cascade routing, arXiv 2410.10347).
+    The exact curve replaces a bisection: two neighbouring points enclose the budget (the mixture is that of cascade
+    routing, arXiv 2410.10347).
 
     Args:
-        curve: of the router on validation.
+        curve: curve of the router on validation.
         budget: mean USD per prompt.
 
     Returns:
-        The point, or None if even the cheapest choice costs more.
+        The point, or None if even the cheapest choice exceeds the budget.
 
     Example:
         >>> from routerbench.evaluation.sweep import sweep
@@ -61,10 +61,10 @@ def within_budget(curve: Sweep, budget: float) -> OperatingPoint | None:
 
 
 def keeping_quality(curve: Sweep, floor: float) -> OperatingPoint | None:
-    """The smallest lambda whose mean quality reaches a floor, met exactly by mixing at the tie.
+    """Find the smallest lambda with mean quality of at least a floor. Mixing at the tie reaches the floor exactly.
 
     Args:
-        curve: of the router on validation.
+        curve: curve of the router on validation.
         floor: mean quality in [0, 1].
 
     Returns:
@@ -80,11 +80,11 @@ def keeping_quality(curve: Sweep, floor: float) -> OperatingPoint | None:
 
 
 def realise(curve: Sweep, point: OperatingPoint, cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What an operating point means for each prompt, in expectation over the draw at the tie.
+    """Compute the expected outcome of each prompt at an operating point, over the random choice at the tie.
 
     Args:
-        curve: of the same router on the N prompts to be answered.
-        point: chosen elsewhere.
+        curve: curve of the same router on the N prompts to answer.
+        point: operating point, usually chosen on other prompts.
         cells: ``(N, M)`` measured cost or quality.
 
     Returns:
@@ -97,35 +97,35 @@ def realise(curve: Sweep, point: OperatingPoint, cells: NDArray[np.float64]) -> 
 
 
 def _between(curve: Sweep, point: int, share: float) -> OperatingPoint:
-    """The mixture of a point of the curve and the next one, which part at the next one's lambda."""
+    """Mix a point of the curve with the next one; they are tied at the lambda of the latter."""
     cost = (1 - share) * curve.cost[point] + share * curve.cost[point + 1]
     quality = (1 - share) * curve.quality[point] + share * curve.quality[point + 1]
     return OperatingPoint(float(curve.lambdas[point + 1]), float(share), float(cost), float(quality))
 
 
 def last_within(cost: NDArray[np.float64], budget: float) -> int | None:
-    """The last of ``(L,)`` points, in order of lambda, whose mean cost is within a budget; None if there is none."""
+    """Find the last of ``(L,)`` points, in order of lambda, with mean cost within a budget; None if there is none."""
     affordable = np.flatnonzero(cost <= budget)
     return int(affordable[-1]) if len(affordable) else None
 
 
 def first_reaching(quality: NDArray[np.float64], floor: float) -> int | None:
-    """The first of ``(L,)`` points, in order of lambda, whose mean quality reaches a floor; None if there is none."""
+    """Find the first of ``(L,)`` points, in order of lambda, with mean quality of at least a floor, or None."""
     reaching = np.flatnonzero(quality >= floor)
     return int(reaching[0]) if len(reaching) else None
 
 
 @dataclass(frozen=True)
 class OperatingPoints:
-    """Lambdas of which it is known what they come to, measured on the complete prompts of validation.
+    """Lambdas with their mean cost and quality on the complete prompts of validation.
 
-    Each stands in the middle of the lambdas that choose alike, away from the ties at either end, which rounding breaks.
+    Each lambda is in the middle of an interval with the same choices, as rounding may break the ties at its ends.
 
     Attributes:
         willingness_to_pay: ``(L,)`` lambdas in USD per unit of quality, ascending from 0, the last one infinite.
-        cost: ``(L,)`` mean measured cost at each, in USD per prompt.
-        quality: ``(L,)`` mean measured quality at each, in [0, 1].
-        best_quality: mean quality there of the best single model, which train chose.
+        cost: ``(L,)`` mean measured cost, in USD per prompt.
+        quality: ``(L,)`` mean measured quality, in [0, 1].
+        best_quality: mean quality on validation of the best single model, which is chosen on train.
     """
 
     willingness_to_pay: NDArray[np.float64]
@@ -135,15 +135,15 @@ class OperatingPoints:
 
     @classmethod
     def of(cls, prediction: Prediction, table: OutcomeTable, best: int) -> OperatingPoints | None:
-        """The points of a router on validation, at most 1,024 of them.
+        """Compute the points of a router on validation, at most 1,024.
 
         Args:
-            prediction: for all N prompts of ``table``.
+            prediction: prediction for all N prompts of ``table``.
             table: the validation split.
             best: index of the best single model on train.
 
         Returns:
-            The points; None where the table or the router knows no cost.
+            The points; None if the table or the router has no cost.
         """
         rows = table.is_complete
         if not (table.has_cost and rows.any()) or np.isnan(prediction.cost).any():
@@ -156,10 +156,10 @@ class OperatingPoints:
         return cls(middles[kept], curve.cost[kept], curve.quality[kept], float(table.quality[:, best].mean()))
 
     def within_budget(self, usd_per_prompt: float) -> float:
-        """The largest lambda whose mean cost, on validation, is at most a budget in USD per prompt.
+        """Find the largest lambda with mean validation cost of at most a budget in USD per prompt.
 
         Raises:
-            InputError: even the cheapest choice costs more.
+            InputError: even the cheapest choice exceeds the budget.
         """
         last = last_within(self.cost, usd_per_prompt)
         if last is None:
@@ -170,7 +170,7 @@ class OperatingPoints:
         return float(self.willingness_to_pay[last])
 
     def keeping(self, share: float) -> float:
-        """The smallest lambda whose mean quality, on validation, is at least a share of the best single model's.
+        """Find the smallest lambda with mean validation quality of at least a share of the best single model's.
 
         Args:
             share: above 0 and at most 1.

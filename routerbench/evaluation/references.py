@@ -1,4 +1,4 @@
-"""What every router is compared with: the knowledge of tables, without any reading of the prompt."""
+"""References for the comparison of routers, which do not read the text of a prompt."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,9 @@ from routerbench.routers.base import Prediction
 
 
 def best_single(train: OutcomeTable) -> int:
-    """Index of the model with the best mean quality on train, ties to the cheaper and then to the lower index.
+    """Return the index of the model with the best mean quality on train; ties go to the cheaper, then to the lower one.
 
-    Chosen on train and never on test, where the best of M means is flattered by chance.
+    It is never chosen on test, where the best of M means is biased upwards.
 
     Raises:
         InputError: a model has no measured quality at all.
@@ -23,19 +23,19 @@ def best_single(train: OutcomeTable) -> int:
 
 
 def benchmark_oracle(train: OutcomeTable, table: OutcomeTable) -> Prediction:
-    """Predict each model's train mean of the prompt's benchmark: all that the name of the benchmark tells.
+    """Predict each model's train mean on the prompt's benchmark, the best use of the benchmark's name.
 
-    Missing cells are ignored; a model never seen on a benchmark is predicted at its overall train mean.
+    Missing cells are ignored; a model without outcomes on a benchmark is predicted at its overall train mean.
 
     Args:
-        train: where means are taken.
+        train: table to compute the means on.
         table: N prompts to predict; only their benchmark is read.
 
     Returns:
         ``(N, M)`` quality in [0, 1] and cost in USD per prompt, all NaN if train has no cost.
 
     Raises:
-        InputError: a model has no measured quality, or no known cost beside others that have one.
+        InputError: a model has no measured quality, or has no known cost although others have one.
     """
     names, group = np.unique(train.benchmark.astype(str), return_inverse=True)
     place = np.searchsorted(names, table.benchmark.astype(str)).clip(max=len(names) - 1)
@@ -50,12 +50,12 @@ def benchmark_oracle(train: OutcomeTable, table: OutcomeTable) -> Prediction:
 
 
 def oracle(table: OutcomeTable) -> Prediction:
-    """Predict what was measured: the bound of all routers, by the same rule of choice."""
+    """Predict the measured outcomes, the upper bound of all routers under the same choice rule."""
     return Prediction(table.quality, table.cost)
 
 
 def random_point(model_cost: NDArray[np.float64], model_quality: NDArray[np.float64]) -> tuple[float, float]:
-    """Expected cost and quality of a model drawn uniformly for every prompt: the mean over models.
+    """Compute expected cost and quality of a uniformly random model for every prompt, the mean over models.
 
     Args:
         model_cost: ``(M,)`` mean cost of each single model in USD per prompt.
@@ -69,7 +69,7 @@ def random_point(model_cost: NDArray[np.float64], model_quality: NDArray[np.floa
 
 
 def zero_router(model_cost: NDArray[np.float64], model_quality: NDArray[np.float64]) -> Hull:
-    """Hull of the single models: the best that mixing them blindly can do (arXiv 2403.12031, section 3).
+    """Compute the hull of the single models, the best mixture that ignores the prompt (arXiv 2403.12031, section 3).
 
     Args:
         model_cost: ``(M,)`` mean cost of each single model on the scored prompts, in USD per prompt.
@@ -83,7 +83,7 @@ def zero_router(model_cost: NDArray[np.float64], model_quality: NDArray[np.float
 
 
 def _model_means(train: OutcomeTable, what: str) -> NDArray[np.float64]:
-    """``(M,)`` overall mean of the known cells of "quality" or "cost"."""
+    """Compute the ``(M,)`` overall means of the known cells of "quality" or "cost"."""
     cells: NDArray[np.float64] = getattr(train, what)
     counts = np.isfinite(cells).sum(axis=0)
     if not counts.all():
@@ -95,7 +95,7 @@ def _model_means(train: OutcomeTable, what: str) -> NDArray[np.float64]:
 def _group_means(
     cells: NDArray[np.float64], group: NDArray[np.int64], num_groups: int, fallback: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``(G, M)`` mean of the known cells of each group, or ``fallback (M,)`` where there are none."""
+    """Compute ``(G, M)`` means of the known cells of each group, or the ``(M,)`` fallback without any."""
     means = np.tile(fallback, (num_groups, 1))
     for model, column in enumerate(cells.T):
         is_known = np.isfinite(column)

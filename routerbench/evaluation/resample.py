@@ -1,4 +1,4 @@
-"""Bootstrap: how a figure would differ on other prompts, or on other benchmarks (Efron and Tibshirani 1993)."""
+"""Bootstrap over prompts and over benchmarks (Efron and Tibshirani 1993)."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,21 @@ from routerbench.evaluation.results import Interval
 
 LEVEL = 0.95
 NUM_RESAMPLES = 1000
-BENCHMARK_SHARE = 5  # the figures of one benchmark have a fifth of the resamples: there may be eighty benchmarks
+BENCHMARK_SHARE = 5  # figures of single benchmarks use a fifth of the resamples, as there may be eighty benchmarks
 _ROUNDING = 1e-12
-# Resamples at a time: their curves stay in the cache, and a million prompts need 256 MB of weights.
+# Resamples in a chunk. Their curves fit into the cache, and a million prompts need 256 MB of weights.
 _CHUNK = 32
 
 
 def weights(number: int, num_resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """How often each of a number of prompts, or of benchmarks, is drawn with replacement in as many draws.
+    """Yield how often each prompt, or benchmark, is drawn with replacement in a resample of the same size.
 
-    Benchmarks are drawn whole: all prompts of one come or go together (the cluster bootstrap).
+    All prompts of a benchmark are drawn together (the cluster bootstrap).
 
     Args:
-        number: G, of what is drawn.
-        num_resamples: how many in all.
-        rng: draws.
+        number: number G of prompts or benchmarks.
+        num_resamples: total number of resamples.
+        rng: random number generator.
 
     Yields:
         ``(G, b)`` counts of b resamples at a time.
@@ -34,15 +34,15 @@ def weights(number: int, num_resamples: int, rng: np.random.Generator) -> Iterat
 
 
 def basic_interval(value: float, center: float, resampled: NDArray[np.float64]) -> tuple[float, float] | None:
-    """95 % interval ``value - (resampled - center)``: the resamples' errors, turned round (the basic bootstrap).
+    """Compute the 95 % interval ``value - (resampled - center)``, the basic bootstrap.
 
-    A hull over many points is flattered by their noise, a hull over resampled points twice. Percentiles of the
-    resamples would keep that bias; the basic interval takes it off.
+    The hull over many points is biased upwards by their noise, and that over resampled points twice as much.
+    Percentiles of the resamples would keep this bias; the basic interval removes it.
 
     Args:
-        value: the figure, as measured.
-        center: the figure of the unresampled data, computed just as the resamples were.
-        resampled: ``(B,)`` the figure in each resample; NaN where it does not exist.
+        value: the measured figure.
+        center: the figure of the unresampled data, computed in the same way as the resamples.
+        resampled: ``(B,)`` the figure in each resample; NaN where undefined.
 
     Returns:
         Lower and upper bound, or None if the figure is missing in more than a tenth of the resamples.
@@ -55,10 +55,10 @@ def basic_interval(value: float, center: float, resampled: NDArray[np.float64]) 
 
 
 def percentile_interval(resampled: NDArray[np.float64]) -> tuple[float, float] | None:
-    """95 % interval of a figure that may be infinite, as a cost at a quality that is not always reached.
+    """Compute the 95 % interval of a figure that may be infinite, such as a cost at a quality not always reached.
 
     Args:
-        resampled: ``(B,)`` the figure in each resample, infinity included; NaN where it does not exist.
+        resampled: ``(B,)`` the figure in each resample, including infinity; NaN where undefined.
     """
     known = resampled[~np.isnan(resampled)]
     if len(known) < 0.9 * len(resampled):
@@ -68,11 +68,11 @@ def percentile_interval(resampled: NDArray[np.float64]) -> tuple[float, float] |
 
 
 def difference_interval(value: float, center: float, resampled: NDArray[np.float64]) -> Interval | None:
-    """Basic interval of a paired difference, and the p-value at which that interval would touch 0."""
+    """Compute the basic interval of a paired difference, and the p-value at which that interval would touch 0."""
     bounds = basic_interval(value, center, resampled)
     if bounds is None:
         return None
     errors = resampled[np.isfinite(resampled)] - center
-    # Equal sums may differ by rounding, which is no evidence.
+    # Equal sums may differ by rounding, which is not evidence.
     rarer = min(int((errors >= value - _ROUNDING).sum()), int((errors <= value + _ROUNDING).sum()))
     return Interval(*bounds, p_value=min(1.0, 2 * (rarer + 1) / (len(errors) + 1)))

@@ -1,4 +1,4 @@
-"""What an evaluation found: frozen records that the report formats and other projects can read."""
+"""Results of an evaluation: frozen records for the report and for other projects."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ Measure = Literal["aiq", "peak_quality"]
 
 
 def measure_on(cost_interval: tuple[float, float] | None) -> Measure:
-    """The figure that routers are compared by: AIQ, or peak quality where no costs, or no different ones, are known.
+    """Return the figure for comparisons: AIQ, or peak quality if costs are unknown or all the same.
 
     Args:
-        cost_interval: mean cost of the cheapest and of the dearest single model, or None if no cost is known.
+        cost_interval: mean cost of the cheapest and of the most expensive single model, or None if costs are unknown.
     """
     return "aiq" if cost_interval is not None and cost_interval[0] < cost_interval[1] else "peak_quality"
 
 
 def cost_interval_of(table: OutcomeTable) -> tuple[float, float] | None:
-    """Mean cost of the cheapest and of the dearest single model in USD per prompt; None if no cost is known.
+    """Compute the mean cost of the cheapest and of the most expensive single model in USD per prompt.
 
     Args:
         table: prompts without missing cells.
+
+    Returns:
+        The two means, or None if costs are unknown.
     """
     means = table.cost.mean(axis=0)
     return (float(means.min()), float(means.max())) if table.has_cost else None
@@ -40,13 +43,13 @@ def cost_interval_of(table: OutcomeTable) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with the bounds of its 95 % interval over resampled prompts.
+    """A number with its 95 % confidence interval over resampled prompts.
 
     Attributes:
-        value: the number; None if it does not exist, as a saving at a quality that is never reached.
-        low: lower bound, or None where no interval was computed.
-        high: upper bound, or None where no interval was computed; infinite where the quality in question is not
-            reached in one resample of forty.
+        value: the number; None if undefined, such as a saving at a quality that is never reached.
+        low: lower bound, or None if no interval was computed.
+        high: upper bound, or None if no interval was computed; infinite if the quality in question is not reached in
+            one resample of forty.
     """
 
     value: float | None
@@ -55,7 +58,7 @@ class Figure:
 
 
 class Interval(NamedTuple):
-    """A 95 % bootstrap interval of a difference, and the two-sided p-value of no difference: below .05 without 0."""
+    """95 % bootstrap interval of a difference, and the two-sided p-value, below .05 if 0 is outside the interval."""
 
     low: float
     high: float
@@ -64,12 +67,12 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher a router scores than another on the same prompts, in every resample alike (paired).
+    """Paired difference of two routers on the same prompts and resamples; positive if the first one is better.
 
     Attributes:
-        value: difference of the AIQ, or of the peak quality where there is no AIQ.
-        prompts: over resampled prompts: would it hold for other prompts of these benchmarks?
-        benchmarks: over resampled benchmarks: would it hold for other benchmarks? None with fewer than two.
+        value: difference of AIQ, or of peak quality if there is no AIQ.
+        prompts: interval over resampled prompts, which generalises to other prompts of these benchmarks.
+        benchmarks: interval over resampled benchmarks, which generalises to other benchmarks; None with fewer than two.
     """
 
     value: float
@@ -79,17 +82,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Deployed:
-    """One setting of lambda, chosen on validation and realised on test: what a service would have got.
+    """Operating point chosen on validation and realised on test, as in a deployed service.
 
     Attributes:
-        willingness_to_pay: lambda of each seed in USD per unit of quality; infinite if money is no object.
-        dearer_share: of each seed, the share of the prompts tied at just that lambda that get the dearer model.
+        willingness_to_pay: lambda of each seed in USD per unit of quality; infinite to ignore cost.
+        dearer_share: for each seed, the share of the prompts tied at that lambda that get the more expensive model.
         validation_cost: mean USD per prompt on validation, over seeds.
         validation_quality: mean quality on validation, over seeds.
         cost: mean USD per prompt on test.
         quality: mean quality on test.
-        cost_share: ``cost`` as a share of the cost of best_single on test.
-        quality_share: ``quality`` as a share of the quality of best_single on test.
+        cost_share: ratio of ``cost`` to the cost of best_single on test.
+        quality_share: ratio of ``quality`` to the quality of best_single on test.
         gain: ``quality`` minus that of zero_router at the same cost.
     """
 
@@ -106,10 +109,10 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Realised:
-    """One setting of a policy in several steps, as it came out on test.
+    """One setting of a sequential policy on test.
 
     Attributes:
-        setting: its value, in the unit that `Rollout` names.
+        setting: value of the setting, in the unit named by `Rollout`.
         cost: mean USD per prompt.
         quality: mean quality.
         calls: mean number of models called.
@@ -137,7 +140,7 @@ class Band(NamedTuple):
 
 @dataclass(frozen=True)
 class CalibrationFigures:
-    """How far predicted quality may be believed, over all cells of test.
+    """Calibration of the predicted quality, over all cells of test.
 
     Attributes:
         reliability: predicted against measured quality in bins.
@@ -152,34 +155,33 @@ class CalibrationFigures:
 
 @dataclass(frozen=True)
 class Scored:
-    """One router or reference on the scored prompts. A router of several seeds stands for a seed drawn at random.
+    """Figures of a router or reference on the scored prompts. With several seeds, one is drawn at random per prompt.
 
     Attributes:
-        sweeps: its exact curve over lambda, one per seed; none where lambda chooses nothing: zero_router, best_single
-            and random, and for a policy in several steps.
-        played: what such a policy came to at each of its settings, one per draw.
-        realised: the same as means over the prompts, one per setting.
-        hull: non-decreasing convex hull of its points and the cheapest single model's point, over several seeds their
-            mean at equal cost; where there is no AIQ the one point it reaches by quality alone, at cost 0.
-        information: what it was allowed to see, as "prompt only" or "measured outcomes".
-        aiq: mean height of ``hull`` on the cost interval, as the RouterBench paper normalises it.
-        area: the same of the curve as it was routed, without a hull over points that were picked on test; None where
-            there is no sweep.
-        aiq_macro: unweighted mean over benchmarks of their own ``aiq``; one where all models cost the same has none.
-        aiq_original_code: the area as the original repository normalises it, up to the largest cost of all hulls of
-            the evaluation.
+        sweeps: exact curves over lambda, one per seed; empty for zero_router, best_single, random and sequential
+            policies.
+        rollouts: rollouts of a sequential policy, one per draw.
+        realised: their means over the prompts, one per setting.
+        hull: non-decreasing convex hull of its points and of the cheapest single model's point, averaged over seeds at
+            equal cost; without an AIQ, the single point at the best predicted quality, at cost 0.
+        information: what it may read, such as "prompt only" or "measured outcomes".
+        aiq: mean height of ``hull`` on the cost interval, as normalised in the RouterBench paper.
+        area: mean height of the curve as routed, without a hull over points selected on test; None without a sweep.
+        aiq_macro: unweighted mean over benchmarks of their own ``aiq``, without those where all models cost the same.
+        aiq_original_code: area as normalised in the original repository, up to the largest cost of all hulls of the
+            evaluation.
         delta_aiq_zero: ``aiq`` minus that of zero_router.
         peak_quality: highest quality of the hull.
         peak_cost: USD per prompt at which the hull reaches it.
-        qnc: cost at which the hull reaches the quality of best_single, as a share of the cost of best_single.
+        qnc: cost at which the hull reaches the quality of best_single, relative to the cost of best_single.
         gain: height of the hull at the cost of best_single minus the quality of best_single.
-        seed_aiq: ``aiq`` of each seed alone.
-        differences: to each reference below the oracle, to the routers "knn" and "linear", and to the router that a
-            policy in several steps builds on, by name.
-        deployed: by target, "budget" or "keep"; a target that validation does not reach is absent.
+        seed_aiq: ``aiq`` of each seed.
+        differences: differences to each reference below the oracle, to the routers "knn" and "linear", and to the
+            router that a sequential policy builds on, by name.
+        deployed: operating points by target, "budget" or "keep"; targets not reached on validation are absent.
         band: interval of the hull's height, or None without intervals.
-        calibration: of the predicted quality; None for references.
-        per_benchmark: for each benchmark, the figures "aiq", "peak_quality" and "qnc" on its prompts alone.
+        calibration: calibration of the predicted quality; None for references.
+        per_benchmark: figures "aiq", "peak_quality" and "qnc" on the prompts of each benchmark.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -206,11 +208,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a deployed router is asked for; lambda is then chosen on validation.
+    """Targets of a deployed router, for which lambda is chosen on validation.
 
     Attributes:
-        budget: mean USD per prompt not to be exceeded, or None.
-        keep: share of the best single model's quality to be kept at least cost, or None.
+        budget: maximum mean USD per prompt, or None.
+        keep: minimum share of the best single model's quality, at minimal cost, or None.
     """
 
     budget: float | None = None
@@ -219,23 +221,22 @@ class Targets:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Routers beside the references, on one table and one cost interval.
+    """Results of routers and references, on one table and one cost interval.
 
     Attributes:
-        source: the table's name.
+        source: name of the table.
         models: M names.
         model_cost: ``(M,)`` mean measured cost of each single model in USD per prompt; zeros if the table has no cost.
         model_quality: ``(M,)`` mean measured quality of each single model in [0, 1].
         best_single: name of the model with the best mean quality on train.
         benchmark_counts: number of scored prompts of each benchmark.
-        num_left_out: test prompts not scored because a cell is missing.
-        num_resamples: bootstrap resamples behind each interval; 0 without intervals.
-        targets: what deployed routers were asked for.
-        cost_interval: mean cost of the cheapest and of the dearest single model in USD per prompt, or None if the
-            table has no cost. Where there is none, or one without width, quality alone is compared, and every figure
-            that needs costs is None.
+        num_left_out: number of test prompts not scored because a cell is missing.
+        num_resamples: number of bootstrap resamples behind each interval; 0 without intervals.
+        targets: targets of the deployed routers.
+        cost_interval: mean cost of the cheapest and of the most expensive single model in USD per prompt, or None if
+            the table has no cost. All figures that need a cost are None if there is none or all models cost the same.
         references: "zero_router", "best_single", "benchmark_oracle", "oracle", "random" and the baselines.
-        routers: the routers under evaluation, by name.
+        routers: results of the evaluated routers, by name.
     """
 
     source: str
@@ -253,7 +254,7 @@ class Evaluation:
 
     @property
     def measure(self) -> Measure:
-        """The figure that routers are compared by."""
+        """The figure by which routers are compared."""
         return measure_on(self.cost_interval)
 
     def score(self, scored: Scored) -> Figure:

@@ -1,4 +1,4 @@
-"""What became of a policy in several steps."""
+"""Outcomes of a sequential policy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a policy came to on N prompts, at each of S settings: a curve in the plane of cost and quality.
+    """Outcomes of a policy on N prompts at S settings, a curve in the cost-quality plane.
 
     Attributes:
-        setting: what was varied, with its unit, for an axis: "lambda in USD per unit of quality", "budget in USD".
-        settings: ``(S,)`` its values, in the order of the curve, from the thriftiest on.
-        cost: ``(N, S)`` all that was spent on each prompt in USD, calls that were not the last one included.
-        quality: ``(N, S)`` measured quality of the answer that was given, in [0, 1].
+        setting: name and unit of the varied setting, for an axis: "lambda in USD per unit of quality", "budget in USD".
+        settings: ``(S,)`` values of the setting, in the order of the curve, the lowest cost first.
+        cost: ``(N, S)`` total cost of each prompt in USD, over all its calls.
+        quality: ``(N, S)`` measured quality of the final answer, in [0, 1].
         calls: ``(N, S)`` number of models that were called.
-        information: what it was allowed to see: "prompt only", "responses of the models it ran", ...
+        information: what the policy may read: "prompt only", "responses of the models it ran", ...
     """
 
     setting: str
@@ -29,7 +29,7 @@ class Rollout:
     information: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no curve."""
+        """Validate shapes and values."""
         shape = (len(self.quality), len(self.settings))
         if not len(self.settings) or any(cells.shape != shape for cells in (self.cost, self.quality, self.calls)):
             shapes = [cells.shape for cells in (self.settings, self.cost, self.quality, self.calls)]
@@ -38,5 +38,5 @@ class Rollout:
             raise ValueError("a played policy needs a finite cost and quality of every prompt at every setting")
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Rollout:
-        """The same on some of the prompts, by mask or index."""
+        """Select some of the prompts, by mask or index."""
         return replace(self, cost=self.cost[rows], quality=self.quality[rows], calls=self.calls[rows])

@@ -1,6 +1,5 @@
-"""The exact curve of a router over every willingness to pay, without a grid."""
+"""Exact curves of a router over all lambdas, without a grid."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,25 +7,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from routerbench.evaluation.envelope import trace_chunk
 from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Choices, Prediction
 
-# Cells of one chunk: its float64 work arrays, 1 MiB each, stay in the cache and memory stays bounded.
+# Cells of a chunk. Its float64 work arrays, 1 MiB each, fit into the cache, and memory stays bounded.
 _CHUNK_CELLS = 131_072
 _NUM_THREADS = 2
-# Stands for a cost difference of 0 in a slope, so that equal costs rank by quality and nothing is divided by 0.
-_NO_COST = 1e-300
-# Lines that meet in one point give breakpoints that differ by rounding only; they are one breakpoint.
-_SAME_LAMBDA = 1 + 8 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Mean realised cost and quality of a router as step functions of lambda, and the switches behind them.
+    """Mean realised cost and quality of a router as step functions of lambda, and the switches between models.
 
     Point 0 holds for lambda in ``[0, lambdas[1]]`` and point i for ``(lambdas[i], lambdas[i + 1]]``, the last one up
-    to infinity: at a breakpoint itself the tie belongs to the cheaper model, as in `select`. Lambdas are distinct,
-    except that 0 stands twice if some prompt's cheapest models tie: the tie is broken only once quality has a worth.
+    to infinity. At a breakpoint the cheaper model is chosen, as in `select`. Lambdas are distinct, except that 0 occurs
+    twice if some prompt's cheapest models tie: the tie is broken by quality for any lambda above 0.
 
     Attributes:
         lambdas: ``(L,)`` breakpoints in USD per unit of quality, ascending, the first one 0.
@@ -34,9 +30,9 @@ class Sweep:
         quality: ``(L,)`` mean realised quality in [0, 1].
         start: ``(N,)`` model chosen at lambda 0.
         event_lambda: ``(E,)`` lambda of every switch of a prompt from one model to the next, ascending.
-        event_prompt: ``(E,)`` the prompt that switches.
-        event_source: ``(E,)`` the model it leaves.
-        event_target: ``(E,)`` the model it goes to.
+        event_prompt: ``(E,)`` prompt of the switch.
+        event_source: ``(E,)`` model before the switch.
+        event_target: ``(E,)`` model after the switch.
         num_models: M.
     """
 
@@ -51,7 +47,7 @@ class Sweep:
     num_models: int
 
     def at(self, willingness_to_pay: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean realised cost (USD per prompt) and quality at one or many lambdas in USD per quality, ``inf`` allowed.
+        """Return mean realised cost (USD per prompt) and quality at one or many lambdas, ``inf`` allowed.
 
         Raises:
             ValueError: a lambda is negative or not a number.
@@ -65,11 +61,11 @@ class Sweep:
         return self.cost[point], self.quality[point]
 
     def choices(self, willingness_to_pay: float, is_after: bool = False) -> NDArray[np.int64]:
-        """The model that answers each prompt at one lambda.
+        """Return the model chosen for each prompt at one lambda.
 
         Args:
             willingness_to_pay: in USD per unit of quality, ``inf`` allowed.
-            is_after: just above that lambda, where the prompts tied at it have gone to the dearer model.
+            is_after: just above that lambda, where tied prompts have switched to the more expensive model.
 
         Returns:
             ``(N,)`` index of the model.
@@ -80,12 +76,12 @@ class Sweep:
         side: Literal["left", "right"] = "right" if is_after else "left"
         number = np.searchsorted(self.event_lambda, _checked(willingness_to_pay), side=side)
         chosen = self.start.astype(np.int64)
-        # NumPy assigns in order: of a prompt's switches the last one stays.
+        # NumPy assigns in order, so a prompt's last switch wins.
         chosen[self.event_prompt[:number]] = self.event_target[:number]
         return chosen
 
     def call_share(self, lambdas: ArrayLike) -> NDArray[np.float64]:
-        """Share of the prompts that each model answers.
+        """Compute the share of the prompts that each model answers.
 
         Args:
             lambdas: ``(L,)`` or one lambda in USD per unit of quality, in any order, ``inf`` allowed.
@@ -98,7 +94,7 @@ class Sweep:
         """
         asked = np.atleast_1d(_checked(lambdas))
         order = np.argsort(asked, kind="stable")
-        # A switch counts from the first asked lambda above its own.
+        # A switch takes effect from the first requested lambda above its own.
         cell = np.searchsorted(asked[order], self.event_lambda, side="right") * self.num_models
         size = (len(asked) + 1) * self.num_models
         gained = np.bincount(cell + self.event_target, minlength=size)
@@ -111,15 +107,15 @@ class Sweep:
 
 
 def sweep_prediction(prediction: Prediction, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> Sweep:
-    """Trace `choose` over all lambdas: predictions choose, or the router's own choices do; measurements score.
+    """Trace `choose` over all lambdas: predictions, or the router's own choices, choose; measurements score.
 
     Args:
-        prediction: for N prompts and M models, on the scale "quality".
+        prediction: prediction for N prompts and M models, on the scale "quality".
         quality: ``(N, M)`` measured quality in [0, 1].
         cost: ``(N, M)`` measured cost in USD per prompt.
 
     Raises:
-        ValueError: as of `sweep`.
+        ValueError: see `sweep`.
     """
     if prediction.choices is None:
         return sweep(prediction.quality, prediction.cost, quality, cost)
@@ -127,10 +123,10 @@ def sweep_prediction(prediction: Prediction, quality: NDArray[np.float64], cost:
 
 
 def sweep_rollout(rollout: Rollout) -> Sweep:
-    """The curve of a policy in several steps: its settings take the place of the models, their numbers that of lambda.
+    """Convert a rollout of a sequential policy. Its settings take the place of models, their indices that of lambda.
 
     Args:
-        rollout: of the policy on N prompts; setting s is "chosen" up to and at "lambda" s.
+        rollout: rollout on N prompts; setting s is "chosen" up to and at "lambda" s.
     """
     number = len(rollout.settings)
     knots = np.append(np.arange(number - 1.0), np.inf)
@@ -146,13 +142,13 @@ def sweep(
 ) -> Sweep:
     """Trace `select` over all lambdas: predictions choose, measurements score.
 
-    Each model is a line ``lambda * quality - cost`` of a prompt, and its choice the upper envelope of M lines (the
-    utility of arXiv 2403.12031, section 3; the envelope is the lower convex hull of its (quality, cost) points). All
-    breakpoints of all prompts, sorted once, with cumulative sums of what every switch changes, are the whole curve.
+    The utility of a model on a prompt is a line ``lambda * quality - cost``, and the choice is the upper envelope of M
+    lines (the utility of arXiv 2403.12031, section 3; the envelope is the lower convex hull of its (quality, cost)
+    points). The curve is the sorted breakpoints of all prompts with cumulative sums of the changes at each switch.
 
     Args:
-        predicted_quality: ``(N, M)`` quality by which to choose, in [0, 1] or any other unit lambda refers to.
-        predicted_cost: ``(N, M)`` cost by which to choose, in USD per prompt.
+        predicted_quality: ``(N, M)`` quality to choose by, in [0, 1] or in another unit with a matching lambda.
+        predicted_cost: ``(N, M)`` cost to choose by, in USD per prompt.
         quality: ``(N, M)`` measured quality in [0, 1].
         cost: ``(N, M)`` measured cost in USD per prompt.
 
@@ -175,7 +171,7 @@ def sweep(
     chunks = [slice(first, first + rows) for first in range(0, num_prompts, rows)]
 
     def trace(chunk: slice) -> tuple[NDArray[Any], ...]:
-        return _trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
+        return trace_chunk(chunk.start, *(_finite(name, values, chunk) for name, values in arrays.items()))
 
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         traced = list(pool.map(trace, chunks) if len(chunks) > 1 else map(trace, chunks))
@@ -183,7 +179,7 @@ def sweep(
 
 
 def _sweep_choices(choices: Choices, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> Sweep:
-    """The curve of a step function of lambda: a prompt switches just above a knot, where its choice is left."""
+    """Make the curve of a step function of lambda. A prompt switches just above the knot where its choice changes."""
     named = {"quality": quality, "cost": cost}
     arrays = {name: np.asarray(values, np.float64) for name, values in named.items()}
     num_prompts, num_models = _checked_shape(arrays)
@@ -204,7 +200,7 @@ def _sweep_choices(choices: Choices, quality: NDArray[np.float64], cost: NDArray
 def _joined(
     num_models: int, start: NDArray[Any], start_quality: NDArray[Any], start_cost: NDArray[Any], *events: NDArray[Any]
 ) -> Sweep:
-    """The curve of what ``_trace_chunk`` returns, for all prompts together."""
+    """Join the results of ``trace_chunk`` for all prompts into a curve."""
     order = np.argsort(events[0], kind="stable")
     lambdas, prompt, source, target, gain, price = (values[order] for values in events)
     is_last = np.append(lambdas[1:] != lambdas[:-1], True)[: len(lambdas)]
@@ -222,70 +218,12 @@ def _joined(
 
 
 def _running_mean(start: NDArray[np.float64], changes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(E + 1,)`` mean over prompts before the first and after each of ``(E,)`` changes of one prompt."""
+    """Compute the ``(E + 1,)`` mean over prompts before the first and after each of ``(E,)`` changes of one prompt."""
     return start.mean() + np.append(0.0, changes).cumsum() / len(start)
 
 
-def _trace_chunk(
-    first: int, predicted_quality: NDArray[Any], predicted_cost: NDArray[Any], quality: NDArray[Any], cost: NDArray[Any]
-) -> tuple[NDArray[Any], ...]:
-    """Start and switches of ``(n, M)`` prompts, the first of them number ``first``.
-
-    Returns:
-        Start model, its quality and cost, each ``(n,)``, then of every switch: lambda, prompt, source, target, change
-        of quality, change of cost, each ``(e,)``.
-    """
-    index = np.min_scalar_type(quality.shape[1] - 1)
-    start = predicted_cost.argmin(axis=1)
-    prompts = np.arange(len(start))
-    events: list[tuple[NDArray[Any], ...]] = []
-    for lambdas, rows, source, target in _switches(predicted_quality, predicted_cost, start):
-        gain = quality[rows, target] - quality[rows, source]
-        price = cost[rows, target] - cost[rows, source]
-        number = (rows + first).astype(np.int32)
-        events.append((lambdas, number, source.astype(index), target.astype(index), gain, price))
-    if not events:
-        none = np.empty(0)
-        events = [(none, none.astype(np.int32), none.astype(index), none.astype(index), none, none)]
-    joined = (np.concatenate(parts) for parts in zip(*events, strict=True))
-    return start.astype(index), quality[prompts, start], cost[prompts, start], *joined
-
-
-def _switches(
-    quality: NDArray[Any], cost: NDArray[Any], start: NDArray[Any]
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Walk all ``(n, M)`` prompts along their envelopes at once: per step lambda, row, source and target.
-
-    A model better than the current one is never cheaper, as the current one is on the envelope. So the next model is
-    the one with the largest slope ``max(dq, 0) / max(dc, tiny)``, which is 0 for all that are out of the question.
-    """
-    rows = np.flatnonzero(np.take_along_axis(quality, start[:, None], 1)[:, 0] < quality.max(axis=1))
-    current, reached = start[rows], np.zeros(len(rows))
-    quality, cost = quality[rows], cost[rows]
-    best = quality.max(axis=1)
-    while len(rows):
-        local = np.arange(len(rows))
-        current_quality, current_cost = quality[local, current], cost[local, current]
-        slope = quality - current_quality[:, None]
-        np.maximum(slope, 0, out=slope)
-        price = cost - current_cost[:, None]
-        np.maximum(price, _NO_COST, out=price)
-        with np.errstate(over="ignore"):
-            slope /= price
-            target = slope.argmax(axis=1)
-            target_quality = quality[local, target]
-            lambdas = (cost[local, target] - current_cost) / (target_quality - current_quality)
-            lambdas = np.where(lambdas <= reached * _SAME_LAMBDA, reached, lambdas)
-        np.minimum(lambdas, np.finfo(np.float64).max, out=lambdas)  # below inf, where the best model is chosen
-        yield lambdas, rows, current, target
-        active = np.flatnonzero(target_quality < best)
-        rows, current, reached, best = rows[active], target[active], lambdas[active], best[active]
-        if len(active) < len(local):
-            quality, cost = quality[active], cost[active]
-
-
 def _checked_shape(arrays: dict[str, NDArray[Any]]) -> tuple[int, int]:
-    """The common shape (N, M) of all arrays, N at least 1."""
+    """Return the common shape (N, M) of all arrays, N and M at least 1."""
     shapes = {name: values.shape for name, values in arrays.items()}
     if len(set(shapes.values())) > 1 or len(shapes["quality"]) != 2:
         raise ValueError(f"a sweep needs arrays of one shape (N, M), got {shapes}")
@@ -296,7 +234,7 @@ def _checked_shape(arrays: dict[str, NDArray[Any]]) -> tuple[int, int]:
 
 
 def _finite(name: str, values: NDArray[Any], chunk: slice) -> NDArray[Any]:
-    """The rows of one chunk, without a missing or infinite number."""
+    """Return the rows of one chunk; refuse missing and infinite numbers."""
     part = values[chunk]
     if not np.isfinite(part).all():
         row, model = np.argwhere(~np.isfinite(part))[0].tolist()
@@ -305,7 +243,7 @@ def _finite(name: str, values: NDArray[Any], chunk: slice) -> NDArray[Any]:
 
 
 def _checked(lambdas: ArrayLike) -> NDArray[np.float64]:
-    """Lambdas as float64, none negative or NaN."""
+    """Convert lambdas to float64; refuse negative ones and NaN."""
     checked = np.asarray(lambdas, np.float64)
     if not (checked >= 0).all():
         raise ValueError(f"willingness_to_pay must be at least 0, got {checked}")

@@ -1,4 +1,4 @@
-"""What the protocols share: the parts of a table, a router trained anew for each condition, one evaluation of all."""
+"""Common parts of the protocols: training under several conditions, and checks of the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +15,80 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.errors import InputError
+from routerbench.experiments.baselines import Fit, with_baselines
 from routerbench.experiments.study import Study
 from routerbench.routers.base import Router
-
-Fit = Callable[[Examples, Examples, str], Router]
-"""Trains a new router on train and val, as many models as train has; the text names a folder for its logs."""
 
 log = logging.getLogger(__name__)
 
 
+class Recipe(NamedTuple):
+    """A router with its options, which can be trained with any seed.
+
+    Attributes:
+        fit: trains a new one on train and val with a seed; the text names a folder for its logs.
+        draws: whether the seed makes a difference.
+    """
+
+    fit: Callable[[Examples, Examples, int, str], Router]
+    draws: bool
+
+
+class Recipes(NamedTuple):
+    """The routers that an experiment may train.
+
+    Attributes:
+        name: of the router that was chosen.
+        fit: trains that one.
+        typed: the words that chose it on a command line; none where it is the default.
+        words: names of all routers.
+        compose: the recipe of any router, given its name and overrides of its options.
+    """
+
+    name: str
+    fit: Fit
+    typed: Sequence[str]
+    words: Sequence[str]
+    compose: Callable[[str, list[str]], Recipe]
+
+
+class Pages(NamedTuple):
+    """The parts of a written report that are also logged.
+
+    Attributes:
+        name: file name of the Markdown page and of the picture, without its extension.
+        findings: its first lines.
+        table: its main table as Markdown.
+    """
+
+    name: str
+    findings: str
+    table: str
+
+
 class Experiment(ABC):
-    """A protocol: what is done to train and val before routers learn from them. Test stays as it is."""
+    """An experiment, which trains routers, scores them on the same test prompts, and writes a report."""
+
+    @abstractmethod
+    def conduct(
+        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
+    ) -> Pages:
+        """Run the experiment and write its report.
+
+        Args:
+            recipes: of the routers.
+            table: N outcomes with their split.
+            embeddings: ``(N, D)``, one row per prompt of ``table``.
+            seed: of all random draws.
+            folder: of the report.
+
+        Raises:
+            InputError: the table is too small for the protocol.
+        """
+
+
+class StudyExperiment(Experiment):
+    """A protocol, which modifies train and val before routers are trained on them. Test is not modified."""
 
     @abstractmethod
     def run(
@@ -37,18 +101,29 @@ class Experiment(ABC):
         """Train every router under every condition and score all of them on the test prompts.
 
         Args:
-            fits: trains a router, by its name.
+            fits: functions that train a router, by its name.
             table: N outcomes with their split.
-            embeddings: ``(N, D)``, one row per prompt of ``table``.
-            rng: draws what the protocol leaves to chance; the same state gives the same study.
+            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            rng: random number generator; the same state gives the same study.
 
         Raises:
             InputError: the table is too small for the protocol.
         """
 
+    def conduct(
+        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
+    ) -> Pages:
+        """Study the chosen router and the baselines, and write experiment.md and experiment.png."""
+        from routerbench.experiments.report import findings, study_table, write_study
+
+        fits = with_baselines(recipes.name, recipes.fit)
+        study = self.run(fits, table, embeddings, np.random.default_rng(seed))
+        write_study(study, folder)
+        return Pages("experiment", findings(study), study_table(study))
+
 
 class Lesson(NamedTuple):
-    """What a router is to learn from in one condition."""
+    """Training data of one condition."""
 
     condition: str
     train: Examples
@@ -56,15 +131,15 @@ class Lesson(NamedTuple):
 
 
 def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: int) -> Iterator[tuple[str, str, Router]]:
-    """Train every router on every lesson, and log after each fit how long it took and how much remains.
+    """Train every router on every lesson, and log the time of each fit and an estimate of the remaining time.
 
     Args:
-        fits: trains a router, by its name.
-        lessons: made one at a time, so that only one is in memory.
-        num_lessons: how many there are.
+        fits: functions that train a router, by its name.
+        lessons: lazily generated, so that only one is in memory.
+        num_lessons: number of lessons.
 
     Yields:
-        Name of the router, label of the condition, and the router trained for it.
+        Name of the router, label of the condition, and the trained router.
     """
     seconds: dict[str, list[float]] = {name: [] for name in fits}
     total = num_lessons * len(fits)
@@ -83,15 +158,15 @@ def fit_each(fits: Mapping[str, Fit], lessons: Iterable[Lesson], num_lessons: in
 
 
 def check_models(train: Examples, condition: str, advice: str) -> None:
-    """Refuse a train split from which a model has vanished: no router could say anything of it.
+    """Refuse a train split without any outcome of a model, for which no router could be trained.
 
     Args:
-        train: what is left of the split.
-        condition: where that happens, for the message.
-        advice: what to do, for the message.
+        train: the remaining train split.
+        condition: name of the condition, for the message.
+        advice: advice for the message.
 
     Raises:
-        InputError: a model has no known quality, or no known cost where others have one.
+        InputError: a model has no known quality, or no known cost in a table with costs.
     """
     table = train.table
     for what, cells in (("quality", table.quality), ("cost", table.cost)):
@@ -104,7 +179,7 @@ def check_models(train: Examples, condition: str, advice: str) -> None:
 
 
 def percent(share: float) -> str:
-    """A share as it is written on a label, without needless decimals.
+    """Format a share for a label, without unnecessary decimals.
 
     Example:
         >>> percent(0.1), percent(0.005)
@@ -114,5 +189,5 @@ def percent(share: float) -> str:
 
 
 def _slug(text: str) -> str:
-    """A label as part of a folder's name."""
+    """Make a label usable in the name of a folder."""
     return re.sub(r"[^\w.]+", "_", text).strip("_") or "_"

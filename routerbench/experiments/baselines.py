@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from routerbench.data.outcomes import Examples
-from routerbench.experiments.base import Fit
 from routerbench.routers.base import Router
 from routerbench.routers.knn import KNNRouter
 from routerbench.routers.linear import LinearRouter
 from routerbench.training.closed_form import ClosedForm
+
+Fit = Callable[[Examples, Examples, str], Router]
+"""Trains a new router for the models of train; the text names a folder for its logs."""
 
 # What conf/router/knn.yaml and conf/router/linear.yaml say; a test holds them together.
 NUM_NEIGHBORS = (5, 10, 20, 40, 80, 160, 320)

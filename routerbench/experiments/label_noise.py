@@ -1,4 +1,4 @@
-"""How much a router suffers when its quality labels are wrong."""
+"""Experiment on the effect of wrong quality labels."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each, percent
+from routerbench.experiments.base import Lesson, StudyExperiment, fit_each, percent
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 
 
 @dataclass(frozen=True)
-class LabelNoise(Experiment):
-    """Flips quality labels of train and validation, q to 1 - q, each with the same chance; test stays clean.
+class LabelNoise(StudyExperiment):
+    """Training with quality labels flipped from q to 1 - q, each with the same probability, in train and validation.
 
-    What is flipped at one rate is flipped at every higher rate too.
+    Test is not changed. Labels flipped at one rate are also flipped at every higher rate.
 
     Attributes:
-        rates: chances in [0, 0.5]; the lowest is what the others are compared with.
+        rates: probabilities in [0, 0.5]; the others are compared with the lowest.
     """
 
     rates: Sequence[float]
 
     def __post_init__(self) -> None:
-        """Refuse what is no chance, and what would teach the opposite."""
+        """Validate the rates; above 0.5 most labels would be inverted."""
         if len(self.rates) < 2 or not all(0 <= rate <= 0.5 for rate in self.rates):
             raise InputError(
                 f"experiment.rates must list at least two shares of labels from 0 to 0.5, got {list(self.rates)}"

@@ -9,30 +9,21 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, Parts
+from routerbench.data.outcomes import OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import check_prediction, evaluate, validation_aiq
+from routerbench.experiments.base import Experiment, Pages, Recipe, Recipes
 from routerbench.experiments.baselines import BASELINES
 from routerbench.experiments.standings import Entry, Standings
-from routerbench.routers.base import Prediction, Router
+from routerbench.routers.base import Prediction
 
 log = logging.getLogger(__name__)
-
-
-class Recipe(NamedTuple):
-    """A router with its options, to be trained with any seed.
-
-    Attributes:
-        fit: trains a new one on train and val; the text names a folder for its logs.
-        draws: whether the seed makes a difference.
-    """
-
-    fit: Callable[[Examples, Examples, int, str], Router]
-    draws: bool
 
 
 class Run(NamedTuple):
@@ -54,7 +45,7 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Leaderboard:
+class Leaderboard(Experiment):
     """Trains every router on the same split and evaluates all of them together, so that each difference is paired.
 
     A router's hyper-parameters are its own candidates and, if it has a grid, the best combination of it on validation,
@@ -88,6 +79,22 @@ class Leaderboard:
             if not all(isinstance(values, Sequence) and values for values in grid.values()):
                 raise InputError(f"experiment.grids.{router} must list values of each option, got {dict(grid)}")
 
+    def conduct(
+        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
+    ) -> Pages:
+        """Rank the routers, and write leaderboard.md, leaderboard.csv and leaderboard.png.
+
+        Raises:
+            InputError: one router was chosen, or as of ``run``.
+        """
+        from routerbench.experiments.leaderboard_report import findings, leaderboard_table, write_leaderboard
+
+        if recipes.typed:
+            raise InputError(f"{recipes.typed[0]}: a leaderboard takes experiment.routers and experiment.grids instead")
+        standings = self.run(recipes.words, recipes.compose, Parts.of(table, embeddings), seed)
+        write_leaderboard(standings, folder)
+        return Pages("leaderboard", findings(standings), leaderboard_table(standings))
+
     def run(
         self,
         words: Sequence[str],
@@ -110,7 +117,7 @@ class Leaderboard:
             name: {", ".join(options): recipe(name, options) for options in self._combinations(name)}
             for name in self._names(words)
         }
-        progress = _Progress(
+        progress = _FitProgress(
             {name: len(tried) - 1 + len(self._seeds(tried)) for name, tried in recipes.items()}, self.jobs
         )
         entered = {}
@@ -158,7 +165,7 @@ class Leaderboard:
         return self.seeds if any(recipe.draws for recipe in tried.values()) else self.seeds[:1]
 
     def _enter_all(
-        self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _Progress
+        self, recipes: Mapping[str, Mapping[str, Recipe]], parts: Parts, progress: _FitProgress
     ) -> Iterator[tuple[str, Any]]:
         """Train every router; each with its `Entry` and runs, or with why it was left out."""
         if self.jobs == 1:
@@ -230,7 +237,7 @@ def _linear(parts: Parts) -> dict[str, Prediction]:
 
 
 @dataclass
-class _Progress:
+class _FitProgress:
     """Counts trainings, and logs after each how long it took and how much remains.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""How a router takes in a model that appears after its training."""
+"""Experiment on models that are added after training."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from numpy.typing import NDArray
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.references import best_single
-from routerbench.experiments.base import Experiment, Fit, Lesson, fit_each
+from routerbench.experiments.base import Lesson, StudyExperiment, fit_each
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction, Router
 from routerbench.routers.families.onboarding import Onboarding
 
 SEEN, ALL = "seen models only", "all models known"
-_UNWANTED = 1e-9  # how far the quality of a model that can be chosen stays above that of one that cannot
+_UNWANTED = 1e-9  # minimum quality of a known model, above the 0 of an unknown one
 
 
 @dataclass(frozen=True)
-class NewModels(Experiment):
-    """Trains without a third of the models, then adds each of them from k scored train prompts.
+class NewModels(StudyExperiment):
+    """Training without a third of the models, each of which is then added from k scored train prompts.
 
-    The k prompts are the same for all new models, and part of the next larger k. On the one side stand the router that
-    never calls a new model, on the other the one that was trained on all of them (the protocol of UniRoute, arXiv
+    The k prompts are the same for all new models, and included in the next larger k. The results are compared with a
+    router that never calls a new model and one that was trained on all models (the protocol of UniRoute, arXiv
     2502.08773, with the number of prompts as its axis).
 
     Attributes:
-        num_prompts: candidates for k.
+        num_prompts: values of k.
     """
 
     num_prompts: Sequence[int]
 
     def __post_init__(self) -> None:
-        """Refuse what is no number of prompts."""
+        """Validate the numbers of prompts."""
         if not self.num_prompts or min(self.num_prompts) < 1:
             raise InputError(
                 f"experiment.num_prompts must list numbers of scored prompts of at least 1, got {self.num_prompts}"
@@ -58,7 +59,7 @@ class NewModels(Experiment):
             )
         num_seen = table.num_models - round(table.num_models / 3)
         is_new = np.isin(np.arange(table.num_models), rng.permutation(table.num_models)[num_seen:])
-        # New models last, which is where `add_model` puts them.
+        # New models last, as `add_model` appends them.
         table = table.select_models([table.models[model] for model in np.argsort(is_new, kind="stable")])
         parts = Parts.of(table, embeddings)
         train, val, test = parts
@@ -95,7 +96,7 @@ class NewModels(Experiment):
         )
 
     def _scored(self, train: Examples, num_seen: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Train prompts on which every new model is known, in the order in which they are scored."""
+        """Choose the train prompts with outcomes of every new model, in the order in which they are scored."""
         table = train.table
         known = np.isfinite(table.quality) & (np.isfinite(table.cost) | (not table.has_cost))
         rows = rng.permutation(np.flatnonzero(known[:, num_seen:].all(axis=1)))
@@ -108,14 +109,14 @@ class NewModels(Experiment):
 
 
 def never_new(prediction: Prediction, num_models: int) -> Prediction:
-    """The prediction of a router that knows the first models only, for all of them: the others are never chosen.
+    """Extend the prediction of a router for the first models to all models, so that the others are never chosen.
 
-    Their quality is 0 and below that of every known model, which is raised by a hair where it is 0, and their cost is
-    above that of every known model, by one USD. A router that sees lambda chooses among those it knows anyway.
+    Their quality is 0, and qualities of known models are raised to at least 1e-9. Their cost is one USD above that of
+    the most expensive known model. A router that predicts choices keeps them.
 
     Args:
-        prediction: ``(N, M)`` for the models that the router knows.
-        num_models: how many there are in all, at least M.
+        prediction: ``(N, M)`` prediction for the models that the router knows.
+        num_models: total number of models, at least M.
 
     Returns:
         Quality ``(N, num_models)`` in [0, 1] and cost ``(N, num_models)`` in USD, NaN where the router predicts none.
@@ -133,7 +134,7 @@ def never_new(prediction: Prediction, num_models: int) -> Prediction:
 
 
 def _grown(router: Router, scored: Examples, num_seen: int) -> Router:
-    """A copy of the router with the new models added; the router itself stays as it was."""
+    """Copy the router and add the new models to the copy."""
     grown = copy.deepcopy(router)
     assert isinstance(grown, Onboarding)
     for model in range(num_seen, scored.table.num_models):
@@ -142,7 +143,7 @@ def _grown(router: Router, scored: Examples, num_seen: int) -> Router:
 
 
 def _of(examples: Examples, models: Sequence[str]) -> Examples:
-    """The same prompts with some of the models."""
+    """Restrict the examples to some of the models."""
     return Examples(examples.table.select_models(models), examples.embeddings)
 
 

@@ -1,4 +1,4 @@
-"""What a router does on a kind of task that it has never seen."""
+"""Experiment on benchmarks that a router has not seen in training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each
+from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction
@@ -19,17 +20,17 @@ KNOWN, UNSEEN = "benchmark known", "benchmark unseen"
 
 
 @dataclass(frozen=True)
-class LeaveOneBenchmarkOut(Experiment):
-    """Holds out each benchmark in turn from train and validation and predicts its test prompts.
+class LeaveOneBenchmarkOut(StudyExperiment):
+    """Training without one benchmark at a time, and prediction of its test prompts.
 
-    The predictions for all held-out benchmarks together cover the test prompts once, each by a router that never saw
-    its benchmark, beside the same router trained on everything: what differs prompt by prompt is the loss. (The
-    original's flag for this, in ``evaluate_routers.py``, trained on the target itself.)
+    The predictions for all held-out benchmarks cover the test prompts once, each by a router that has not seen its
+    benchmark. They are compared, prompt by prompt, with the same router trained on everything. (The original's flag
+    for this, in ``evaluate_routers.py``, trained on the target itself.)
 
     Attributes:
-        benchmarks: those to hold out, by the name of their family where they have one; None for all.
-        families: prefixes of benchmarks that are one for this purpose, as "mmlu": leaving out one of 57 subjects
-            while 56 stay would test nothing.
+        benchmarks: benchmarks or families to hold out; None for all.
+        families: prefixes of benchmarks to treat as one, such as "mmlu"; holding out one of its 57 subjects while 56
+            remain would test nothing.
     """
 
     benchmarks: Sequence[str] | None = None
@@ -83,7 +84,7 @@ class LeaveOneBenchmarkOut(Experiment):
         )
 
     def _held_out(self, parts: Parts) -> list[str]:
-        """Benchmarks to hold out, in order of name: by default all that have prompts both in train and in test."""
+        """Choose the benchmarks to hold out, by name; by default all with prompts both in train and in test."""
         source = parts.train.table.source
         in_train = set(parts.train.table.benchmark)
         candidates = sorted(in_train & set(parts.test.table.benchmark))
@@ -103,7 +104,7 @@ class LeaveOneBenchmarkOut(Experiment):
 
 
 def _in_families(table: OutcomeTable, families: Sequence[str]) -> OutcomeTable:
-    """The table with every benchmark under the name of its family, the first prefix that fits."""
+    """Rename every benchmark to its family, the first matching prefix."""
     names = {
         benchmark: next((family for family in families if benchmark.startswith(family)), benchmark)
         for benchmark in set(table.benchmark)

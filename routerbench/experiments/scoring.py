@@ -1,4 +1,4 @@
-"""Every run of a study beside the references, and each run against the same router's baseline, prompt by prompt."""
+"""Evaluation of all runs of a study, with paired differences to the same router's baseline run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from routerbench.experiments.study import Condition, Study
 from routerbench.routers.base import Prediction
 
 Runs = Mapping[tuple[str, str], Prediction]
-"""Predictions for the test prompts by router and label of the condition."""
+"""Maps router and label of the condition to predictions for the test prompts."""
 
 
 def score(
@@ -33,19 +33,19 @@ def score(
     by_benchmark: bool = False,
     notes: Sequence[str] = (),
 ) -> Study:
-    """Evaluate all runs at once, on the same prompts, and pair each with its router's run in the baseline condition.
+    """Evaluate all runs on the same prompts, and compare each with its router's run in the baseline condition.
 
     Args:
         runs: predictions for all prompts of ``parts.test``.
-        parts: train is what the references learn from, whatever the condition.
-        conditions: in the order of the report.
+        parts: train, validation and test; the references learn on train, whatever the condition.
+        conditions: conditions in the order of the report.
         baseline: label of the condition that the others are compared with; every router has a run there.
-        rng: draws the resamples.
-        title: what was studied.
-        axis: what the positions of the conditions count.
-        log_axis: whether positions are compared by their ratio.
-        by_benchmark: whether to pair the runs on each benchmark too.
-        notes: what a reader has to know.
+        rng: random number generator for the resamples.
+        title: title of the study.
+        axis: label of the axis of positions.
+        log_axis: whether the axis is logarithmic.
+        by_benchmark: whether to compare the runs on each benchmark as well.
+        notes: notes for the reader.
     """
     names = {run: ", ".join(run) for run in runs}
     predictions = {names[run]: prediction for run, prediction in runs.items()}
@@ -85,7 +85,7 @@ def _paired(
     is_whole: bool,
     rng: np.random.Generator,
 ) -> dict[str, Difference]:
-    """How much higher the first of each pair scores than the second on some rows, in every resample alike."""
+    """Compute the paired difference of the two runs of each pair on some rows, over shared resamples."""
     entrants = {name: [prediction.take(rows)] for name, prediction in predictions.items()}
     contest = Contest(entrants, quality[rows], None if cost is None else cost[rows], best=0)
     measured = Bootstrap.of(contest, NUM_RESAMPLES if is_whole else NUM_RESAMPLES // BENCHMARK_SHARE, rng)

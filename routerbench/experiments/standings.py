@@ -1,4 +1,4 @@
-"""What a leaderboard finds: a frozen record that the report writes down."""
+"""Result of a leaderboard, as a frozen record for the report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Relation = Literal["better", "not distinguishable", "worse"]
 
 
 class Entry(NamedTuple):
-    """How a router came by its row.
+    """Training of a router on a leaderboard.
 
     Attributes:
-        seeds: those it was trained with; one if it draws nothing.
-        fit_seconds: median over seeds of a training, the choice among the router's own candidates included.
-        predict_microseconds: median over seeds, per test prompt and all models.
-        options: what of its grid was chosen on validation, as typed; empty for the options of ``conf/``.
-        num_tried: configurations of its grid that were tried.
+        seeds: seeds it was trained with; a single one if it is deterministic.
+        fit_seconds: median training time over seeds, including the selection among the router's own candidates.
+        predict_microseconds: median over seeds, per test prompt and for all models.
+        options: options of its grid chosen on validation, as typed; empty for the options of ``conf/``.
+        num_tried: number of configurations of its grid that were tried.
     """
 
     seeds: tuple[int, ...]
@@ -31,11 +31,11 @@ class Entry(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A router against another one, among all routers that were compared with it.
+    """Difference between two routers, corrected for multiple comparisons.
 
     Attributes:
-        value: how much higher it scores.
-        p_value: two-sided, of no difference, corrected for the number of comparisons by Holm's method.
+        value: difference of the scores, positive if the first router is better.
+        p_value: two-sided p-value of no difference, corrected for the number of comparisons by Holm's method.
     """
 
     value: float
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
 
     @property
     def relation(self) -> Relation:
-        """What may be said at the 5 % level of all comparisons together."""
+        """Conclusion at the 5 % level of all comparisons together."""
         if self.p_value >= LEVEL:
             return "not distinguishable"
         return "better" if self.value > 0 else "worse"
@@ -51,11 +51,11 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Standings:
-    """Routers side by side on the same test prompts.
+    """Routers on the same test prompts.
 
     Attributes:
-        evaluation: of all routers, pooled over their seeds, beside the references.
-        entries: how each router of ``evaluation.routers`` came by its row.
+        evaluation: evaluation of all routers, pooled over their seeds, together with the references.
+        entries: training of each router of ``evaluation.routers``.
         absent: routers that could not be trained on this table, with the reason.
     """
 
@@ -64,10 +64,10 @@ class Standings:
     absent: Mapping[str, str]
 
     def against(self, other: str) -> dict[str, Comparison]:
-        """Every router against one router or reference; empty without intervals.
+        """Compare every router with one router or reference; empty without intervals.
 
         Args:
-            other: a name in the ``differences`` of the routers, as "linear" or "benchmark_oracle".
+            other: a name in the ``differences`` of the routers, such as "linear" or "benchmark_oracle".
         """
         found = {
             name: scored.differences[other]
@@ -82,13 +82,13 @@ class Standings:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number by Holm's step-down method (Scandinavian Journal of Statistics 6, 1979).
+    """Correct p-values by Holm's step-down method (Scandinavian Journal of Statistics 6, 1979).
 
-    Calling a difference real where its corrected value is below 5 % errs in one comparison or more with a chance of
-    at most 5 %, however the comparisons depend on each other.
+    If differences with a corrected p-value below 5 % are called significant, the probability of one or more errors is
+    at most 5 %, for any dependence between the comparisons.
 
     Args:
-        p_values: of single comparisons, in [0, 1].
+        p_values: p-values of single comparisons, in [0, 1].
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

@@ -1,4 +1,4 @@
-"""What an experiment finds: a frozen record that the report writes down."""
+"""Result of an experiment, as a frozen record for the report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from routerbench.evaluation.results import Difference, Evaluation, Scored
 
 
 class Condition(NamedTuple):
-    """What routers are trained under.
+    """A condition under which routers are trained.
 
     Attributes:
-        label: what it is called, as "10 %".
-        position: its place on the axis; None for a condition that has no number.
+        label: label such as "10 %".
+        position: position on the axis; None for a condition without a number.
     """
 
     label: str
@@ -23,21 +23,21 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """Routers under several conditions, all scored on the same test prompts.
+    """Results of routers under several conditions, all scored on the same test prompts.
 
     Attributes:
-        title: what was studied.
-        axis: what the positions of the conditions count; empty if none has a position.
-        log_axis: whether positions are compared by their ratio.
-        conditions: in the order of the report.
+        title: title of the study.
+        axis: label of the axis of positions; empty if no condition has a position.
+        log_axis: whether the axis is logarithmic.
+        conditions: conditions in the order of the report.
         baseline: label of the condition that the others are compared with.
         routers: names, in the order they were given.
-        names: of each router and label of a condition, its name in ``evaluation.routers``; a router that cannot take a
-            condition has no entry.
-        evaluation: of every run beside the references.
-        changes: by name in ``evaluation.routers``, how much higher a run scores than the same router in the baseline
-            condition: overall under None and, in a study that looks at benchmarks, under the benchmark's name.
-        notes: what a reader has to know, one sentence each.
+        names: maps router and label of a condition to the name in ``evaluation.routers``, without conditions that do
+            not apply to a router.
+        evaluation: evaluation of every run together with the references.
+        changes: by name in ``evaluation.routers``, the paired difference of a run to the same router in the baseline
+            condition: overall under None and, in a study by benchmark, under the benchmark's name.
+        notes: notes for the reader, one sentence each.
     """
 
     title: str
@@ -52,6 +52,6 @@ class Study:
     notes: tuple[str, ...]
 
     def scored(self, router: str, condition: str) -> Scored | None:
-        """Figures of one router in one condition, or None if it cannot take it."""
+        """Return the figures of one router in one condition, or None if the condition does not apply to it."""
         name = self.names.get((router, condition))
         return None if name is None else self.evaluation.routers[name]

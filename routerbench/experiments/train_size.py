@@ -1,4 +1,4 @@
-"""How many scored prompts a router needs."""
+"""Experiment on the number of scored prompts that a router needs."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import Examples, OutcomeTable, Parts
 from routerbench.errors import InputError
-from routerbench.experiments.base import Experiment, Fit, Lesson, check_models, fit_each, percent
+from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each, percent
+from routerbench.experiments.baselines import Fit
 from routerbench.experiments.scoring import score
 from routerbench.experiments.study import Condition, Study
 
 MIN_TRAIN = 2
-MIN_VAL = 20  # below, a choice among candidates is a lottery; so many are kept wherever there are as many
+MIN_VAL = 20  # fewer would make selection among candidates random; kept if there are as many
 
 
 @dataclass(frozen=True)
-class TrainSize(Experiment):
-    """Trains on growing shares of the train prompts, each part of the next.
+class TrainSize(StudyExperiment):
+    """Training on nested shares of the train prompts.
 
-    Validation shrinks in proportion, as one who has 1 % of the data has 1 % of validation too, but not below 20
-    prompts. Test stays whole.
+    Validation shrinks in proportion, because a smaller data set also has a smaller validation split, but not below 20
+    prompts. Test is not reduced.
 
     Attributes:
-        fractions: shares of the train prompts in (0, 1]; the largest is what the others are compared with.
+        fractions: shares of the train prompts in (0, 1]; the others are compared with the largest.
     """
 
     fractions: Sequence[float]
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Validate the options."""
         if len(self.fractions) < 2 or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise InputError(
                 f"experiment.fractions must list at least two shares above 0 and up to 1, got {list(self.fractions)}"

@@ -1,5 +1,5 @@
-"""Trained routers in the formats of others; one module per word of `python -m routerbench export DIR --to WORD`."""
+"""Export of trained routers; one module per format of ``python -m routerbench export DIR --to FORMAT``."""
 
-from routerbench.export.onnx import Written, export
+from routerbench.export.onnx import ExportedGraphs, export
 
-__all__ = ["Written", "export"]
+__all__ = ["ExportedGraphs", "export"]

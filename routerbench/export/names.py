@@ -1,4 +1,4 @@
-"""What the other side calls our models: a JSON object from our name to theirs."""
+"""Model names of other projects, from a JSON object that maps our names to theirs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from routerbench.errors import InputError
 
 
 def their_names(models: Sequence[str], path: Path | None) -> list[str]:
-    """The M names that the other side knows the models by, in our order.
+    """Return the M names that another project uses for the models, in the order of ``models``.
 
     Args:
         models: our M names.
-        path: a JSON file ``{"our name": "their name", ...}``; a model that it does not name keeps ours. None for ours.
+        path: a JSON file ``{"our name": "their name", ...}``. Models that it omits keep our name. None keeps all.
 
     Raises:
-        InputError: the file is no such object, names a model that the router does not have, or gives one name twice.
+        InputError: the file is malformed, names a model that the router does not have, or repeats a name.
     """
     if path is None:
         return list(models)

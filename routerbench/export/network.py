@@ -1,4 +1,4 @@
-"""A multilayer perceptron as the selector ``mlp`` of vLLM Semantic Router: the network, and lambda as two more layers.
+"""Export of an ``mlp`` router to the selector ``mlp`` of vLLM Semantic Router, with lambda in two more layers.
 
 The format, from ``src/semantic-router/pkg/modelselection/mlp.go`` of vllm-project/semantic-router: layers of the types
 linear, relu, batch_norm and dropout, computed in float32; the largest of M outputs is chosen.
@@ -17,18 +17,18 @@ from routerbench.export.selectors import CATEGORIES, Selector, Weighing
 from routerbench.routers.base import Prediction
 from routerbench.routers.mlp import MLPRouter
 
-GRID = np.linspace(-12, 12, 241)  # knots in logits: straight lines between them miss a sigmoid by 1e-4 at most
-LOG_RATIOS = np.linspace(-8, 8, 161)  # knots of a cost over its mean, in logarithms: missed by 0.13 % at most
+GRID = np.linspace(-12, 12, 241)  # knots in logits; interpolation of a sigmoid errs by at most 1e-4
+LOG_RATIOS = np.linspace(-8, 8, 161)  # knots in the log of cost over its mean; interpolation errs by at most 0.13 %
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]  # (out, in) weight and (out,) bias
 
 
 def mlp(router: MLPRouter, weigh: Weighing, calibration: Calibration | None, names: Sequence[str]) -> Selector:
-    """The network as it is, with the standardisation in its first layer, then utility in two layers more.
+    """Convert a network: fold the standardisation into its first layer and append two layers that compute utility.
 
-    A utility is a sum of two functions of one output each, quality of a logit and cost of a log ratio, which no linear
-    layer is. But a layer of rectified units makes any function of one variable that is straight between knots: a unit
-    for each knot, whose weight in the last layer is the change of slope there. Calibration and guard are functions of
-    one logit, too, and so go along.
+    A utility is the sum of two functions of one output each: quality of a logit and cost of a log ratio. Neither is
+    linear, but a layer of rectified units represents any piecewise linear function of one variable, with one unit per
+    knot, whose weight in the last layer is the change of slope there. Calibration and guard are functions of one logit
+    as well and are included.
     """
     layers = _network(router)
     models, functions = len(names), [*_qualities(router, weigh, calibration), *_costs(router, weigh)]
@@ -45,7 +45,7 @@ def mlp(router: MLPRouter, weigh: Weighing, calibration: Calibration | None, nam
         "model_names": list(names),
         "feature_dim": router.embedding_dim + CATEGORIES,
         "n_classes": models,
-        # The last layer of the network and the first that was added have no rectifier between them: one layer.
+        # The last layer of the network and the first added one have no rectifier between them: they are one layer.
         "hidden_sizes": [len(bias) for _, bias in layers[:-3]] + [len(expand[1])],
         "dropout": 0.0,
         "layers": _layers(layers),
@@ -54,7 +54,7 @@ def mlp(router: MLPRouter, weigh: Weighing, calibration: Calibration | None, nam
 
 
 def _network(router: MLPRouter) -> list[Layer]:
-    """The linear layers, the first one on embeddings as they come."""
+    """Return the linear layers, with the standardisation in the first one."""
     arrays = router.arrays()
     stems = [name.removesuffix(".weight") for name in arrays if name.startswith("network.") and name.endswith("weight")]
     layers = [(arrays[f"{s}.weight"].astype(np.float64), arrays[f"{s}.bias"].astype(np.float64)) for s in stems]
@@ -69,7 +69,7 @@ def _network(router: MLPRouter) -> list[Layer]:
 def _qualities(
     router: MLPRouter, weigh: Weighing, calibration: Calibration | None
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], bool]]:
-    """Knots, worth of the quality there, and that it stays flat beyond, for each model."""
+    """Compute, for each model, knots, weighted quality at the knots, and True: constant beyond the last knot."""
     is_ranking = bool(router.is_ranking)
     found = []
     for model in range(router.num_models):
@@ -90,13 +90,13 @@ def _qualities(
 
 
 def _costs(router: MLPRouter, weigh: Weighing) -> list[tuple[NDArray[np.float64], NDArray[np.float64], bool]]:
-    """Knots, minus the price of the cost there, and that the last line goes on, for each model."""
+    """Compute, for each model, knots, negative weighted cost at the knots, and False: linear beyond the last knot."""
     mean_cost = np.nan_to_num(router.arrays()["mean_cost"].astype(np.float64))
     return [(LOG_RATIOS, -weigh.price * mean * np.exp(LOG_RATIOS), False) for mean in mean_cost]
 
 
 def _slope_changes(knots: NDArray[np.float64], values: NDArray[np.float64], flat: bool) -> NDArray[np.float64]:
-    """What each unit ``max(0, x - knot)`` counts for in the function that is straight between the knots.
+    """Compute the weight of each unit ``max(0, x - knot)`` in the piecewise linear function.
 
     Example:
         >>> _slope_changes(np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 2.0]), flat=True).tolist()
@@ -113,7 +113,7 @@ def _logit(quality: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _layers(layers: list[Layer]) -> list[dict[str, Any]]:
-    """As the file has them: a rectifier after each layer but the network's last one and the last of all."""
+    """Format the layers for the file: a rectifier follows each layer except the network's last one and the last."""
     found: list[dict[str, Any]] = []
     for number, (weight, bias) in enumerate(layers):
         out, width = weight.shape
@@ -125,12 +125,12 @@ def _layers(layers: list[Layer]) -> list[dict[str, Any]]:
 
 
 def _numbers(array: NDArray[np.float64]) -> Any:
-    """Nested lists of the shortest numbers that are these float32."""
+    """Convert to nested lists of the shortest decimals that round to the same float32."""
     return array.astype(np.float32).astype(str).astype(np.float64).tolist()
 
 
 def _reader(layers: list[Layer]) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
-    """What their float32 makes of the layers."""
+    """Make a function that computes the layers in float32, as their loader does."""
     parts = [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers]
 
     def choose(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Writes a trained router as ONNX graphs, for services that have no torch."""
+"""Export of a trained router to ONNX graphs, for services without torch."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from routerbench.routers.families.neural import NeuralRouter
 from routerbench.routers.families.onnx import OnnxRouter
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-TOLERANCE = 1e-4  # by which a graph may differ; rounding makes about 1e-6 of it
+TOLERANCE = 1e-4  # allowed difference of a graph; rounding alone makes about 1e-6
 MAX_BYTES = 2_000_000_000
 TEXTS = ("Hi", "What is 7 + 5?", "Prove that there are infinitely many primes. " * 40)
 
 
 class TextGraph(nn.Module):
-    """The graph of an encoder.
+    """Graph of an encoder.
 
     Shape:
         - Input: ``(B, T)`` int64 token ids, padded on the right, and ``(B, T)`` int64, 1 where there is a token.
@@ -54,11 +54,11 @@ class TextGraph(nn.Module):
 
 
 class RouterGraph(nn.Module):
-    """The graph of a network.
+    """Graph of a network.
 
     Shape:
         - Input: ``(B, D)`` float32 embeddings.
-        - Output: ``(B, M)`` float64 quality in [0, 1], or a ranking as it is, and ``(B, M)`` float64 cost in USD.
+        - Output: ``(B, M)`` float64 quality in [0, 1], or ranking scores, and ``(B, M)`` float64 cost in USD.
     """
 
     def __init__(self, router: NeuralRouter) -> None:
@@ -67,20 +67,20 @@ class RouterGraph(nn.Module):
         self.is_ranking = bool(router.is_ranking)
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``NeuralRouter.to_prediction`` makes of the heads."""
+        """Predict quality and cost, as ``NeuralRouter.to_prediction`` does."""
         heads = self.router(embedding)
         quality, cost = heads.quality_logit.double(), heads.cost_log_ratio.double().exp() * self.router.mean_cost
         return quality if self.is_ranking else quality.sigmoid(), cost
 
 
-class Written(NamedTuple):
-    """What ``export`` wrote.
+class ExportedGraphs(NamedTuple):
+    """Result of ``export``.
 
     Attributes:
         files: the graphs and the tokenizer.
-        dtype: number format of the encoder that the card names and torch computes in; the graphs are float32.
-        difference: the largest difference between graphs and torch, which computes in ``dtype``, in an embedding or a
-            predicted quality.
+        dtype: number format in which torch computes the encoder, from the model card; the graphs are float32.
+        difference: largest difference between the graphs and torch (in ``dtype``) in an embedding or a predicted
+            quality.
     """
 
     files: list[Path]
@@ -92,10 +92,10 @@ class Part(NamedTuple):
     """An encoder or a network as a graph.
 
     Attributes:
-        graph: reads what was written; None where no graph is needed.
-        card: its constructor's arguments.
-        files: what was written.
-        difference: the largest difference to torch in float32.
+        graph: runs the written graph; None if no graph is needed.
+        card: arguments of its constructor.
+        files: the written files.
+        difference: largest difference to torch in float32.
     """
 
     graph: Any = None
@@ -104,17 +104,17 @@ class Part(NamedTuple):
     difference: float = 0.0
 
 
-def export(folder: Path | str) -> Written:
-    """Write the ONNX graphs of a trained router into its own folder, and try them.
+def export(folder: Path | str) -> ExportedGraphs:
+    """Write the ONNX graphs of a trained router into its own folder, and compare them with torch.
 
-    ``encoder.onnx`` with ``tokenizer.json`` makes embeddings of texts, and ``router.onnx`` predictions of embeddings.
-    An encoder or router that runs without torch anyway has no graph; calibration and guard stay in the artefact.
+    ``encoder.onnx`` with ``tokenizer.json`` embeds texts, and ``router.onnx`` predicts from embeddings. An encoder or
+    router that runs without torch gets no graph. Calibration and guard stay in the artefact.
 
     Args:
-        folder: the directory that training wrote.
+        folder: the folder that training wrote.
 
     Raises:
-        InputError: packages are missing, there is no such router, or it cannot be exported.
+        InputError: packages are missing, the router does not exist, or it cannot be exported.
     """
     folder = Path(folder)
     if missing := [name for name in PACKAGES if not find_spec(name)]:
@@ -142,11 +142,11 @@ def export(folder: Path | str) -> Written:
     }
     with atomic_path(folder / MANIFEST) as part:
         part.write_text(json.dumps(card, indent=2) + "\n")
-    return Written(files, getattr(trained.encoder, "dtype", "float32"), difference)
+    return ExportedGraphs(files, getattr(trained.encoder, "dtype", "float32"), difference)
 
 
 def _export_encoder(encoder: Encoder, folder: Path) -> Part:
-    """The graph of a transformer, whose weights become float32: a CPU computes fastest in it."""
+    """Export a transformer. Its weights become float32, the fastest format on a CPU."""
     if isinstance(encoder, CombinedEncoder):
         raise InputError("export: encoder=combined is no single graph; train with encoder=minilm or huggingface")
     if not isinstance(encoder, HuggingFaceEncoder):
@@ -169,7 +169,6 @@ def _export_encoder(encoder: Encoder, folder: Path) -> Part:
 
 
 def _export_router(router: Any, folder: Path) -> Part:
-    """The graph of a network."""
     if not isinstance(router, NeuralRouter) or router.chooses_itself:
         return Part()
     graph = RouterGraph(router)
@@ -193,14 +192,14 @@ def _write_graph(
     file: Path,
     outputs: tuple[str, ...] = ("sentence_embedding",),
 ) -> None:
-    """Export a module, given an example of each input and which of its axes vary."""
+    """Export a module, given an example of each input and its variable axes."""
     if sum(tensor.nbytes for tensor in module.state_dict().values()) > MAX_BYTES:
         raise InputError(f"{file}: ONNX keeps at most 2 GB in one file; choose a smaller encoder")
     examples, axes = zip(*inputs.values(), strict=True)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings(), atomic_path(file) as part:
-        warnings.simplefilter("ignore")  # of torch's to itself
+        warnings.simplefilter("ignore")  # internal to torch
         logger.setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
@@ -221,7 +220,7 @@ def _write_graph(
 
 
 def _write_tokenizer(encoder: HuggingFaceEncoder, file: Path) -> None:
-    """The tokenizer alone, with where it cuts, so that nobody has to be told."""
+    """Write the tokenizer with its truncation settings."""
     from tokenizers import Tokenizer
 
     try:
@@ -235,7 +234,7 @@ def _write_tokenizer(encoder: HuggingFaceEncoder, file: Path) -> None:
 
 
 def _check(ours: NDArray[Any], theirs: NDArray[Any], file: Path) -> float:
-    """The difference between a graph and torch in float32, where nothing but rounding may make one."""
+    """Return the difference between a graph and torch in float32; refuse more than rounding."""
     difference = _difference(ours, theirs)
     if not difference <= TOLERANCE:
         raise InputError(f"{file}: the graph differs from torch by {difference:.1g}; this network cannot be exported")
@@ -243,5 +242,5 @@ def _check(ours: NDArray[Any], theirs: NDArray[Any], file: Path) -> float:
 
 
 def _difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """The largest difference, as a share of numbers above 1."""
+    """Compute the largest difference, absolute below 1 and relative above."""
     return float((np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1)).max())

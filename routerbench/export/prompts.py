@@ -1,4 +1,4 @@
-"""Prompts to route: a table, or RouterArena's own JSON array, with the columns that an export asks for."""
+"""Readers of prompts for an export: from a table, or from RouterArena's JSON array."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from routerbench.data.formats import read_columns
 from routerbench.errors import InputError
 
-PROMPT = ("prompt_formatted", "prompt")  # as RouterArena reads its data: the first one that holds something
+PROMPT = ("prompt_formatted", "prompt")  # the first one that is not empty, as in RouterArena
 INDEX = ("global index", "global_index", "Global Index")
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The N prompts of a file, as they are.
+    """Read the N prompts of a file, unchanged.
 
     Raises:
         InputError: the file cannot be read, has no prompts, or one is empty.
@@ -26,10 +26,10 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def read_indexed_prompts(path: Path) -> list[tuple[str, str]]:
-    """N pairs of global index and prompt, as RouterArena compares them: untouched, each index once.
+    """Read N pairs of global index and prompt, unchanged, as RouterArena compares them. Indices are unique.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, or a cell is empty or an index is given twice.
+        InputError: the file cannot be read, lacks a column, has an empty cell, or repeats an index.
     """
     columns = _columns(path)
     indices, prompts = _texts(columns, INDEX, path), _texts(columns, PROMPT, path)
@@ -62,7 +62,7 @@ def _columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _texts(columns: dict[str, NDArray[Any]], names: tuple[str, ...], path: Path) -> list[str]:
-    """Per row, the text of the first of some columns that holds one."""
+    """Return, for each row, the text of the first column that has one."""
     found = [columns[name].tolist() for name in names if name in columns]
     if not found:
         raise InputError(f"{path}: no column {names[0]!r} or {names[1]!r}; it has {', '.join(map(repr, columns))}")

@@ -1,13 +1,13 @@
-"""RouterArena's prediction file (arXiv 2510.00202): which model each of its prompts goes to.
+"""RouterArena's prediction file (arXiv 2510.00202): the model chosen for each of its prompts.
 
 The format is that of the repository RouteWorks/RouterArena, read in ``router_inference/generate_prediction_file.py``,
 which writes such files, and ``router_inference/check_config_prediction_files.py``, which checks them: a JSON array with
-an object for each prompt. Index and prompt must be exactly the data's, and the predicted models those of the router's
-config, ``router_inference/config/NAME.json``. What the models answer, ``generated_result``, is filled in by their
-inference script, cost and accuracy by their evaluation. Entries with ``for_optimality`` ask for the answers of the
-models that were not chosen, on the prompts of their ``sub_10`` split; only their optimality scores read them.
+an object for each prompt. Index and prompt must equal those of the data, and the predicted models those of the router's
+config, ``router_inference/config/NAME.json``. Their inference script fills in the answers, ``generated_result``; their
+evaluation fills in cost and accuracy. Entries with ``for_optimality`` request the answers of the models that were not
+chosen, on the prompts of their ``sub_10`` split; only their optimality scores use them.
 
-Whether RouterArena knows a model's name and price is checked there; their list is no part of this project.
+RouterArena itself checks whether it knows the name and price of a model; this project does not have their list.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from routerbench.export.prompts import read_indexed_prompts
 from routerbench.files import atomic_path
 
 
-class Written(NamedTuple):
-    """What ``export`` wrote.
+class ExportedPredictions(NamedTuple):
+    """Result of ``export``.
 
     Attributes:
-        predictions: the file of decisions.
-        config: the file that names the models, beside it.
-        calls: how many prompts go to each model, by RouterArena's names.
-        optimality: how many entries ask for the answers of models that were not chosen.
+        predictions: path of the prediction file.
+        config: path of the config with the model names, in the same folder.
+        calls: number of prompts for each model, by RouterArena's names.
+        optimality: number of entries that request answers of models that were not chosen.
     """
 
     predictions: Path
@@ -47,19 +47,19 @@ def export(
     output: Path,
     model_names: Path | None = None,
     optimality: Path | None = None,
-) -> Written:
+) -> ExportedPredictions:
     """Route RouterArena's prompts at one lambda and write its prediction file, with a config beside it.
 
     Args:
         trained: the router.
-        prompts: global index and prompt of each entry: a table, JSON lines, or their ``dataset/router_data.json``.
+        prompts: file with global index and prompt: a table, JSON lines, or their ``dataset/router_data.json``.
         lambda_: willingness to pay, in USD per unit of quality.
         output: the prediction file, ``NAME.json``; the config becomes ``NAME.config.json``.
-        model_names: JSON file from our names of the models to RouterArena's.
+        model_names: JSON file that maps our names of the models to RouterArena's.
         optimality: the prompts of their ``sub_10`` split; those among ``prompts`` get entries for the other models.
 
     Raises:
-        InputError: a file is wrong, or a name is.
+        InputError: a file or a name is invalid.
     """
     if output.suffix != ".json":
         raise InputError(f"--output {output}: RouterArena reads NAME.json; write --output {output.stem or 'NAME'}.json")
@@ -79,7 +79,7 @@ def export(
     config = output.with_name(f"{output.stem}.config.json")
     _write(output, entries + others)
     _write(config, {"pipeline_params": {"router_name": output.stem, "models": list(names.values())}})
-    return Written(output, config, {name: chosen.count(name) for name in names.values()}, len(others))
+    return ExportedPredictions(output, config, {name: chosen.count(name) for name in names.values()}, len(others))
 
 
 def _entry(index: str, prompt: str, model: str, for_optimality: bool) -> dict[str, Any]:

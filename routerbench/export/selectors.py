@@ -1,11 +1,11 @@
-"""Our routers as the selectors of vLLM Semantic Router: what its four JSON files hold, at one lambda.
+"""Export of routers to the selectors of vLLM Semantic Router, at one lambda.
 
 The formats are those of the repository vllm-project/semantic-router, read in the loaders of
 ``src/semantic-router/pkg/modelselection`` (knn.go, kmeans.go, svm.go, mlp.go, features.go) and the trainer
-``src/training/model_selection/ml_model_selection/models.py``. There a prompt is its embedding followed by 14 columns,
-one of them 1: the category. Our routers know no category, and every selector here is built not to see these columns.
+``src/training/model_selection/ml_model_selection/models.py``. There a prompt is its embedding followed by a one-hot
+encoding of its category, 14 columns. Our routers have no categories, so every selector ignores these columns.
 
-What a selector decides is the largest of M utilities ``worth * quality - price * cost``, as ours does.
+A selector chooses the largest of M utilities ``worth * quality - price * cost``, as our routers do.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from routerbench.routers.knn import KNNRouter
 from routerbench.routers.svm import SVMRouter
 
 CATEGORIES = 14
-STEP = 1e-3  # of the difference quotient that makes a linear function of exponentials
+STEP = 1e-3  # step of the difference quotient that approximates a linear function by exponentials
 
 
 class Weighing(NamedTuple):
-    """How quality and cost are weighed.
+    """Weights of quality and cost in a utility.
 
     Attributes:
-        worth: of a unit of quality.
-        price: of a USD.
-        offset: ``(M,)`` what a guard adds to the quality of each model, at most 0.
+        worth: weight of quality.
+        price: weight of cost in USD.
+        offset: ``(M,)`` added to the quality of each model by a guard, at most 0.
     """
 
     worth: float
@@ -38,7 +38,7 @@ class Weighing(NamedTuple):
     offset: NDArray[np.float64]
 
     def __call__(self, quality: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(..., M)`` utilities."""
+        """Compute ``(..., M)`` utilities."""
         return self.worth * (quality + self.offset) - (self.price * cost if self.price else 0)
 
 
@@ -46,8 +46,8 @@ class Selector(NamedTuple):
     """A selector.
 
     Attributes:
-        content: of its JSON file.
-        choose: what its serving side does: the models chosen for ``(N, D)`` embeddings, as indices.
+        content: content of its JSON file.
+        choose: maps ``(N, D)`` embeddings to the indices of the models that the selector chooses.
     """
 
     content: dict[str, Any]
@@ -55,15 +55,15 @@ class Selector(NamedTuple):
 
 
 def knn(router: KNNRouter, weigh: Weighing, names: Sequence[str]) -> Selector:
-    """Every train prompt with every model, and the utility as the quality of the pair.
+    """Pair every train prompt with every model, and use the utility as the quality of the pair.
 
     Their rule: normalise, take the k nearest samples, add ``0.9 * quality + 0.1 * speed`` to the vote of each sample's
-    model. Here all M samples of a prompt lie at one place and k is M times our K, so that the same K prompts vote, for
-    every model with its utility: the largest vote is the largest mean utility. Zeros in the columns of the category
-    leave the order of the distances alone. Utilities are brought into [0.01, 1], which older loaders want of a quality.
+    model. Here the M samples of a prompt coincide and k is M times our K, so the same K prompts vote for every model
+    with its utility, and the largest vote is the largest mean utility. Zeros in the category columns do not change the
+    order of distances. Utilities are scaled to [0.01, 1], the range of a quality in older loaders.
 
-    Not exact with ``weighting=cosine``, as all neighbours vote alike, and where the table had empty cells, which are
-    filled with what the router predicts there.
+    Not exact with ``weighting=cosine``, because all neighbours have the same vote, nor for tables with missing cells,
+    which are filled with the router's predictions.
     """
     vectors, count = router.memory.vectors, router.chosen_neighbors
     quality, cost = router.quality, router.cost
@@ -91,16 +91,16 @@ def knn(router: KNNRouter, weigh: Weighing, names: Sequence[str]) -> Selector:
 
 
 def kmeans(router: ClusterRouter, labels: NDArray[np.int64], names: Sequence[str]) -> Selector:
-    """Our centroids, each with the model that our router chooses at the centroid.
+    """Export our centroids, each with the model that our router chooses at the centroid.
 
-    Their rule: the model of the nearest centroid, by squared distance. Ours are unit vectors, so that this is the
-    largest cosine. Exact for ``uniroute``, calibration and guard included; ``avengers`` mixes a few clusters, which
-    one label for each cannot.
+    Their rule: the model of the nearest centroid, by squared distance. Ours are unit vectors, for which this is the
+    largest cosine. Exact for ``uniroute``, including calibration and guard, but not for ``avengers``, which mixes a few
+    clusters.
 
     Args:
-        router: its clusters are taken.
-        labels: ``(K,)`` the choice at each centroid.
-        names: of the M models.
+        router: router whose clusters are exported.
+        labels: ``(K,)`` chosen model at each centroid.
+        names: names of the M models.
     """
     centroids = router.clusters.centroids
     content = {
@@ -118,14 +118,14 @@ def kmeans(router: ClusterRouter, labels: NDArray[np.int64], names: Sequence[str
 
 
 def svm(router: SVMRouter, weigh: Weighing, names: Sequence[str]) -> Selector:
-    """Three support vectors for each model, whose kernels add up to its utility.
+    """Export three support vectors per model, whose kernels add up to its utility.
 
-    Their rule, libsvm's: each pair of models is decided by the sign of a sum of kernels, and who wins most pairs is
-    chosen. With differences of utilities as these sums, that is the largest utility. Features of a unit embedding have
-    the squared norm 2, so that ``exp(v.e) = exp(gamma (|s|^2 + 2)) kernel(s, x)`` for ``s = v / (2 gamma)``: cost, the
-    exponential of a linear function, is one kernel, and quality, a linear function, a difference quotient of two.
+    Their rule is libsvm's: the sign of a sum of kernels decides each pair of models, and the model that wins most pairs
+    is chosen. If these sums are differences of utilities, that is the largest utility. A unit embedding with its
+    category has squared norm 2, so ``exp(v.e) = exp(gamma (|s|^2 + 2)) kernel(s, x)`` for ``s = v / (2 gamma)``: cost,
+    the exponential of a linear function, is one kernel; quality, a linear function, is a difference quotient of two.
 
-    Left out is the clipping of quality to [0, 1]; the embeddings must be unit vectors.
+    Quality is not clipped to [0, 1], and the embeddings must be unit vectors.
     """
     slope, cost_slope = router.weights / router.std[:, None], np.nan_to_num(router.cost.weights)
     constant = weigh.worth * (router.bias - router.mean @ slope + weigh.offset)
@@ -136,14 +136,14 @@ def svm(router: SVMRouter, weigh: Weighing, names: Sequence[str]) -> Selector:
     lift = np.full(len(names), weigh.worth / (2 * STEP))
     factors = np.stack([-cost, lift, -lift], axis=1).ravel()
     squares = (directions**2).sum(axis=1)
-    gamma = max(float(np.sqrt(squares.max() / 8)), 0.5)  # makes the exponents small
+    gamma = max(float(np.sqrt(squares.max() / 8)), 0.5)  # keeps the exponents small
     with np.errstate(over="ignore"):
         coefficients = factors * np.exp(squares / (4 * gamma) + 2 * gamma)
     model = np.repeat(np.arange(len(names)), 3)
     first, second = np.triu_indices(len(names), k=1)
-    # Row r weighs a vector of model m against model r + 1 if m is at most r, else against r, whose pair it ends.
+    # Row r weights a vector of model m against model r + 1 if m <= r, else against model r, the first of that pair.
     dual = np.where(np.arange(len(names) - 1)[:, None] >= model, coefficients, -coefficients)
-    sign = -1.0 if len(names) == 2 else 1.0  # scikit-learn shows a single pair the other way round
+    sign = -1.0 if len(names) == 2 else 1.0  # scikit-learn reverses the sign of a single pair
     vectors = directions / (2 * gamma)
     content = {
         "algorithm": "svm",
@@ -172,6 +172,6 @@ def svm(router: SVMRouter, weigh: Weighing, names: Sequence[str]) -> Selector:
 
 
 def padded(vectors: NDArray[np.float32]) -> list[list[float]]:
-    """``(N, D + 14)`` rows of numbers: the shortest that are these float32, then zeros for the category."""
+    """Convert to ``(N, D + 14)`` rows of the shortest decimals that round to the same float32, padded with zeros."""
     zeros = [0.0] * CATEGORIES
     return [[*row, *zeros] for row in vectors.astype(str).astype(np.float64).tolist()]

@@ -1,20 +1,20 @@
-"""A router as an artefact of vLLM Semantic Router's model selection, at one lambda.
+"""Export of a router to vLLM Semantic Router's model selection, at one lambda.
 
-``knn`` becomes its knn, ``uniroute`` and ``avengers`` its kmeans, ``svm`` its svm and ``mlp`` its mlp; `selectors` and
-`network` say how, and which of their files the formats were read in. Their files have no lambda, so one has to be
-chosen, and no cost, no expected quality and no choice of models or prices come along: they name a model, no more.
+``knn`` becomes its knn, ``uniroute`` and ``avengers`` its kmeans, ``svm`` its svm and ``mlp`` its mlp; see `selectors`
+and `network`, which also name the sources of the formats. The files contain neither lambda, cost nor expected quality,
+and allow no choice of models or prices; they only select a model.
 
-How often an artefact chooses the model that the router chooses at that lambda, measured on test prompts embedded by
-MiniLM at the lambdas 0.0001, 0.001, 0.01, 0.1 and infinity, with the shipped options unless said otherwise. 300 prompts
-of RouterBench, 11 models: knn with uniform weights, uniroute and svm on all, mlp on 99.7 % or more; below 99 % are
+Agreement of the artefact with the router at the same lambda, measured on test prompts embedded by MiniLM at the lambdas
+0.0001, 0.001, 0.01, 0.1 and infinity, with the default options unless noted. On 300 prompts of RouterBench with 11
+models, knn with uniform weights, uniroute and svm agree on all, mlp on 99.7 % or more. The following are below 99 %:
 
-- knn with cosine weights, 97.7 to 100 %: neighbours vote alike there;
+- knn with cosine weights, 97.7 to 100 %: all neighbours have the same vote there;
 - avengers, 95.3 to 100 %, and 84 to 99 % on 3,591 prompts of MMLU-Pro with 30 models: it mixes the three nearest
-  clusters, where one label for each cluster lets the nearest one decide alone;
-- svm with ``router.penalty=0.01``, 92 to 100 %: it clips quality to [0, 1], which a sum of kernels cannot, and so
-  weak a penalty of the weights makes it leave [0, 1] often.
+  clusters, whereas only the nearest one counts there;
+- svm with ``router.penalty=0.01``, 92 to 100 %: it clips quality to [0, 1], which a sum of kernels cannot, and with
+  such a small penalty of the weights it leaves [0, 1] often.
 
-The loaders were read, not run. Older ones than the sources that `selectors` names have other rules for svm.
+The loaders were read, not run. Older versions than those in `selectors` have other rules for svm.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from routerbench.routers.svm import SVMRouter
 from routerbench.routers.uniroute import UniRouteRouter
 
 WORD = "--to vllm-semantic-router"
-TRIALS = 1000  # at most so many vectors are tried where no prompts are given
+TRIALS = 1000  # maximum number of vectors to compare when no prompts are given
 
 
-class Written(NamedTuple):
-    """What ``export`` wrote.
+class ExportedSelector(NamedTuple):
+    """Result of ``export``.
 
     Attributes:
-        file: ``knn_model.json`` and so on, the name that their ``models_path`` expects, unless told otherwise.
-        agreement: share of the tried prompts for which the artefact chooses the model that the router chooses.
-        tried: what was tried, in words.
-        lost: what the artefact does without, one sentence each.
+        file: path of the artefact, such as ``knn_model.json``, the name that their ``models_path`` expects by default.
+        agreement: fraction of the compared prompts for which the artefact and the router choose the same model.
+        tried: description of the compared prompts.
+        lost: limitations of the artefact, one sentence each.
     """
 
     file: Path
@@ -71,19 +71,19 @@ def export(
     output: Path | None = None,
     model_names: Path | None = None,
     prompts: Path | None = None,
-) -> Written:
-    """Write the artefact and try it.
+) -> ExportedSelector:
+    """Write the artefact and compare its choices with the router's.
 
     Args:
         trained: the router.
-        folder: where the file goes, if ``output`` does not say so.
-        lambda_: willingness to pay, in USD per unit of quality, which is baked into the artefact.
-        output: the file.
-        model_names: JSON file from our names of the models to those of their config.
-        prompts: a table of prompts to try the artefact on.
+        folder: folder of the file if ``output`` is None.
+        lambda_: willingness to pay, in USD per unit of quality, fixed in the artefact.
+        output: path of the file.
+        model_names: JSON file that maps our names of the models to those of their config.
+        prompts: a table of prompts to compare on.
 
     Raises:
-        InputError: the artefact cannot say what this router does, or a file is wrong.
+        InputError: the format cannot represent this router, or a file is invalid.
     """
     names = their_names(trained.models, model_names)
     if len(names) < 2:
@@ -98,11 +98,11 @@ def export(
     file = output or folder / f"{selector.content['algorithm']}_model.json"
     with atomic_path(file) as part:
         part.write_text(_text(selector), encoding="utf-8")
-    return Written(file, agreement, f"{len(embeddings):,} {tried}", _lost(router))
+    return ExportedSelector(file, agreement, f"{len(embeddings):,} {tried}", _lost(router))
 
 
 def _refuse(adjusted: Router, router: Router, name: str) -> None:
-    """One line for what their formats cannot say."""
+    """Refuse a router that their formats cannot represent."""
     if not isinstance(router, KNNRouter | UniRouteRouter | AvengersRouter | SVMRouter | MLPRouter):
         raise InputError(f"export {WORD}: no selector there is like router={name}; train knn, uniroute, svm or mlp")
     if isinstance(router, UniRouteRouter) and router.features == "learned":
@@ -125,7 +125,7 @@ def _selector(trained: TrainedRouter, router: Router, lambda_: float, names: Seq
         offset = np.where(np.arange(len(names)) == adjusted.best_single, 0, -adjusted.guard * adjusted.standard_error)
     known = [cost for cost in trained.card["mean_cost_usd_per_prompt"].values() if cost]
     unit = max(known, default=1.0)
-    # At an infinite lambda cost only breaks ties, as it does in `select`.
+    # At an infinite lambda, cost only breaks ties, as in `select`.
     weigh = Weighing(1.0, 1e-9 / unit if known else 0.0, offset)
     if np.isfinite(lambda_):
         weigh = Weighing(lambda_ / (lambda_ + unit), 1 / (lambda_ + unit), offset)
@@ -139,7 +139,7 @@ def _selector(trained: TrainedRouter, router: Router, lambda_: float, names: Seq
 
 
 def _chosen(trained: TrainedRouter, embeddings: NDArray[np.float32], lambda_: float) -> NDArray[np.int64]:
-    """``(N,)`` what our router chooses."""
+    """Return the ``(N,)`` choices of the router."""
     prediction = trained.router.predict(embeddings)
     if np.isnan(prediction.cost).any() and np.isfinite(lambda_):
         raise InputError("the router was trained without costs; it can only route by willingness_to_pay=inf")
@@ -147,7 +147,7 @@ def _chosen(trained: TrainedRouter, embeddings: NDArray[np.float32], lambda_: fl
 
 
 def _material(router: Router) -> NDArray[np.float32]:
-    """Vectors to try a selector on that the artefact holds itself: its prompts, or stand-ins for prompts."""
+    """Make vectors to compare on when no prompts are given: the artefact's own prompts or random substitutes."""
     rng = np.random.default_rng(0)
     if isinstance(router, KNNRouter):
         vectors = router.memory.vectors
@@ -185,7 +185,7 @@ def _lost(router: Router) -> list[str]:
 
 
 def _text(selector: Selector) -> str:
-    """The JSON; the M samples of a train prompt share their row, which is written out once."""
+    """Format the JSON. The M samples of a train prompt share a row, which is serialised once."""
     content = dict(selector.content)
     rows = content.pop("embeddings", None)
     text = json.dumps(content, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Ridge regressions that learn from one call at a time, and the router that chooses by them."""
+"""Contextual linear bandits: ridge regressions updated by one call at a time, and a router on top of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from routerbench.errors import InputError
 from routerbench.online.features import Features
-from routerbench.routers.base import Prediction, Router
+from routerbench.routers.base import OnlineRouter, Prediction
 
 LARGEST_DIM = 256
 TARGETS = ("quality", "cost")
@@ -20,7 +20,7 @@ TARGETS = ("quality", "cost")
 
 @dataclass
 class Posterior:
-    """A ridge regression for each of M arms and T targets, in each of S streams that know nothing of each other.
+    """Ridge regressions for each of M arms and T targets, in each of S independent streams.
 
     Attributes:
         inverse: ``(S, M, d, d)`` inverses of ``A``, the penalty plus the sum of ``x x'`` over an arm's calls.
@@ -32,37 +32,37 @@ class Posterior:
 
     @classmethod
     def prior(cls, theta: NDArray[np.float64], strength: float) -> Posterior:
-        """``A = strength I`` and ``b = strength theta``: belief in some weights before the first call.
+        """Make the prior ``A = strength I`` and ``b = strength theta``.
 
         Args:
-            theta: ``(S, M, d, T)``.
-            strength: above 0; infinite if no call is to change the weights.
+            theta: ``(S, M, d, T)`` prior weights.
+            strength: above 0; infinite to keep the weights fixed.
         """
         identity = np.eye(theta.shape[2]) / strength
         return cls(np.tile(identity, (*theta.shape[:2], 1, 1)), theta.copy())
 
     def mean(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(S, M, T)`` means of ``(S, d)`` inputs, one per stream; of a single stream ``(N, M, T)`` of ``(N, d)``."""
+        """Compute ``(S, M, T)`` means for ``(S, d)`` inputs, one per stream; ``(N, M, T)`` for ``(N, d)`` and S = 1."""
         return np.einsum("nd,nmdt->nmt", inputs, np.broadcast_to(self.theta, (len(inputs), *self.theta.shape[1:])))
 
     def width(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviations ``sqrt(x' A^-1 x)`` in units of the noise; shapes as in ``mean``, without T."""
+        """Compute ``sqrt(x' A^-1 x)``, standard deviations in units of the noise; shapes as in ``mean``, without T."""
         turned = (self.inverse @ inputs[:, None, :, None])[..., 0]
         return np.sqrt((turned * inputs[:, None]).sum(axis=-1).clip(0))
 
     def update(
         self, inputs: NDArray[np.float64], arms: NDArray[np.int64], targets: NDArray[np.float64], decay: float = 1
     ) -> None:
-        """Learn from one call of each stream; the other arms stay as they are.
+        """Update the called arm of each stream with one call.
 
-        ``A <- decay A + x x'`` and ``b <- decay b + x y'``. The inverse follows by the formula of Sherman and Morrison,
-        and the weights move by the gain times the error, as in recursive least squares.
+        ``A <- decay A + x x'`` and ``b <- decay b + x y'``. The inverse is updated by the Sherman-Morrison formula, and
+        the weights by the gain times the error, as in recursive least squares.
 
         Args:
-            inputs: ``(S, d)``.
+            inputs: ``(S, d)`` features.
             arms: ``(S,)`` index of the arm that was called.
-            targets: ``(S, T)`` what was observed.
-            decay: in (0, 1]; what was learned before counts that much less.
+            targets: ``(S, T)`` observed targets.
+            decay: factor of the weight of earlier calls, in (0, 1].
         """
         called = np.arange(len(arms)), arms
         inverse = self.inverse[called] / decay
@@ -74,15 +74,15 @@ class Posterior:
 
 
 def ridge_weights(inputs: NDArray[np.float64], targets: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """Weights of ridge regressions that see every outcome of every prompt.
+    """Fit ridge regressions on all outcomes of every prompt.
 
     Args:
-        inputs: ``(..., N, d)``.
-        targets: ``(..., N, M, T)``.
-        penalty: of the squared weights, above 0.
+        inputs: ``(..., N, d)`` features.
+        targets: ``(..., N, M, T)`` targets.
+        penalty: penalty of the squared weights, above 0.
 
     Returns:
-        ``(..., M, d, T)``.
+        ``(..., M, d, T)`` weights.
     """
     flat = targets.reshape(*targets.shape[:-2], targets.shape[-2] * targets.shape[-1])
     turned = np.swapaxes(inputs, -1, -2)
@@ -91,34 +91,34 @@ def ridge_weights(inputs: NDArray[np.float64], targets: NDArray[np.float64], pen
 
 
 def to_prediction(means: NDArray[np.float64]) -> Prediction:
-    """``(N, M, 2)`` means of quality and cost, within their ranges."""
+    """Convert ``(N, M, 2)`` means of quality and cost to a prediction, clipped to their ranges."""
     quality, cost = np.moveaxis(means, -1, 0)
     return Prediction(quality.clip(0, 1), cost.clip(0))
 
 
-class LinearBandit(Router):
-    """A contextual bandit that is a router: it serves, learns from what it served, and can be frozen at any time.
+class LinearBandit(OnlineRouter):
+    """A contextual bandit that is a router: it serves, learns from its calls, and can be frozen at any time.
 
-    Each model has two ridge regressions on the same features, of quality and of cost in USD, which know the outcomes of
-    its own calls only. The reward of a call is ``quality - cost / lambda``. As ridge regression is linear in what it
-    predicts, the regression of the reward is that of quality minus that of cost over lambda. So lambda need not be
-    fixed while learning, and what was learned at one lambda predicts for all. MetaLLM's reward, ``quality - p price /
-    max price`` (arXiv 2407.10834), is the same with prices that are known and equal for all prompts; here even they
-    are learned from the calls.
+    Each model has two ridge regressions on the same features, for quality and for cost in USD, trained on the outcomes
+    of its own calls only. The reward of a call is ``quality - cost / lambda``. Ridge regression is linear in its
+    targets, so the regression of the reward is that of quality minus that of cost over lambda. Lambda may therefore
+    change while learning, and the weights learned at one lambda predict for all. MetaLLM's reward, ``quality - p price
+    / max price`` (arXiv 2407.10834), has the same form with known prices that are equal for all prompts; here prices
+    are learned from the calls as well.
 
-    A fresh one knows no features: call ``start`` before anything else.
+    A new bandit has no features: call ``start`` first.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        dim: principal components of the embeddings to learn from, at most 256.
-        spread: mean squared length of the features beside the constant, which is 1. If it is small, what a model is
-            like on all prompts is learned first, from a few calls, and only then what sets prompts apart.
-        ridge: penalty of the squared weights: about so many calls of a model are needed to believe in it.
-        decay: in (0, 1]; at each call of a model its earlier calls count that much less; 1 forgets nothing.
+        dim: number of principal components of the embeddings to use, at most 256.
+        spread: mean squared length of the features without the constant 1. If it is small, the mean outcomes of a model
+            are learned first, from a few calls, and the differences between prompts later.
+        ridge: penalty of the squared weights, about the number of calls needed to outweigh the prior.
+        decay: factor of the weight of a model's earlier calls at each of its calls, in (0, 1]; 1 forgets nothing.
     """
 
-    offline_share = 0.0  # of the prompts whose outcomes for all models it is told before serving
+    offline_share = 0.0  # share of the prompts with outcomes of all models known before serving
     features: Features
     posterior: Posterior
 
@@ -138,36 +138,36 @@ class LinearBandit(Router):
 
     @abstractmethod
     def bonus(self, width: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-        """What is added to the mean reward of an arm because little is known of it.
+        """Compute the exploration bonus added to the mean reward of each arm.
 
         Args:
             width: ``(N, M)`` standard deviations of the mean rewards, in units of the noise.
-            rng: draws what is random.
+            rng: random number generator.
         """
 
     def prior(self, inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> Posterior:
-        """What is believed before the first call: nothing.
+        """Make the posterior before the first call; here an uninformative one.
 
         Args:
-            inputs: ``(S, n, d)`` features of n prompts for each of S streams, none as a rule.
+            inputs: ``(S, n, d)`` features of n offline prompts for each of S streams, usually none.
             targets: ``(S, n, M, 2)`` their quality and cost.
         """
         return Posterior.prior(np.zeros((len(inputs), self.num_models, inputs.shape[2], len(TARGETS))), self.ridge)
 
     def start(self, embeddings: NDArray[np.float32]) -> None:
-        """Learn the features from ``(N, D)`` embeddings of prompts like those to come, and forget all calls."""
+        """Fit the features on ``(N, D)`` embeddings of prompts like those to come, and reset the posterior."""
         self.features = Features.of(embeddings, self.dim, self.spread)
         num_features = self.features.projection.shape[1] + 1
         self.begin(np.empty((1, 0, num_features)), np.empty((1, 0, self.num_models, len(TARGETS))))
 
     def begin(self, inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
-        """Begin S streams anew, each with the outcomes that are known before it serves; arguments as in ``prior``."""
+        """Reset S streams, each with outcomes known before it serves; arguments as in ``prior``."""
         self.posterior = self.prior(inputs, targets)
 
     def select_arms(
         self, inputs: NDArray[np.float64], willingness_to_pay: float, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Like ``select``, from ``(N, d)`` features, or from those of one prompt for each of S streams."""
+        """Choose as ``select`` does, from ``(N, d)`` features, or from those of one prompt for each of S streams."""
         if not willingness_to_pay > 0:
             raise ValueError(f"willingness_to_pay must be above 0 to learn anything, got {willingness_to_pay}")
         quality, cost = np.moveaxis(self.posterior.mean(inputs), -1, 0)
@@ -177,18 +177,7 @@ class LinearBandit(Router):
     def select(
         self, embeddings: NDArray[np.float32], willingness_to_pay: float, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Choose the models that answer some prompts, partly to learn about them.
-
-        Ties go to the model that is predicted to be cheaper, then to the lower index.
-
-        Args:
-            embeddings: ``(N, D)``.
-            willingness_to_pay: lambda in USD per unit of quality, above 0; ``inf`` if money is no object.
-            rng: draws what is random.
-
-        Returns:
-            ``(N,)`` index of the chosen model.
-        """
+        """Choose with exploration; ties go to the model with the lower predicted cost, then to the lower index."""
         return self.select_arms(self.features(embeddings), willingness_to_pay, rng)
 
     def update(
@@ -198,39 +187,28 @@ class LinearBandit(Router):
         quality: NDArray[np.float64],
         cost: NDArray[np.float64],
     ) -> None:
-        """Learn from calls, in their order.
-
-        Args:
-            embeddings: ``(N, D)`` of the prompts.
-            models: ``(N,)`` index of the model that was called for each.
-            quality: ``(N,)`` measured quality in [0, 1].
-            cost: ``(N,)`` measured cost in USD.
-
-        Raises:
-            ValueError: a number is missing, or a model does not exist.
-        """
+        """Learn from calls one at a time, because each update changes the next one."""
         targets = np.stack([quality, cost], axis=1)
         if not np.isfinite(targets).all() or not np.isin(models, np.arange(self.num_models)).all():
             raise ValueError(f"calls need a finite quality and cost, and models from 0 to {self.num_models - 1}")
-        # One after the other, as each changes what the next one meets.
         for inputs, model, target in zip(self.features(embeddings), models, targets, strict=True):
             self.posterior.update(inputs[None], np.array([model]), target[None], self.decay)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """The posterior means for ``(N, D)`` embeddings: what the frozen router thinks, without any bonus."""
+        """Predict the posterior means for ``(N, D)`` embeddings, without the bonus."""
         return to_prediction(self.posterior.mean(self.features(embeddings)))
 
     def stream(self, number: int) -> LinearBandit:
-        """A copy that goes on with one of the streams alone."""
+        """Copy the router with a single stream."""
         single, rows = copy.copy(self), slice(number, number + 1)
         single.posterior = Posterior(self.posterior.inverse[rows].copy(), self.posterior.theta[rows].copy())
         return single
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Features, and ``(1, M, d, d)`` inverses and ``(1, M, d, 2)`` weights: enough to go on learning."""
+        """Return features, ``(1, M, d, d)`` inverses and ``(1, M, d, 2)`` weights, sufficient to continue learning."""
         return {**self.features._asdict(), "inverse": self.posterior.inverse, "theta": self.posterior.theta}
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore the result of ``arrays``."""
         self.features = Features(arrays["mean"], arrays["projection"])
         self.posterior = Posterior(arrays["inverse"], arrays["theta"])

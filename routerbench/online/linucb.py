@@ -1,4 +1,4 @@
-"""LinUCB: the model whose reward could be the largest (Li et al. 2010, arXiv 1003.0146; MetaLLM, arXiv 2407.10834)."""
+"""LinUCB: upper confidence bounds on the reward (Li et al. 2010, arXiv 1003.0146; MetaLLM, arXiv 2407.10834)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,18 +8,18 @@ from routerbench.online.bandit import LinearBandit
 
 
 class LinUCB(LinearBandit):
-    """Chooses the largest upper confidence bound, ``theta' x + alpha sqrt(x' A^-1 x)``.
+    """Bandit that chooses the largest upper confidence bound, ``theta' x + alpha sqrt(x' A^-1 x)``.
 
-    MetaLLM is this with a warm start from full information, and ``alpha = 0``: greedy ridge regression.
+    MetaLLM is LinUCB with a warm start from full information and ``alpha = 0``: greedy ridge regression.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        dim: principal components of the embeddings to learn from, at most 256.
-        spread: mean squared length of the features beside the constant 1.
+        dim: number of principal components of the embeddings to use, at most 256.
+        spread: mean squared length of the features without the constant 1.
         ridge: penalty of the squared weights.
         decay: in (0, 1]; 1 forgets nothing.
-        alpha: standard deviations to be optimistic by, in units of the reward's noise, at least 0.
+        alpha: multiple of the standard deviation to add, in units of the reward's noise, at least 0.
     """
 
     def __init__(
@@ -31,5 +31,5 @@ class LinUCB(LinearBandit):
             raise InputError(f"online.bandit.alpha must be a number of at least 0, got {alpha}")
 
     def bonus(self, width: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-        """``alpha`` times the width."""
+        """Compute ``alpha`` times the width."""
         return self.alpha * width

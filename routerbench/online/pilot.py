@@ -1,4 +1,4 @@
-"""PILOT: LinUCB that starts from what was learned offline (arXiv 2508.21141)."""
+"""PILOT: LinUCB with a prior from offline training (arXiv 2508.21141)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,22 @@ from routerbench.online.linucb import LinUCB
 class PILOT(LinUCB):
     """LinUCB with the prior ``A = strength I``, ``b = strength theta``, where ``theta`` comes from offline training.
 
-    The paper learns ``theta`` from people's preferences between pairs of answers: first a projection of the prompts,
-    then a vector for each model, both of unit length, so that rewards are cosines. A table of outcomes has no such
-    preferences. Here a share of the prompts is labelled with the outcomes of all models, and ``theta`` is their ridge
-    regression on the features that all bandits have. The paper's budget over a stream, an online knapsack, has
-    become a fixed lambda, as in all that is compared with it.
+    The paper learns ``theta`` from human preferences between pairs of answers: first a projection of the prompts, then
+    a vector for each model, both of unit length, so that rewards are cosines. A table of outcomes has no preferences.
+    Here a share of the prompts is labelled with the outcomes of all models, and ``theta`` is their ridge regression on
+    the features that all bandits share. The paper's budget over a stream, an online knapsack, is replaced by a fixed
+    lambda, as for the other policies.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        dim: principal components of the embeddings to learn from, at most 256.
-        spread: mean squared length of the features beside the constant 1.
+        dim: number of principal components of the embeddings to use, at most 256.
+        spread: mean squared length of the features without the constant 1.
         ridge: penalty of the squared weights in offline training.
         decay: in (0, 1]; 1 forgets nothing.
-        alpha: standard deviations to be optimistic by, in units of the reward's noise, at least 0.
-        offline_share: of the train prompts, labelled before serving, above 0 and below 1.
-        strength: about so many calls of a model are needed to doubt what was learned offline; infinite for never.
+        alpha: multiple of the standard deviation to add, in units of the reward's noise, at least 0.
+        offline_share: share of the train prompts that is labelled before serving, above 0 and below 1.
+        strength: about the number of calls of a model needed to outweigh offline training; infinite to keep it fixed.
     """
 
     def __init__(
@@ -49,5 +49,5 @@ class PILOT(LinUCB):
             raise InputError(f"online.bandit.strength must be above 0, got {strength}")
 
     def prior(self, inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> Posterior:
-        """The offline weights, believed in as after ``strength`` calls in every direction."""
+        """Make the offline weights the prior, with the weight of ``strength`` calls in every direction."""
         return Posterior.prior(ridge_weights(inputs, targets, self.ridge), self.strength)

@@ -1,4 +1,4 @@
-"""What came of serving a stream: a frozen record that the report writes down."""
+"""Results of serving a stream, as frozen records for the report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from routerbench.evaluation.results import Evaluation, Figure
 
 @dataclass(frozen=True)
 class StreamOutcomes:
-    """How one policy served S orders of n prompts at one lambda.
+    """Outcomes of one policy on S orders of n prompts at one lambda.
 
     Attributes:
-        regret: ``(S, n)`` reward that each prompt fell short of the best model's for it, in hindsight: a quality.
+        regret: ``(S, n)`` best reward of any model in hindsight minus the reward of each prompt, in units of quality.
         quality: ``(S, n)`` measured quality of the answers, in [0, 1].
         cost: ``(S, n)`` measured cost in USD.
     """
@@ -28,16 +28,16 @@ class StreamOutcomes:
 
 @dataclass(frozen=True)
 class Served:
-    """A bandit beside policies that learn nothing or know everything, on the same prompts in the same orders.
+    """A bandit and its reference policies, on the same prompts in the same orders.
 
     Attributes:
-        name: of the bandit.
+        name: name of the bandit.
         willingness_to_pay: lambda of the reward, in USD per unit of quality.
-        num_offline: prompts whose outcomes the bandit was told for all models before it served.
+        num_offline: number of prompts for which the bandit knew the outcomes of all models before it served.
         best_arm: the model with the largest mean reward in hindsight, in most of the orders.
-        services: of the bandit, then of "full_information", "best_arm" and "random".
+        services: outcomes of the bandit, then of "full_information", "best_arm" and "random".
         evaluation: of the bandit, frozen after each order, and of "full_information" on the test prompts.
-        seconds: that serving all orders took.
+        seconds: time to serve all orders.
     """
 
     name: str
@@ -59,15 +59,15 @@ class Served:
         return len(self.services[self.name].regret)
 
     def behind_best_arm(self, name: str) -> NDArray[np.float64]:
-        """``(S, n)`` reward that a policy fell short of the best single arm's; negative where it did better."""
+        """Compute the ``(S, n)`` reward of the best single arm minus that of a policy; negative if it did better."""
         return self.services[name].regret - self.services["best_arm"].regret
 
 
 def over_orders(values: NDArray[np.float64]) -> Figure:
-    """Mean of one number per order, with Student's 95 % interval if there are several.
+    """Compute the mean of one number per order, with Student's 95 % interval if there are several.
 
     Args:
-        values: ``(S,)``.
+        values: ``(S,)`` numbers.
 
     Example:
         >>> over_orders(np.array([1.0, 3.0])), over_orders(np.array([2.0]))
@@ -80,7 +80,7 @@ def over_orders(values: NDArray[np.float64]) -> Figure:
 
 
 def half_width(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(P,)`` half of Student's 95 % interval of the mean over the S rows of ``(S, P)`` values, S of at least 2."""
+    """Compute ``(P,)`` half widths of Student's 95 % interval of the mean over S >= 2 rows of ``(S, P)`` values."""
     from scipy.stats import t
 
     return t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(values))

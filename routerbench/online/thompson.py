@@ -1,4 +1,4 @@
-"""Linear Thompson sampling: each model as often as it may be the best (Agrawal and Goyal, arXiv 1209.3352)."""
+"""Linear Thompson sampling (Agrawal and Goyal, arXiv 1209.3352)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,19 @@ from routerbench.online.bandit import LinearBandit
 
 
 class Thompson(LinearBandit):
-    """Draws weights from ``N(theta, v^2 A^-1)`` for every prompt and chooses the largest reward by them.
+    """Bandit that samples weights from ``N(theta, v^2 A^-1)`` for every prompt and chooses the largest reward.
 
-    Only ``x'`` times the drawn weights is needed. It is normal around ``theta' x`` with the standard deviation
-    ``v sqrt(x' A^-1 x)``, and is drawn directly, without a root of each ``A^-1``.
+    Only the product of ``x'`` and the sampled weights is needed. It is normal with mean ``theta' x`` and standard
+    deviation ``v sqrt(x' A^-1 x)``, and is sampled directly, without a square root of each ``A^-1``.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        dim: principal components of the embeddings to learn from, at most 256.
-        spread: mean squared length of the features beside the constant 1.
+        dim: number of principal components of the embeddings to use, at most 256.
+        spread: mean squared length of the features without the constant 1.
         ridge: penalty of the squared weights.
         decay: in (0, 1]; 1 forgets nothing.
-        v: standard deviation of the reward's noise that is believed in, at least 0.
+        v: assumed standard deviation of the reward's noise, at least 0.
     """
 
     def __init__(
@@ -32,5 +32,5 @@ class Thompson(LinearBandit):
             raise InputError(f"online.bandit.v must be a number of at least 0, got {v}")
 
     def bonus(self, width: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-        """``v`` times the width times a standard normal number, one for each prompt and model."""
+        """Compute ``v`` times the width times a standard normal number, one for each prompt and model."""
         return self.v * width * rng.standard_normal(width.shape)

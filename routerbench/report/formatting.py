@@ -89,6 +89,22 @@ def with_interval(figure: Figure, write: Callable[[float | None], str]) -> str:
     return f"{write(figure.value)} ({', '.join(bounds)})"
 
 
+def in_words(figure: Figure, write: Callable[[float | None], str]) -> str:
+    """A figure and its interval within a sentence.
+
+    Example:
+        >>> in_words(Figure(0.38, 0.35, 0.41), percent), in_words(Figure(0.74), share)
+        ('38 % (35 to 41)', '.740')
+        >>> in_words(Figure(0.74, 0.6, math.inf), percent)
+        '74 % (60 at best, never at worst)'
+    """
+    if figure.low is None or figure.high is None:
+        return write(figure.value)
+    low, high = (write(bound).removesuffix(" %") for bound in (figure.low, figure.high))
+    bounds = f"{low} at best, never at worst" if math.isinf(figure.high) else f"{low} to {high}"
+    return f"{write(figure.value)} ({bounds})"
+
+
 def shorten(name: str, length: int = 28) -> str:
     """A name on one line and no longer than a picture can bear, its middle left out.
 

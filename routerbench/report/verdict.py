@@ -1,78 +1,125 @@
-"""What an evaluation says, in plain words: the first lines of every report."""
+"""The verdict that opens every report: one sentence per router, and how far to trust them."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from routerbench.evaluation.results import Difference, Evaluation, Figure, Interval, Scored
-from routerbench.report.formatting import difference, p_value, percent, ranked, share
+from routerbench.evaluation.results import Deployed, Difference, Evaluation, Figure, Scored
+from routerbench.report.formatting import difference, in_words, p_value, percent, ranked, share
 
 SIGNIFICANT = 0.05
 PROMPT_ONLY = "prompt only"
-_NAMES = {"benchmark_oracle": "knowing the benchmark alone"}
 # With fewer, resampled benchmarks say next to nothing.
 _MIN_BENCHMARKS = 5
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """Say of each router, best first, whether it is worth having, and how sure that is.
+    """Say of each router what it saves, and whether it beats two references that read no prompt.
 
     Args:
         evaluation: what was found.
 
     Returns:
-        One line of a few sentences per router, and a closing line on how far to trust them.
+        One line of one sentence per router, best first, and at most two closing lines on how far to trust them.
     """
     if not evaluation.routers:
         return "No router was evaluated: these are the references alone."
-    best_single = f"the best single model ({evaluation.best_single}, {share(_best_single(evaluation)[0])})"
-    lines = []
+    lines: list[str] = []
     # Whoever is told more than the prompt is no rival, however good.
     for name, scored in sorted(ranked(evaluation), key=lambda item: item[1].information != PROMPT_ONLY):
-        sentences = [*_savings(evaluation, scored, best_single), _standing(evaluation, scored), _elsewhere(scored)]
-        lines.append(f"{_titled(name, scored)}: {' '.join(filter(None, [*sentences, _deployed(evaluation, scored)]))}")
-        best_single = "the best single model"  # named once is enough
+        is_first = not lines  # it names the best single model and the references; once is enough
+        clauses = [_outcome(evaluation, scored, is_first), _standing(evaluation, scored, is_first)]
+        lines.append(f"{_titled(name, scored)} {'; '.join(filter(None, clauses))}.")
     return "\n".join([*lines, *_trust(evaluation)])
 
 
 def _titled(name: str, scored: Scored) -> str:
-    notes = [f"mean of {len(scored.sweeps)} seeds"] if len(scored.sweeps) > 1 else []
-    notes += [f"sees {scored.information}"] if scored.information != PROMPT_ONLY else []
+    """The name, the number of seeds, and what a policy was told besides the prompt."""
+    number, what = (len(scored.rollouts), "runs") if scored.rollouts else (len(scored.sweeps), "seeds")
+    notes = [f"mean of {number} {what}"] if number > 1 else []
+    if scored.information != PROMPT_ONLY:
+        notes.append(f"uses {scored.information.removeprefix(f'{PROMPT_ONLY}, ').removeprefix('and ')}")
     return f"{name} ({'; '.join(notes)})" if notes else name
 
 
-def _savings(evaluation: Evaluation, scored: Scored, best_single: str) -> list[str]:
-    """What the router saves at the quality of the best single model, and gains at its cost."""
-    if evaluation.measure != "aiq":
-        return []
-    quality, _ = _best_single(evaluation)
-    peak, needed = scored.peak_quality.value, scored.qnc.value
-    gain = f"{difference(scored.gain.value)}{_interval(scored.gain, difference)} in quality"
-    if needed is None:
-        if peak is not None and peak >= quality:
-            return [f"reaches the quality of {best_single}, which costs nothing, so there is nothing to save."]
-        most = f"never reaches the quality of {best_single}: {share(peak)} is the most it gets at any price;"
-        return [f"{most} {gain} at the same cost."]
-    if needed > 1:
-        return [f"takes {percent(needed - 1)} more than {best_single} for its quality; {gain} at its cost."]
-    saved = f"saves {percent(1 - needed)}{_saving_interval(scored.qnc)}"
-    return [f"{saved} at the quality of {best_single}; {gain} at its cost."]
+def _outcome(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
+    """Quality and cost, as shares of those of the best single model where costs differ."""
+    # A line is a router's, whatever the table's columns are called.
+    name = " ".join(evaluation.best_single.split())
+    best = f"the best single model ({name})" if is_first else "the best single model"
+    quality = float(evaluation.model_quality[evaluation.models.index(evaluation.best_single)])
+    if evaluation.measure == "peak_quality":
+        return f"reaches a quality of {in_words(scored.peak_quality, share)}, against {share(quality)} for {best}"
+    point = _kept(scored)
+    return _within_reach(scored, best, quality) if point is None else _deployed(evaluation, point, best)
 
 
-def _standing(evaluation: Evaluation, scored: Scored) -> str:
-    """Which of the others the router can be told from."""
-    figure = evaluation.score(scored)
-    word = "AIQ" if evaluation.measure == "aiq" else "Quality"
-    groups: dict[str, list[str]] = {"above": [], "not distinguishable from": [], "below": []}
-    for other, found in scored.differences.items():
-        groups[_relation(found)].append(f"{_NAMES.get(other, other)} ({_measured(found)})")
-    parts = [f"{relation} {_listed(names)}" for relation, names in groups.items() if names]
-    standing = f": {'; '.join(parts)}" if parts else ""
-    return f"{word} {share(figure.value)}{_interval(figure, share)}{standing}."
+def _kept(scored: Scored) -> Deployed | None:
+    """The point deployed to keep quality; none where the best single model has no quality to keep."""
+    point = scored.deployed.get("keep")
+    return None if point is None or point.quality_share.value is None else point
+
+
+def _deployed(evaluation: Evaluation, point: Deployed, best: str) -> str:
+    """What became of a lambda that was chosen on validation to keep so much quality."""
+    text = f"keeps {in_words(point.quality_share, _exact_percent)} of the quality of {best}"
+    kept, asked = point.quality_share.value or 0.0, evaluation.targets.keep or 0.0
+    is_missed = kept < asked - 1e-9  # all but rounding
+    less = "less than" if asked - kept > 0.0005 else "just under"  # both may read 95.0 %
+    text += f", {less} the {_asked(evaluation)} asked for" if is_missed else ""
+    if point.cost_share.value is None:
+        return f"{text}, and there is nothing to save, as that model is free"
+    return f"{text}{',' if is_missed else ''} at {_spent(point.cost_share)}"
+
+
+def _within_reach(scored: Scored, best: str, quality: float) -> str:
+    """What the quality of the best single model costs, if it is reached at all."""
+    peak = scored.peak_quality
+    if scored.qnc.value is not None:
+        return f"could match the quality of {best} at {_spent(scored.qnc)}"
+    if peak.value is not None and peak.value >= quality:
+        return f"matches the quality of {best}, which is free, so there is nothing to save"
+    return f"reaches a quality of at most {in_words(peak, share)}, below the {share(quality)} of {best}"
+
+
+def _spent(cost: Figure) -> str:
+    """A share of the best single model's cost, in words where it is no saving."""
+    text = f"{in_words(cost, percent)} of its cost"
+    return f"{text}, so it saves nothing" if cost.value is not None and round(cost.value, 2) >= 1 else text
+
+
+def _standing(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
+    """Whether the router can be told from mixing models at random and from knowing the benchmark."""
+    text, last, unit = "", "", "AIQ " if evaluation.measure == "aiq" else "quality "
+    for other, words in _compared(evaluation).items():
+        if other not in scored.differences:
+            continue
+        found = scored.differences[other]
+        relation = _relation(found)
+        if not last:
+            text = f"it is {relation}"
+        elif relation == last:
+            text += f" and {relation.split()[-1]}"  # than, from or to
+        else:
+            text += f" {'but' if 'better than' in (relation, last) else 'and'} {relation}"
+        text += f" {words} ({f'{other}: ' if is_first else ''}{unit}{_measured(found)})"
+        last, unit = relation, ""
+    return text
+
+
+def _compared(evaluation: Evaluation) -> dict[str, str]:
+    """The references that a sentence speaks of, by name, and what they do."""
+    # Without costs to trade against, the best mix is one model.
+    chance = "mixing models at random" if evaluation.measure == "aiq" else "always calling one model"
+    if len(evaluation.benchmark_counts) < 2:  # there is nothing to know
+        return {"zero_router": chance}
+    return {"zero_router": chance, "benchmark_oracle": "knowing the benchmark"}
 
 
 def _relation(found: Difference) -> str:
-    is_level = share(abs(found.value)) == ".000" if found.prompts is None else found.prompts.p_value >= SIGNIFICANT
-    return "not distinguishable from" if is_level else "above" if found.value > 0 else "below"
+    if found.prompts is None:
+        is_level, level = share(abs(found.value)) == ".000", "equal to"
+    else:
+        is_level, level = found.prompts.p_value >= SIGNIFICANT, "not distinguishable from"
+    return level if is_level else "better than" if found.value > 0 else "worse than"
 
 
 def _measured(found: Difference) -> str:
@@ -81,76 +128,64 @@ def _measured(found: Difference) -> str:
     return f"{difference(found.value)}, {p_value(found.prompts.p_value)}"
 
 
-def _elsewhere(scored: Scored) -> str:
-    """Whether what was distinguishable on these benchmarks would be on others."""
-    if not len(scored.per_benchmark) > 1:
-        return ""
-    if len(scored.per_benchmark) < _MIN_BENCHMARKS:
-        return f"{len(scored.per_benchmark)} benchmarks are too few to say how this would be on others."
-
-    def is_lost(clusters: Interval | None, prompts: Interval | None) -> bool:
-        return bool(clusters and prompts and prompts.p_value < SIGNIFICANT <= clusters.p_value)
-
-    lost = [
-        f"{_NAMES.get(other, other)} ({p_value(found.benchmarks.p_value)})"
-        for other, found in scored.differences.items()
-        if found.benchmarks and is_lost(found.benchmarks, found.prompts)
-    ]
-    return f"With other benchmarks it might not differ from {_listed(lost)}." if lost else ""
-
-
-def _deployed(evaluation: Evaluation, scored: Scored) -> str:
-    """What the router did with a lambda chosen on validation to keep so much quality."""
-    point = scored.deployed.get("keep")
-    if point is None or evaluation.targets.keep is None:
-        return ""
-    return (
-        f"Deployed to keep {percent(evaluation.targets.keep)} of the best single model's quality, it kept "
-        f"{_exact_percent(point.quality_share.value)}{_interval(point.quality_share, _exact_percent)} at "
-        f"{percent(point.cost_share.value)}{_interval(point.cost_share, percent)} of its cost."
-    )
-
-
 def _trust(evaluation: Evaluation) -> list[str]:
-    """How far differences may be trusted, and what the table cannot say."""
-    lines = []
+    """One line on what the figures are, and one on whether they would hold elsewhere."""
+    figures = []
     if evaluation.cost_interval is None:
-        lines.append("This table has no cost: quality only.")
-    elif evaluation.measure != "aiq":
-        lines.append("All models cost the same, so there is nothing to save and no AIQ: quality only.")
-    if not evaluation.num_resamples:
-        lines.append("These differences have no confidence interval: small ones may be noise.")
+        figures.append("This table has no cost: quality only.")
+    elif evaluation.measure == "peak_quality":
+        figures.append("All models cost the same, so there is nothing to save and no AIQ: quality only.")
     else:
-        lines.append(
-            f"Ranges are 95 % bootstrap intervals ({evaluation.num_resamples:,} resamples of the test prompts); "
-            f"differences are paired, and not distinguishable where p is {SIGNIFICANT} or more."
+        figures += _settings(evaluation)
+    if evaluation.num_resamples:
+        figures.append(
+            f"Ranges are 95 % intervals from {evaluation.num_resamples:,} resamples of the test prompts; "
+            f"a difference counts where p < {f'{SIGNIFICANT:g}'.lstrip('0')}."
         )
-    return lines
+    else:
+        figures.append("No intervals were computed: small differences may be chance.")
+    elsewhere = _elsewhere(evaluation)
+    return [" ".join(figures), elsewhere] if elsewhere else [" ".join(figures)]
 
 
-def _best_single(evaluation: Evaluation) -> tuple[float, float]:
-    """Mean quality and mean cost in USD per prompt of the model that was best on train."""
-    number = evaluation.models.index(evaluation.best_single)
-    return float(evaluation.model_quality[number]), float(evaluation.model_cost[number])
+def _settings(evaluation: Evaluation) -> Iterator[str]:
+    """Where the setting behind each cost was chosen: on validation, or in hindsight."""
+    routers = evaluation.routers.values()
+    if any(_kept(scored) for scored in routers):
+        what = f"{_asked(evaluation)} of the best single model's quality"
+        yield f"Routers were set on validation to keep {what}, and measured on test."
+    if any(scored.qnc.value is not None and not _kept(scored) for scored in routers):
+        yield 'Figures after "could" were picked on test, and are optimistic.'
 
 
-def _saving_interval(qnc: Figure) -> str:
-    """The interval of what is saved, which is one minus what is spent."""
-    if qnc.low is None or qnc.high is None:
-        return ""
-    if math.isinf(qnc.high):
-        return f" (at best {percent(1 - qnc.low)}; at worst it never gets there)"
-    return f" ({percent(1 - qnc.high)} to {percent(1 - qnc.low)})"
+def _elsewhere(evaluation: Evaluation) -> str:
+    """Whether what was distinguishable on these benchmarks would be on others."""
+    number = len(evaluation.benchmark_counts)
+    if number == 1:
+        return "All test prompts are from one benchmark: this says nothing about others."
+    if number < _MIN_BENCHMARKS:
+        return f"The test prompts are from {number} benchmarks: too few to say whether this holds on others."
+    clauses = []
+    for other, words in _compared(evaluation).items():
+        leaders = [name for name, scored in ranked(evaluation) if _may_vanish(scored.differences.get(other))]
+        if leaders:
+            clauses.append(f"{_listed(leaders)} might not be better than {words}")
+    return f"On other benchmarks {', and '.join(clauses)}." if clauses else ""
+
+
+def _may_vanish(found: Difference | None) -> bool:
+    """Whether a router leads on these benchmarks, and resampled benchmarks leave that open."""
+    if found is None or found.prompts is None or found.benchmarks is None:
+        return False
+    return _relation(found) == "better than" and found.benchmarks.p_value >= SIGNIFICANT
+
+
+def _asked(evaluation: Evaluation) -> str:
+    return f"{100 * (evaluation.targets.keep or 0.0):.4g} %"
 
 
 def _exact_percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _interval(figure: Figure, write: Callable[[float | None], str]) -> str:
-    if figure.low is None or figure.high is None:
-        return ""
-    return f" ({write(figure.low)} to {write(figure.high)})"
 
 
 def _listed(names: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""From embeddings to predicted quality and cost: one module per word of ``router=``."""
+"""Routers that predict quality and cost from embeddings: one module per value of ``router=``."""

@@ -1,4 +1,4 @@
-"""Avengers: the models that do best on the clusters near a prompt (arXiv 2505.19797, 2508.12631)."""
+"""Avengers: mean outcomes of the clusters nearest to a prompt (arXiv 2505.19797, 2508.12631)."""
 
 from collections.abc import Sequence
 
@@ -14,22 +14,21 @@ SCORES = ("mean", "rank")
 
 
 class AvengersRouter(ClusterRouter):
-    """Mixes what the models do on the few nearest clusters, near ones more: shares ``softmax(-beta (1 - cosine))``.
+    """Averages the outcomes of the nearest clusters with weights ``softmax(-beta (1 - cosine))``.
 
-    The paper adds up ``1 / (rank + 0.1)`` of a model in each cluster, which ranks the models (``score="rank"``).
-    Without that detour the mean quality of the clusters says the same in units that can be weighed against cost
-    (``score="mean"``). Avengers-Pro mixes accuracy and cost within each cluster by a weight alpha before it ranks; here
-    lambda weighs them, after the prediction.
+    The paper sums ``1 / (rank + 0.1)`` of a model over the clusters, which gives a ranking of the models
+    (``score="rank"``). With ``score="mean"``, the mean quality of the clusters is used directly, in units that can be
+    weighed against cost. Avengers-Pro combines accuracy and cost within each cluster with a weight alpha before
+    ranking; here lambda combines them after the prediction.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_clusters: candidates for K, or one, chosen on validation; those above the number of train prompts count as
-            that number.
-        num_nearest: clusters that count for a prompt.
-        beta: how much nearer clusters count for more, at least 0.
+        num_clusters: one or more candidates for K, selected on validation; limited by the number of train prompts.
+        num_nearest: number of clusters that are averaged for a prompt.
+        beta: weight of proximity, at least 0.
         score: "mean" or "rank".
-        seed: of the clusters.
+        seed: random seed of the clusters.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class AvengersRouter(ClusterRouter):
             raise InputError(f"router.score must be one of {', '.join(SCORES)}, got {score!r}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Cluster the train prompts; how many clusters are best is chosen on ``val``."""
+        """Cluster the train prompts; the number of clusters is selected on ``val``."""
         candidates = []
         for num_clusters in sorted({min(k, len(train.table)) for k in self.num_clusters}):
             self.clusters = Clusters.fit(train, num_clusters, self.seed)
@@ -65,11 +64,11 @@ class AvengersRouter(ClusterRouter):
         self.clusters = max(candidates, key=lambda candidate: candidate[0])[1]
 
     def membership(self, embeddings: NDArray[np.float32]) -> NDArray[np.floating]:
-        """Shares of the nearest clusters."""
+        """``(N, K)`` weights of the nearest clusters."""
         return nearest_shares(1 - self.clusters.similarity(embeddings).astype(np.float64), self.num_nearest, self.beta)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Mean outcomes, or the paper's scores, of ``(N, D)`` embeddings."""
+        """Predict mean outcomes, or the paper's scores, for ``(N, D)`` embeddings."""
         prediction = super().predict(embeddings)
         if self.score == "mean":
             return prediction
@@ -79,11 +78,11 @@ class AvengersRouter(ClusterRouter):
 
 
 def nearest_shares(distance: NDArray[np.float64], number: int, beta: float) -> NDArray[np.float64]:
-    """Shares ``softmax(-beta * distance)`` over the nearest few, 0 for all others.
+    """Compute ``softmax(-beta * distance)`` over the nearest clusters; 0 for all others.
 
     Args:
         distance: ``(N, K)``.
-        number: how many are near.
+        number: number of nearest clusters.
         beta: at least 0.
 
     Example:

@@ -1,4 +1,4 @@
-"""Which benchmark a prompt seems to come from, and what the models do there: most of what a prompt can tell."""
+"""Guess the benchmark of a prompt and predict the models' means on it, the strongest signal in most prompts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,24 +10,24 @@ from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 
-PRIOR_PROMPTS = 3  # how many prompts a model's overall mean counts for in its mean on a benchmark
+PRIOR_PROMPTS = 3  # number of prompts that the overall mean counts for in a benchmark's mean
 
 
 class BenchmarkRouter(ClosedFormRouter):
-    """Predicts every benchmark's probability, and from it the mean of the models' outcomes there.
+    """Predicts the probability of every benchmark, and the models' mean outcomes under these probabilities.
 
-    Most of what separates models lies between task types rather than within them (arXiv 2505.12601), which is what
-    the reference benchmark_oracle measures: it is told the benchmark that this router has to guess. The guess is a
-    softmax regression on the embedding. Its probabilities are raised to a power and scaled to sum to 1: with 2 the
-    likeliest benchmark counts for more than its share. Penalty and power are chosen on validation.
+    Models differ more between task types than within them (arXiv 2505.12601). The reference benchmark_oracle, which
+    knows the benchmark that this router has to guess, measures how much. The guess is a softmax regression on the
+    embedding. Its probabilities are raised to a power and renormalised: with power 2, the likeliest benchmark gets more
+    than its probability. Penalty and power are selected on validation.
 
-    On a table of one benchmark it is the router ``constant``.
+    On a table with a single benchmark, this is the router ``constant``.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        penalty: candidates, or one, for the penalty of the squared weights.
-        power: candidates, or one, for the power of a probability, above 0.
+        penalty: one or more candidates for the penalty of the squared weights.
+        power: one or more candidates for the power of the probabilities, above 0.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class BenchmarkRouter(ClosedFormRouter):
                 raise InputError(f"router.{name} must be a list of numbers above 0, got {values}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Learn to tell the benchmarks of ``train`` apart, and every model's means on each."""
+        """Fit a classifier of the benchmarks of ``train``, and the models' means on each."""
         self.names, label = np.unique(train.table.benchmark.astype(str), return_inverse=True)
         self.quality, self.cost = (
             group_means(cells, label, len(self.names)) for cells in (train.table.quality, train.table.cost)
@@ -62,30 +62,30 @@ class BenchmarkRouter(ClosedFormRouter):
         self.chosen_power = best[2]
 
     def posterior(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """``(N, G)`` probability of each of the G benchmarks of train."""
+        """``(N, G)`` probabilities of the G benchmarks in train."""
         logits = embeddings @ self.weights + self.bias
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Mean outcomes over the benchmarks that each of ``(N, D)`` embeddings may come from."""
+        """Predict mean outcomes, weighted by the benchmark probabilities, for ``(N, D)`` embeddings."""
         share = self.posterior(embeddings) ** self.chosen_power
         share /= share.sum(axis=1, keepdims=True)
         return Prediction(share @ self.quality, share @ self.cost)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """``(D, G)`` weights and ``(G,)`` bias of the guess, ``(G, M)`` means, power and names of benchmarks."""
+        """``(D, G)`` weights and ``(G,)`` bias of the classifier, ``(G, M)`` means, power, and benchmark names."""
         return {
             "weights": self.weights,
             "bias": self.bias,
             "quality": self.quality,
             "cost": self.cost,
             "chosen_power": np.array(self.chosen_power),
-            "names": np.frombuffer("\0".join(self.names).encode(), np.uint8),  # safetensors has no texts
+            "names": np.frombuffer("\0".join(self.names).encode(), np.uint8),  # safetensors cannot store texts
         }
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the guess and the means."""
+        """Restore the classifier and the means."""
         self.weights, self.bias, self.quality, self.cost = (
             arrays[name] for name in ("weights", "bias", "quality", "cost")
         )
@@ -94,15 +94,15 @@ class BenchmarkRouter(ClosedFormRouter):
 
 
 def group_means(cells: NDArray[np.float64], group: NDArray[np.int64], num_groups: int) -> NDArray[np.float64]:
-    """``(num_groups, M)`` means of known cells, each with its model's overall mean counted as 3 prompts more.
+    """``(num_groups, M)`` means of known cells, shrunk to the model's overall mean, which counts as 3 prompts.
 
     Args:
-        cells: ``(N, M)``, NaN where not known.
-        group: ``(N,)`` numbers from 0.
+        cells: ``(N, M)``, NaN if unknown.
+        group: ``(N,)`` group of each prompt, starting at 0.
         num_groups: G.
 
     Returns:
-        Means; NaN for a model of which no cell is known.
+        Means; NaN for a model without known cells.
 
     Example:
         >>> group_means(np.array([[0.0], [1.0], [1.0]]), np.array([0, 1, 1]), 2).round(2).tolist()
@@ -119,15 +119,15 @@ def group_means(cells: NDArray[np.float64], group: NDArray[np.int64], num_groups
 def softmax_regression(
     embeddings: NDArray[np.float32], label: NDArray[np.int64], penalty: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Multinomial logistic regression by L-BFGS, on embeddings scaled to a mean squared length of 1.
+    """Fit a multinomial logistic regression by L-BFGS, on embeddings scaled to mean squared length 1.
 
     Args:
         embeddings: ``(N, D)``.
-        label: ``(N,)`` numbers from 0 to G - 1, each of them there.
-        penalty: of the squared weights beside twice the sum of log losses.
+        label: ``(N,)`` numbers from 0 to G - 1, each occurring at least once.
+        penalty: weight of the squared weights relative to twice the sum of log losses.
 
     Returns:
-        ``(D, G)`` weights and ``(G,)`` bias for the embeddings as they come; zeros if G is 1.
+        ``(D, G)`` weights and ``(G,)`` bias for unscaled embeddings; zeros if G is 1.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -138,6 +138,6 @@ def softmax_regression(
     scale = np.sqrt(((embeddings - center) ** 2).sum(axis=1).mean()) or 1.0
     model = LogisticRegression(C=1 / penalty, tol=1e-3, max_iter=200).fit((embeddings - center) / scale, label)
     weights, bias = model.coef_.T / scale, model.intercept_
-    if num_labels == 2:  # scikit-learn keeps the second label's weights only
+    if num_labels == 2:  # scikit-learn only returns the second label's weights
         weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias.item()])
     return weights, bias - center @ weights

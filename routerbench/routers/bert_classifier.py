@@ -1,4 +1,4 @@
-"""RouteLLM's BERT classifier: of two models, does one win or is it a tie? On any encoder, trained with it."""
+"""RouteLLM's BERT classifier: win, tie or loss between two models, trained together with any encoder."""
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +8,16 @@ from routerbench.routers.families.neural import Heads, NeuralRouter
 
 
 class BertClassifierRouter(NeuralRouter):
-    """Three classes per pair of models: one wins, a tie, the other wins (RouteLLM, arXiv 2406.18665).
+    """Predicts three classes per pair of models: win, tie or loss (RouteLLM, arXiv 2406.18665).
 
     RouteLLM classifies prompts for one pair, a strong and a weak model. Here each model has a strength s on a prompt
-    and the prompt has a readiness t for ties, with classes by the softmax of ``(s_i, (s_i + s_j) / 2 + t, s_j)``
-    (Davidson 1970, On Extending the Bradley-Terry Model to Accommodate Ties): for two models any three probabilities
-    can be had so, and for more of them one network serves all pairs. Trained by ``training=three_classes``.
+    and the prompt has a tie parameter t; the class probabilities are the softmax of ``(s_i, (s_i + s_j) / 2 + t, s_j)``
+    (Davidson 1970, On Extending the Bradley-Terry Model to Accommodate Ties). For two models this can represent any
+    three probabilities; for more models, one network serves all pairs. It is trained by ``training=three_classes``.
 
-    A model's score is its mean probability to win. For two models it is RouteLLM's strong win rate, one minus the
-    probabilities of a tie and of the weak model; it ranks, and is calibrated. The paper predicts no cost; ours is
-    linear in the embedding. ``finetune=full``, which this router chooses itself, trains the encoder as the paper does.
+    The score of a model is its mean probability of winning. For two models it is RouteLLM's strong win rate, one minus
+    the probabilities of a tie and of the weak model. It is a ranking, and is calibrated. The paper does not predict
+    cost; ours is linear in the embedding. ``finetune=full``, this router's default, trains the encoder as in the paper.
 
     Args:
         embedding_dim: D, the size of an embedding.
@@ -31,12 +31,12 @@ class BertClassifierRouter(NeuralRouter):
         nn.init.zeros_(self.linear.bias)
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train; a win rate starts from no mean quality."""
+        """Set the statistics of train; a win rate has no mean quality to start from."""
         super().prepare(train)
         self.quality_bias.zero_()
 
     def heads(self, inputs: Tensor) -> Heads:
-        """Win rates and costs; the strengths and the readiness for ties are the representation."""
+        """Compute win rates and costs; strengths and the tie parameter are the representation."""
         strength, tie, cost = self.linear(inputs).split([self.num_models, 1, self.num_models], dim=-1)
         log_shares = pair_log_shares(strength, tie)
         others = 1 - torch.eye(self.num_models, device=inputs.device)
@@ -45,11 +45,11 @@ class BertClassifierRouter(NeuralRouter):
 
 
 def pair_log_shares(strength: Tensor, tie: Tensor) -> Tensor:
-    """``(B, M, M, 3)`` log probabilities that the first model of a pair wins, that there is a tie, that it loses.
+    """``(B, M, M, 3)`` log probabilities that the first model of a pair wins, ties and loses.
 
     Args:
         strength: ``(B, M)``.
-        tie: ``(B, 1)`` readiness for ties.
+        tie: ``(B, 1)`` tie parameter.
 
     Example:
         >>> shares = pair_log_shares(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0]])).exp()

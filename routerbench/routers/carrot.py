@@ -1,4 +1,4 @@
-"""CARROT: quality by nearest neighbours, cost by a regression, of tokens where there are prices (arXiv 2502.03261)."""
+"""CARROT: quality by nearest neighbours, cost by regression, on token counts if there are prices (arXiv 2502.03261)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,21 +17,22 @@ KINDS = ("input", "output")
 
 
 class CarrotRouter(ClosedFormRouter):
-    """Predicts quality and cost by estimators of their own, and leaves their weighing to lambda.
+    """Predicts quality and cost by separate estimators, to be combined by lambda.
 
-    As in the paper (arXiv 2502.03261), quality is the mean of the nearest neighbours, whose number validation chooses,
-    by how they route at the predicted costs: the number with the least error is smaller, and the best of several noisy
-    means is mostly luck. Where the table has token counts and a price list, the cost is ``price_in * tokens_in +
-    price_out * tokens_out`` with the expected numbers of tokens predicted from the prompt; the prices are arguments of
-    the router and not among its weights, so that a price that changes is edited in ``router.json`` and holds from the
-    next load. Elsewhere the cost itself is regressed. Both are linear on the scale of logarithms, where the paper uses
-    neighbours or a language model; input tokens are predicted like the others because a router sees no text.
+    As in the paper (arXiv 2502.03261), quality is the mean of the nearest neighbours. Their number is selected by how
+    the router performs on validation at the predicted costs, not by the prediction error: the error is smallest for
+    fewer neighbours, whose means are so noisy that the best one is mostly luck. If the table has token counts and a
+    price list, the cost is ``price_in * tokens_in + price_out * tokens_out`` with expected token counts predicted from
+    the prompt. The prices are arguments of the router, not weights: a changed price is edited in ``router.json`` and
+    takes effect at the next load. Otherwise the cost itself is regressed. Both regressions are linear for the
+    logarithm, where the paper uses neighbours or a language model; input tokens are predicted, too, because a router
+    does not see the text.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_neighbors: candidates for the number of neighbours, or one.
-        prices: M pairs of USD per million input and output tokens, in the order of the models; None for those of the
+        num_neighbors: one or more candidates for the number of neighbours.
+        prices: M pairs of USD per million input and output tokens, in the order of the models; None uses those of the
             table.
     """
 
@@ -52,13 +53,13 @@ class CarrotRouter(ClosedFormRouter):
             )
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Fit the cost, then choose the number of neighbours on ``val``."""
+        """Fit the cost, then select the number of neighbours on ``val``."""
         self._fit_cost(train)
         cost = self._cost(val.embeddings)
         self.quality.fit(train, val, lambda prediction, table: score(prediction._replace(cost=cost), table))
 
     def _fit_cost(self, train: Examples) -> None:
-        """Regress the numbers of tokens where train has them and there are prices, the cost itself elsewhere.
+        """Regress token counts if train has them and there are prices, otherwise the cost.
 
         Raises:
             InputError: there are prices, but no token counts.
@@ -79,7 +80,7 @@ class CarrotRouter(ClosedFormRouter):
             raise InputError(f"{table.source}: router.prices needs input and output token counts of every model")
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Quality and cost of ``(N, D)`` embeddings, at the prices that the router has now."""
+        """Predict quality and cost of ``(N, D)`` embeddings at the router's current prices."""
         return self.quality.predict(embeddings)._replace(cost=self._cost(embeddings))
 
     def _cost(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -89,12 +90,12 @@ class CarrotRouter(ClosedFormRouter):
         return sum(amount * price / 1e6 for amount, price in zip(amounts, np.transpose(self.prices), strict=True))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The neighbours and the regressions, each under its own prefix."""
+        """Arrays of the neighbours and the regressions, with a prefix for each."""
         parts = {"quality": self.quality.arrays()} | {kind: cost.arrays() for kind, cost in self.amounts.items()}
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         parts: dict[str, dict[str, NDArray[Any]]] = {}
         for path, array in arrays.items():
             part, name = path.split("/")

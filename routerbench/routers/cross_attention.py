@@ -1,4 +1,4 @@
-"""One head, many models: the prompt attends to learned model vectors (arXiv 2509.09782)."""
+"""Single-head attention of the prompt over learned model vectors (arXiv 2509.09782)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,19 +9,19 @@ from routerbench.routers.families.neural import Heads, NeuralRouter
 
 
 class CrossAttentionRouter(NeuralRouter):
-    """Single-head attention of the prompt (query) over the models (keys and values), then a quality and a cost head.
+    """Single-head attention of the prompt (query) over the models (keys and values), with a quality and a cost head.
 
-    A model's vector, learned from 0 on, is its key and its value. The abstract leaves open how one attended prompt
-    becomes an outcome per model. Here both sides attend: the prompt adds to its query the mean of the vectors,
-    weighted by ``softmax(query . vector / sqrt(d))``, and every model reads its outcomes off the normalised sum, its
-    quality by the inner product with its vector and its cost with a linear map of it, over ``sqrt(d)``. The paper's
-    exponential reward is a policy, no part of the predictor.
+    A model's vector, initialised to 0, is both its key and its value. The abstract does not specify how one attended
+    prompt becomes an outcome per model. Here both sides attend: the mean of the vectors, weighted by
+    ``softmax(query . vector / sqrt(d))``, is added to the query, and each model computes its outcomes from the
+    normalised sum: quality is the inner product with its vector, and cost the inner product with a linear map of its
+    vector, both divided by ``sqrt(d)``. The paper's exponential reward is a policy, not part of the predictor.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         dim: d, the size of queries and model vectors.
-        dropout: share of the embedding that is dropped in training, in [0, 1).
+        dropout: share of the embedding dropped in training, in [0, 1).
     """
 
     def __init__(self, embedding_dim: int, num_models: int, dim: int, dropout: float) -> None:
@@ -36,7 +36,7 @@ class CrossAttentionRouter(NeuralRouter):
         self.drop = nn.Dropout(dropout)
 
     def heads(self, inputs: Tensor) -> Heads:
-        """Both heads of the attended prompt."""
+        """Compute both heads of the attended prompt."""
         query = self.query(self.drop(inputs))
         attention = (query @ self.models.T / self.dim**0.5).softmax(dim=-1)
         prompt = layer_norm(query + attention @ self.models, [self.dim])

@@ -1,4 +1,4 @@
-"""CSCR in its light form: prompts are drawn to the fingerprints of models that are right for their price."""
+"""A light version of CSCR, which moves prompts towards the fingerprints of models that succeed for their price."""
 
 import torch
 from torch import Tensor, nn
@@ -11,20 +11,20 @@ from routerbench.routers.families.neural import QualityNetwork
 
 
 class CSCRRouter(QualityNetwork):
-    """The score of a model is the cosine of its fingerprint and of what two layers make of the prompt.
+    """Scores a model by the cosine of its fingerprint and a two-layer projection of the prompt.
 
     Trained by ``training=cost_spectrum`` (arXiv 2508.12491). The paper's fingerprints are next-token logits, or the
-    perplexity of a model's responses, on probe prompts. A table of outcomes has neither: here a fingerprint is the
-    model's mean quality on each cluster of train prompts, above its own mean and that of all models there. It is not
-    trained. The paper's policy, the best of the four nearest by ``similarity - lambda * cost``, is that of every router
-    here, after the cosines, which rank, were calibrated.
+    perplexity of a model's responses, on probe prompts. An outcome table has neither: here a fingerprint is the model's
+    mean quality on each cluster of train prompts, minus its own mean and that of all models on the cluster. It is not
+    trained. The paper's policy chooses the best of the four nearest models by ``similarity - lambda * cost``; here the
+    cosines, which are a ranking, are calibrated and the policy is the same as for every router.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         hidden: width of the first layer.
         num_clusters: size of a fingerprint, at least 2.
-        seed: of the clusters.
+        seed: random seed of the clusters.
     """
 
     fingerprints: Tensor
@@ -42,7 +42,7 @@ class CSCRRouter(QualityNetwork):
         self.register_buffer("fingerprints", torch.zeros(num_models, num_clusters))
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train and every model's fingerprint; a cosine starts from no mean quality."""
+        """Set the statistics of train and the fingerprints; a cosine has no mean quality to start from."""
         super().prepare(train)
         self.quality_bias.zero_()
         quality = torch.from_numpy(Clusters.fit(train, self.num_clusters, self.seed).quality.T)
@@ -50,5 +50,5 @@ class CSCRRouter(QualityNetwork):
         self.fingerprints[:, : quality.shape[1]] = normalize(surplus, dim=-1).to(self.fingerprints)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Cosines."""
+        """``(B, M)`` cosines."""
         return normalize(self.projector(inputs), dim=-1) @ self.fingerprints.T

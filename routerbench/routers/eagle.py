@@ -1,4 +1,4 @@
-"""Eagle (arXiv 2409.15518): Elo ratings of the models, overall and on the train prompts most like the query."""
+"""Eagle (arXiv 2409.15518): Elo ratings of the models, overall and on the nearest train prompts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,37 +13,37 @@ from routerbench.routers.families.cost import RidgeCost
 from routerbench.routers.families.levels import levels, logit
 from routerbench.routers.families.neighbors import Memory, normalized
 
-K = 32.0  # Elo points that one battle can move at most
-START = 1000.0  # Elo points of every model before its first battle, and of the mean of all ever after
+K = 32.0  # maximum change of a rating by one battle, in Elo points
+START = 1000.0  # initial rating of every model in Elo points; the mean over all models never changes
 POINTS = 400 / np.log(10)  # Elo points per unit of log odds
-CHUNK = 256  # queries whose local battles, (num_neighbors, M, queries), are in memory at once
+CHUNK = 256  # queries per chunk, to limit the memory of their local battles, (num_neighbors, M, queries)
 
 
 class EagleRouter(ClosedFormRouter):
-    """Scores the models by a mixture of their global Elo rating and of a local one, both in Elo points.
+    """Scores the models by a mixture of a global and a local Elo rating, in Elo points.
 
-    Every two models that were observed on a train prompt fight a battle there: the higher quality wins, equal ones
-    draw. The global rating comes of a replay of all battles in a seeded order, averaged over several orders; the local
-    one starts from it and replays the battles of the nearest prompts. The score is ``share * global + (1 - share) *
-    local``.
+    Every two models that were observed on a train prompt fight a battle: the higher quality wins, equal qualities draw.
+    The global rating is computed by replaying all battles in random order, averaged over several orders; the local
+    rating starts from it and replays the battles of the nearest prompts. The score is
+    ``share * global + (1 - share) * local``.
 
-    Adaptations: a table gives ``M (M - 1) / 2`` battles per prompt, where the paper collects feedback on one. As an Elo
-    rating forgets all but its last thirty battles or so, prompt after prompt would leave little but the last prompt.
-    So every two models go through the prompts from a place of their own, and ratings are averaged over the
-    replay. And as ratings, which are differences, do not compare across prompts, the nearest prompts' level is added in
-    Elo points, as calibration needs; it changes no choice between models. Validation may choose other neighbours and
-    shares than the paper's 20 and 0.5.
+    Adaptations: a table gives ``M (M - 1) / 2`` battles per prompt, where the paper collects feedback on one. An Elo
+    rating forgets all but about its last thirty battles, so going through the prompts one by one would leave little but
+    the last prompt; therefore every pair of models starts at its own position in the sequence of prompts, and ratings
+    are averaged over the replay. Ratings are differences and not comparable across prompts, so the level of the nearest
+    prompts is added in Elo points, as calibration requires; this does not change the choice between models. Validation
+    may select other numbers of neighbours and shares than the paper's 20 and 0.5.
 
-    An order of battles is an order of models, too. The seats at which they meet are therefore given out by their
-    outcomes, not by their columns: to permute the models of a table permutes their scores.
+    An order of battles implies an order of models. Seats in the schedule are therefore assigned by outcomes, not by
+    columns: permuting the models of a table permutes their scores.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_neighbors: candidates for the number of nearest prompts, or one; at most all train prompts are used.
-        global_share: candidates for the share of the global rating, in [0, 1], or one.
-        num_shuffles: orders over which the global rating is averaged.
-        seed: of orders and places.
+        num_neighbors: one or more candidates for the number of nearest prompts; limited by the number of train prompts.
+        global_share: one or more candidates for the share of the global rating, in [0, 1].
+        num_shuffles: number of orders over which the global rating is averaged.
+        seed: random seed of the orders and positions.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class EagleRouter(ClosedFormRouter):
             raise InputError(f"router.num_shuffles must be at least 1, got {num_shuffles}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Rate the models on ``train`` and choose the number of neighbours and the share on ``val``."""
+        """Rate the models on ``train``; select the number of neighbours and the share on ``val``."""
         rng = np.random.default_rng(self.seed)
         quality = train.table.quality
         seats = np.lexsort(np.nan_to_num(quality, nan=-1))
@@ -95,14 +95,14 @@ class EagleRouter(ClosedFormRouter):
         self._levels = levels(quality)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Elo points of the models, around the level of ``(N, D)`` prompts, and cost."""
+        """Predict Elo points, centred on the level of ``(N, D)`` prompts, and cost."""
         mixed = self._mixed(*self._local(embeddings, self.chosen_neighbors), self.chosen_share)
         return Prediction(mixed, self.cost.predict(embeddings), scale="ranking")
 
     def _local(
         self, embeddings: NDArray[np.float32], num_neighbors: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``(N, M)`` local ratings and the ``(N, 1)`` mean level of the neighbours."""
+        """``(N, M)`` local ratings and the neighbours' ``(N, 1)`` mean level."""
         _, neighbors = self.memory.search(embeddings, min(num_neighbors, len(self.quality)))
         chunks = (neighbors[start : start + CHUNK] for start in range(0, max(len(neighbors), 1), CHUNK))
         ratings = np.concatenate([self._local_ratings(chunk) for chunk in chunks])
@@ -116,7 +116,7 @@ class EagleRouter(ClosedFormRouter):
         return share * self.rating + (1 - share) * local + POINTS * logit(level)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The train prompts, the ratings, the order of the battles, what was chosen, and the arrays of cost."""
+        """The train prompts, the ratings, the schedule of battles, the selected hyperparameters, and the cost."""
         return {
             "embeddings": self.memory.vectors,
             "quality": self.quality,
@@ -129,7 +129,7 @@ class EagleRouter(ClosedFormRouter):
         }
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         self.rounds, self.places = arrays["rounds"], arrays["places"]
         self._remember(arrays["embeddings"], arrays["quality"], arrays["rating"])
         self.chosen_neighbors, self.chosen_share = int(arrays["chosen_neighbors"]), float(arrays["chosen_share"])
@@ -137,13 +137,14 @@ class EagleRouter(ClosedFormRouter):
 
 
 def circle(num_models: int) -> NDArray[np.int64]:
-    """Rounds in which every two models meet once and none sits at two tables: the circle method of tournaments.
+    """Schedule rounds in which every two models meet once, by the circle method of tournaments.
 
     Args:
         num_models: M.
 
     Returns:
-        ``(R, P, 2)`` models: R = M - 1 rounds of P = M / 2 pairs, or R = M of (M - 1) / 2 if M is odd.
+        ``(R, P, 2)`` models; no model occurs twice in a round. R = M - 1 rounds of P = M / 2 pairs, or R = M rounds of
+            (M - 1) / 2 if M is odd.
 
     Example:
         >>> circle(4).tolist()
@@ -154,7 +155,7 @@ def circle(num_models: int) -> NDArray[np.int64]:
     for _ in seats[1:]:
         left, right = np.split(seats, 2)
         pairs = np.stack([left, right[::-1]], axis=1)
-        rounds.append(pairs[(pairs < num_models).all(axis=1)])  # of an odd number, one has nobody to meet
+        rounds.append(pairs[(pairs < num_models).all(axis=1)])  # with an odd number, one model pauses
         seats = np.concatenate([seats[:1], np.roll(seats[1:], 1)])
     return np.stack(rounds)
 
@@ -165,23 +166,22 @@ def replay(
     rounds: NDArray[np.int64],
     places: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Play battles one after the other, ``R_a += K (S - E)`` with ``E = 1 / (1 + 10 ** ((R_b - R_a) / 400))``.
+    """Update ratings battle by battle, ``R_a += K (S - E)`` with ``E = 1 / (1 + 10 ** ((R_b - R_a) / 400))``.
 
-    S is 1 for a win, 1/2 for a draw and 0 for a loss; what a wins, b loses. In each of T turns every two models meet
-    once, and over all turns once on every prompt. The pairs of a round are disjoint, so that to play them at once is to
-    play them in sequence.
+    S is 1 for a win, 1/2 for a draw and 0 for a loss; b loses what a wins. Every two models meet once in each of T
+    turns, and over all turns once on every prompt. The pairs of a round are disjoint, so they can be updated together.
 
     Args:
-        ratings: ``(M, B)`` Elo points before the first battle, of B independent replays.
-        quality: ``(T, M, B)`` on T prompts, in [0, 1]; no battle where it is NaN.
-        rounds: ``(R, P, 2)`` models that meet, as ``circle`` gives them.
-        places: ``(R, P)`` in [0, 1), where in the circle of prompts each pair begins.
+        ratings: ``(M, B)`` Elo points before the first battle, for B independent replays.
+        quality: ``(T, M, B)`` on T prompts, in [0, 1]; NaN means no battle.
+        rounds: ``(R, P, 2)`` models that meet, from ``circle``.
+        places: ``(R, P)`` in [0, 1), each pair's starting position in the cycle of prompts.
 
     Returns:
         ``(T, M, B)`` Elo points after each turn.
 
     Example:
-        Two wins against an equal; the second is worth less.
+        Two wins against an equal opponent; the second one counts less.
 
         >>> history = replay(np.full((2, 1), 1000.0), np.array([[[1.0], [0.0]]] * 2), circle(2), np.zeros((1, 1)))
         >>> history[:, :, 0].round(6).tolist()

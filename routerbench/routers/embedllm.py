@@ -1,4 +1,4 @@
-"""EmbedLLM: a vector per model, multiplied into the prompt's (arXiv 2410.02223)."""
+"""EmbedLLM: model vectors multiplied with the projected prompt (arXiv 2410.02223)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,17 @@ from routerbench.routers.families.neural import QualityNetwork
 class EmbedLLMRouter(QualityNetwork):
     """Matrix factorisation: the logit of model m on prompt x is ``v . (P_m * W (x + noise))``, with noise in training.
 
-    The paper's classifier ends in two logits and a softmax. Their difference is all that counts, and one logit with
-    binary cross-entropy is that difference; so is learned from soft labels too. The model vectors begin at 0, where the
-    paper draws them: every model then begins at its mean, in whatever order the models come. The paper predicts no
-    cost; ours is linear in the embedding.
+    The paper's classifier has two logits and a softmax. Only their difference matters, so one logit with binary
+    cross-entropy is equivalent, and can also learn from soft labels. The model vectors start at 0, where the paper
+    initialises them randomly: every model then starts at its mean, independent of the order of the models. The paper
+    does not predict cost; ours is linear in the embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         dim: d, the size of a model's vector.
-        noise: standard deviation of the noise, in units of the embeddings' on train. The paper adds 0.05 to unit
-            vectors of size 768, which is 1.4 times the ``768 ** -0.5`` by which their coordinates vary.
+        noise: standard deviation of the noise, relative to that of the embeddings on train. The paper adds 0.05 to unit
+            vectors of size 768, which is 1.4 times the standard deviation ``768 ** -0.5`` of their coordinates.
     """
 
     def __init__(self, embedding_dim: int, num_models: int, dim: int, noise: float) -> None:
@@ -34,7 +34,7 @@ class EmbedLLMRouter(QualityNetwork):
         self.classifier = nn.Linear(dim, 1)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Logits of quality."""
+        """``(B, M)`` logits of quality."""
         if self.training:
             inputs = inputs + self.noise * torch.randn_like(inputs)
         return self.prompt(inputs) * self.classifier.weight @ self.models.T + self.classifier.bias

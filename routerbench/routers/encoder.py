@@ -6,10 +6,10 @@ from routerbench.routers.families.neural import Heads, NeuralRouter
 
 
 class EncoderRouter(NeuralRouter):
-    """Quality and cost of all models, each linear in the embedding; ``finetune=full`` makes the embedding fit.
+    """Linear quality and cost heads on the embedding, which ``finetune=full`` trains as well.
 
-    What CARROT's RoBERTa (arXiv 2502.03261) and most routers that fine-tune have in common. With ``finetune=none`` it
-    is a linear router by gradient on frozen embeddings, and what end-to-end training begins with.
+    This is what CARROT's RoBERTa (arXiv 2502.03261) and most routers with fine-tuning have in common. With
+    ``finetune=none`` it is a linear router on frozen embeddings, the starting point of end-to-end training.
 
     Args:
         embedding_dim: D, the size of an embedding.
@@ -23,5 +23,5 @@ class EncoderRouter(NeuralRouter):
         nn.init.zeros_(self.linear.bias)
 
     def heads(self, inputs: Tensor) -> Heads:
-        """Both heads."""
+        """Compute both heads."""
         return Heads(*self.linear(inputs).chunk(2, dim=-1))

@@ -1,4 +1,4 @@
-"""The router for those who do not want to choose: a mean of several, with weights learned by what the mean routes."""
+"""A weighted mean of several routers, for users who do not want to choose one."""
 
 import importlib
 import inspect
@@ -17,36 +17,35 @@ from routerbench.routers.families.stacking import folds, joined, routing_weights
 
 
 class EnsembleRouter(ClosedFormRouter):
-    """Predicts the weighted mean of what several routers predict from a summary of the prompt.
+    """Predicts the weighted mean of several routers, most of them fitted to a summary of the prompt.
 
-    The summary is a guess of the prompt's benchmark, by the router ``benchmark``, beside the embedding's first
-    principal components. Most of what can be known of the models' outcomes lies in the guess, and a memory or a forest
-    that sees 384 numbers finds it only with many more prompts than there are: on LLMRouter's 14 task sets the summary
-    lifts the AIQ of kNN by .006 and that of ridge regression by .010.
+    The summary is a guess of the prompt's benchmark, by the router ``benchmark``, and the first principal components of
+    the embedding. The guess contains most of what is predictable about the models' outcomes, and neighbours or a forest
+    on 384 features only find it with many more prompts than are available: on LLMRouter's 14 task sets, the summary
+    raises the AIQ of kNN by .006 and that of ridge regression by .010.
 
     The mean is a super learner (van der Laan et al. 2007, Super Learner): the guess and all members predict every
-    prompt of train and val from fits that have not seen it, and the weights are those by which the mean of these
-    predictions routes best. As members look at a prompt from nearer and farther, at single neighbours, at the
-    benchmark, or not at all, the mean shrinks from each to the next. A table on which no prompt tells anything ends in
-    the constant member.
+    prompt of train and val out of fold, and the weights are those with which the mean of these predictions routes best.
+    Members see a prompt at different scales (single neighbours, the benchmark, or nothing), so the mean shrinks each
+    towards the next. On a table without any signal, the constant member gets all the weight.
 
-    The weights are common to all models. Weights per model, by least squares, were tried: each model's errors are then
-    its own, and of many models the luckiest is called (see `routerbench.policy.guard`). Ridge regression of what the
-    guess leaves over, outcomes of low rank, and fitting the members to validation, too, were tried: what they gained on
-    parts of train did not carry over to test.
+    All models share the same weights. Weights per model, by least squares, were tried: the models' errors then differ,
+    and with many models the luckiest is called (see `routerbench.policy.guard`). Ridge regression on the residuals of
+    the guess, outcomes of low rank, and fitting the members to validation as well were also tried: their gains on parts
+    of train did not carry over to test.
 
-    Cost is learned apart, by ridge regression of its logarithm on the whole embedding.
+    Cost is predicted separately, by ridge regression of its logarithm on the whole embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         guess: options of the router ``benchmark`` that makes the guess.
-        on_summary: members that see the summary: words of ``router=`` that are fitted in closed form and predict a
-            quality, each with its options.
-        on_embedding: members that see the embedding, likewise.
-        num_components: principal components in the summary, at least 1.
-        num_folds: parts of train and val that are predicted in turn, at least 2.
-        seed: of the folds and of the bags of prompts.
+        on_summary: members that see the summary: maps values of ``router=`` to their options. They must be fitted in
+            closed form and predict a quality.
+        on_embedding: members that see the embedding, in the same format.
+        num_components: number of principal components in the summary, at least 1.
+        num_folds: number of folds of train and val, at least 2.
+        seed: random seed of the folds and of the bags of prompts.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class EnsembleRouter(ClosedFormRouter):
         return BenchmarkRouter(self.embedding_dim, self.num_models, **self.guess)
 
     def _routers(self, summary_dim: int) -> dict[str, ClosedFormRouter]:
-        """New members, by what they see and their word."""
+        """Create unfitted members, named by their view and router."""
         views = {"summary": (summary_dim, self.on_summary), "embedding": (self.embedding_dim, self.on_embedding)}
         return {
             f"{view}.{name}": _router_class(name)(dim, self.num_models, **options)
@@ -88,10 +87,9 @@ class EnsembleRouter(ClosedFormRouter):
         }
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Learn the weights from predictions out of fold, then fit guess and members to ``train``, choosing by ``val``.
+        """Fit the weights to out-of-fold predictions, then fit guess and members to ``train``, selecting by ``val``.
 
-        A member makes its own choices on the fold that it predicts: the few candidates it chooses from are too few to
-        flatter it.
+        A member selects its hyperparameters on the fold that it predicts; with few candidates, this bias is negligible.
         """
         rng = np.random.default_rng(self.seed)
         examples = joined(train, val)
@@ -128,15 +126,15 @@ class EnsembleRouter(ClosedFormRouter):
         self.cost = RidgeCost.fit(examples)
 
     def _summary(self, embeddings: NDArray[np.float32], guesser: BenchmarkRouter) -> NDArray[np.float32]:
-        """``(N, G + P)`` probabilities of the benchmarks, in the order of the final guess, and principal components."""
-        is_known = np.isin(guesser.names, self.guesser.names)  # train may lack a benchmark that val has
+        """``(N, G + P)`` benchmark probabilities, in the order of the final guess, and principal components."""
+        is_known = np.isin(guesser.names, self.guesser.names)  # train may lack a benchmark of val
         place = np.searchsorted(self.guesser.names, guesser.names[is_known])
         posterior = np.zeros((len(embeddings), len(self.guesser.names)))
         posterior[:, place] = guesser.posterior(embeddings)[:, is_known]
         return np.hstack([posterior, (embeddings - self.center) @ self.components.T]).astype(np.float32)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Weighted mean quality, and the learned cost, of ``(N, D)`` embeddings."""
+        """Predict the weighted mean quality and the cost of ``(N, D)`` embeddings."""
         views = {"summary": self._summary(embeddings, self.guesser), "embedding": embeddings}
         quality = self.weights[0] * self.guesser.predict(embeddings).quality
         for weight, (name, router) in zip(self.weights[1:], self.routers.items(), strict=True):
@@ -145,14 +143,14 @@ class EnsembleRouter(ClosedFormRouter):
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The ``(1 + K,)`` weights of guess and members, summary, cost, and each part's arrays under its name."""
+        """``(1 + K,)`` weights of guess and members, summary, cost, and each part's arrays, prefixed with its name."""
         own = {"weights": self.weights, "center": self.center, "components": self.components} | self.cost.arrays()
         for name, router in {"guess": self.guesser, **self.routers}.items():
             own |= {f"{name}.{key}": array for key, array in router.arrays().items()}
         return own
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         self.weights, self.center, self.components = (arrays[key] for key in ("weights", "center", "components"))
         self.cost = RidgeCost.from_arrays(arrays)
         self.guesser = self._guesser()
@@ -163,12 +161,11 @@ class EnsembleRouter(ClosedFormRouter):
 
 
 def _view(name: str) -> str:
-    """What a member sees."""
     return name.partition(".")[0]
 
 
 def _router_class(name: str) -> type[ClosedFormRouter]:
-    """The router that a word of ``router=`` means."""
+    """Return the router class of a value of ``router=``."""
     try:
         module = importlib.import_module(f"routerbench.routers.{name}")
     except ImportError as error:
@@ -180,13 +177,12 @@ def _router_class(name: str) -> type[ClosedFormRouter]:
 
 
 def _components(centered: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """``(P, D)`` first principal components of ``(N, D)``, scaled to give rows a mean squared length of 1."""
+    """``(P, D)`` first principal components of ``(N, D)`` rows; projections have mean squared length 1."""
     values, vectors = np.linalg.eigh((centered.T @ centered).astype(np.float64) / len(centered))
     first = vectors[:, ::-1][:, :number].T
-    first = first * np.sign(first.sum(axis=1, keepdims=True) + 1e-12)  # an eigenvector's sign is the platform's choice
+    first = first * np.sign(first.sum(axis=1, keepdims=True) + 1e-12)  # an eigenvector's sign depends on the platform
     return (first / np.sqrt(max(values[::-1][:number].sum(), 1e-12))).astype(np.float32)
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of one part."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

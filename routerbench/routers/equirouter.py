@@ -1,4 +1,4 @@
-"""EquiRouter: one trunk that every model modulates, trained for the order of the models (arXiv 2602.03478)."""
+"""EquiRouter: one trunk modulated by every model, trained on the order of the models (arXiv 2602.03478)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,14 +12,14 @@ from routerbench.routers.families.neural import QualityNetwork
 
 
 class EquiRouter(QualityNetwork):
-    """A trunk reads the prompt; each model's vector scales and shifts what it finds (FiLM), and one head scores both.
+    """A trunk encodes the prompt, each model's vector scales and shifts the result (FiLM), and one head scores both.
 
-    With z the trunk's output, ``z_m = gamma_m * z + beta_m`` and e_m the model's vector in the same space, the head
-    sees ``[z_m, e_m, z_m * e_m, |z_m - e_m|]``. All models share it, so that none can be preferred for its place.
+    With the trunk's output z, ``z_m = gamma_m * z + beta_m`` and the model's vector e_m in the same space, the head's
+    input is ``[z_m, e_m, z_m * e_m, |z_m - e_m|]``. All models share the head, so none is preferred for its position.
 
-    Trained by ``training=ranking`` its scores stay near qualities, but the order weighs fifty times as much: they are a
-    ranking. The paper's trunk is 1024, 512, 512 wide, for larger embeddings and a GPU; the default here is narrower.
-    Its cost network is that of all networks here, linear in the embedding.
+    With ``training=ranking``, scores stay close to qualities, but the order has fifty times the weight: they are a
+    ranking. The paper's trunk has widths 1024, 512, 512, for larger embeddings and a GPU; the default here is narrower.
+    The cost head is the same as for all networks here, linear in the embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
@@ -49,12 +49,12 @@ class EquiRouter(QualityNetwork):
         nn.init.ones_(self.film.bias[:width])
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train; scores are in units of quality and start from it, not from its logit."""
+        """Set the statistics of train; scores start from the mean quality, not from its logit."""
         super().prepare(train)
         self.quality_bias.sigmoid_()
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Near quality, but for the order's sake."""
+        """``(B, M)`` scores, on the scale of quality except for the influence of the ranking loss."""
         gamma, beta = self.film(self.models).chunk(2, dim=-1)
         modulated = self.trunk(inputs)[:, None] * gamma + beta
         place = self.place(self.models).expand_as(modulated)

@@ -1,4 +1,4 @@
-"""Gradient boosting of all models at once; with readable features, the learner of LLMRank (arXiv 2510.01234)."""
+"""Gradient boosting for all models at once; LLMRank's learner if used with readable features (arXiv 2510.01234)."""
 
 from typing import Any
 
@@ -11,29 +11,29 @@ from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 from routerbench.routers.families.cost import RidgeCost
 from routerbench.routers.families.trees import Trees
 
-EVERY = 10  # trees between two looks at validation
+EVERY = 10  # trees between two evaluations on validation
 
 
 class GradientBoostingRouter(ClosedFormRouter):
-    """Adds up small trees, each fitted to what the ones before it leave of the quality of all models.
+    """Sums small trees, each fitted to the residual quality of all models.
 
-    Stochastic gradient boosting of the squared error (Friedman 2002), with trees of several outputs (Zhang and Jung
-    2019, arXiv 1909.04373): one tree serves all models, where libraries boost each model for itself in thirty times the
-    time. A cell that was not observed leaves nothing. How many trees are kept is chosen on validation. Cost is
-    regressed by ridge.
+    Stochastic gradient boosting of the squared error (Friedman 2002) with multi-output trees (Zhang and Jung 2019,
+    arXiv 1909.04373): one tree serves all models; libraries that boost each model separately take thirty times as long.
+    Missing values have a residual of 0. The number of trees is selected on validation. Cost is predicted by ridge
+    regression.
 
-    LLMRank boosts on features that people can read; give it those by ``encoder=readable``.
+    LLMRank boosts on interpretable features; use ``encoder=readable`` for these.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_trees: at most so many.
-        learning_rate: share of what a tree says that is added, in (0, 1].
-        max_leaves: of a tree, at least 2.
-        subsample: share of the train prompts that a tree sees, in (0, 1].
-        max_features: share of the features that a split looks at, in (0, 1].
-        patience: trees without improvement on validation after which it ends.
-        seed: of prompts and features.
+        num_trees: maximum number of trees.
+        learning_rate: factor of each tree's prediction, in (0, 1].
+        max_leaves: maximum number of leaves of a tree, at least 2.
+        subsample: share of the train prompts used for each tree, in (0, 1].
+        max_features: share of the features considered for a split, in (0, 1].
+        patience: number of trees without improvement on validation after which training stops.
+        seed: random seed of prompts and features.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class GradientBoostingRouter(ClosedFormRouter):
                 raise InputError(f"router.{name} must be in (0, 1], got {getattr(self, name)}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Boost until validation stops to improve, and keep the trees up to where it was best."""
+        """Add trees until validation stops improving, and keep those up to the best score."""
         from sklearn.tree import DecisionTreeRegressor
 
         rng = np.random.default_rng(self.seed)
@@ -94,16 +94,16 @@ class GradientBoostingRouter(ClosedFormRouter):
         self.trees = Trees.of(trees).first(int(np.argmax(scores)) * EVERY)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Sum over the trees, and the cost, of ``(N, D)`` embeddings."""
+        """Predict the sum over the trees, and cost, for ``(N, D)`` embeddings."""
         quality = self.mean + self.learning_rate * self.trees.sum(embeddings)
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The ``(M,)`` mean quality, the trees' arrays and those of the cost."""
+        """The ``(M,)`` mean quality, and the arrays of the trees and the cost."""
         return {"mean": self.mean} | self.trees._asdict() | self.cost.arrays()
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the trees."""
+        """Restore what ``arrays`` returned."""
         self.mean = arrays["mean"]
         self.trees = Trees(*(arrays[name] for name in Trees._fields))
         self.cost = RidgeCost.from_arrays(arrays)

@@ -1,4 +1,4 @@
-"""Nearest neighbours: the baseline that tuned well is hard to beat (arXiv 2505.12601)."""
+"""Nearest neighbours, a baseline that is hard to beat if tuned well (arXiv 2505.12601)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,20 +12,20 @@ from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 from routerbench.routers.families.neighbors import Memory, normalized
 from routerbench.routers.families.onboarding import Onboarding, shrunk_mean
 
-CHUNK = 1024  # queries whose neighbours' outcomes, (queries, K, M), are in memory at once
-PRIOR_NEIGHBORS = 20  # how many neighbours the overall mean of an added model counts for
-_ROUNDING = 1e-6  # by which two ways to multiply the same vectors may differ
+CHUNK = 1024  # queries per chunk, to limit the memory of their neighbours' outcomes, (queries, K, M)
+PRIOR_NEIGHBORS = 20  # number of neighbours that an added model's overall mean counts for
+_ROUNDING = 1e-6  # tolerance for different ways to multiply the same vectors
 
 
 class Added(NamedTuple):
-    """Models that joined after the fit, and the S prompts they were scored on, one after the other.
+    """Models added after the fit, and the S prompts on which they were scored.
 
     Attributes:
         embeddings: ``(S, D)`` unit vectors.
         quality: ``(S,)`` in [0, 1].
         cost: ``(S,)`` in USD per prompt.
-        model: ``(S,)`` which of the A added models was scored.
-        mean_quality: ``(A,)`` quality to expect of each model without a look at the prompt.
+        model: ``(S,)`` index of the scored model among the A added ones.
+        mean_quality: ``(A,)`` expected quality of each model, independent of the prompt.
     """
 
     embeddings: NDArray[np.float32]
@@ -36,26 +36,26 @@ class Added(NamedTuple):
 
     @classmethod
     def none(cls, embedding_dim: int) -> "Added":
-        """No model has joined yet."""
+        """Create an empty set of added models."""
         empty = np.empty(0)
         return cls(np.empty((0, embedding_dim), np.float32), empty, empty, np.empty(0, np.int64), empty)
 
 
 class KNNRouter(ClosedFormRouter, Onboarding):
-    """Predicts the mean quality and cost of the most similar train prompts, as RouterBench's kNN router does.
+    """Predicts the mean quality and cost of the most similar train prompts, like RouterBench's kNN router.
 
-    One exact FAISS search finds the neighbours of every query, by cosine similarity; it serves every number of
-    neighbours that is tried and every lambda. Which number and which weighting to use is chosen on validation.
+    One exact FAISS search by cosine similarity finds the neighbours of every query, for all candidate numbers of
+    neighbours and all lambdas. Their number and weighting are selected on validation.
 
-    A model that is added later is known on a few prompts only. Its outcome is the mean over those of them that are as
-    near as the neighbours that predict the other models, and over its overall mean, which counts as 20 neighbours: with
-    few scored prompts nearby the overall mean decides, with many the neighbourhood. The other models stay as they are.
+    A model that is added later has outcomes on a few prompts only. Its prediction is the mean over those that are as
+    near as the neighbours used for the other models, and over its overall mean, which counts as 20 neighbours: the
+    overall mean dominates if there are few scored prompts nearby. The other models' predictions are unchanged.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_neighbors: candidates for K, or one; those above the number of train prompts count as that number.
-        weighting: candidates, or one, for the weight of a neighbour: "uniform", or "cosine" for its similarity.
+        num_neighbors: one or more candidates for K, limited by the number of train prompts.
+        weighting: one or more candidates for the weight of a neighbour: "uniform", or "cosine" for its similarity.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
             raise InputError(f"router.weighting must list 'uniform' or 'cosine', got {self.weighting}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Keep the train prompts and choose the number of neighbours and their weighting on ``val``."""
+        """Store the train prompts; select the number of neighbours and their weighting on ``val``."""
         self._remember(normalized(train.embeddings), train.table.quality, train.table.cost)
         candidates = sorted({min(k, len(self.quality)) for k in self.num_neighbors})
         self.added = Added.none(self.embedding_dim)
@@ -88,7 +88,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         self.memory, self.quality, self.cost = Memory(vectors), quality, cost
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Mean outcomes of the chosen number of neighbours of ``(N, D)`` embeddings."""
+        """Predict the mean outcomes of the nearest neighbours of ``(N, D)`` embeddings."""
         similarity, neighbors = self.memory.search(embeddings, self.chosen_neighbors)
         known = next(self._outcomes(similarity, neighbors, [self.chosen_neighbors], self.chosen_weighting))
         if not len(self.added.mean_quality):
@@ -99,7 +99,6 @@ class KNNRouter(ClosedFormRouter, Onboarding):
     def _append_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> None:
-        """Remember the prompts that one more model was scored on."""
         added = self.added
         mean_quality = shrunk_mean(quality, np.append(np.nanmean(self.quality, axis=0), added.mean_quality))
         self.added = Added(
@@ -113,11 +112,11 @@ class KNNRouter(ClosedFormRouter, Onboarding):
     def _added_outcomes(
         self, queries: NDArray[np.float32], radius: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``(N, A)`` quality and cost of the added models, near ``(N, D)`` unit vectors.
+        """``(N, A)`` quality and cost of the added models near ``(N, D)`` unit vectors.
 
         Args:
             queries: N unit vectors.
-            radius: ``(N, 1)`` cosine similarity of the last neighbour of each query.
+            radius: ``(N, 1)`` cosine similarity of each query's last neighbour.
         """
         added = self.added
         is_model = (added.model[:, None] == np.arange(len(added.mean_quality))).astype(np.float64)
@@ -132,7 +131,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
     def _outcomes(
         self, similarity: NDArray[np.float32], neighbors: NDArray[np.int64], candidates: list[int], weighting: str
     ) -> Iterator[Prediction]:
-        """The prediction for each candidate K: the cumulative means over the neighbours give all of them at once."""
+        """Yield the prediction for each candidate K, all from the same cumulative means."""
         weights = _weights(similarity, weighting)
         quality, cost = (
             np.concatenate(
@@ -147,7 +146,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         return map(Prediction, quality, cost)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The train prompts' vectors and outcomes, and what was chosen."""
+        """Vectors and outcomes of the train prompts, the selected hyperparameters, and the added models."""
         return {
             "embeddings": self.memory.vectors,
             "quality": self.quality,
@@ -158,7 +157,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
         }
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the train prompts."""
+        """Restore what ``arrays`` returned."""
         self._remember(arrays["embeddings"], arrays["quality"], arrays["cost"])
         self.chosen_neighbors = int(arrays["chosen_neighbors"])
         self.chosen_weighting = self.weighting[int(arrays["chosen_weighting"])]
@@ -166,7 +165,7 @@ class KNNRouter(ClosedFormRouter, Onboarding):
 
 
 def _weights(similarity: NDArray[np.float32], weighting: str) -> NDArray[np.float64]:
-    """What a neighbour counts for, in double precision, so that a mean of ones is 1."""
+    """Weights of the neighbours, in double precision so that a mean of ones is exactly 1."""
     weights = np.ones_like(similarity) if weighting == "uniform" else np.maximum(similarity, 1e-6)
     return weights.astype(np.float64)
 
@@ -176,10 +175,10 @@ def _cumulative_means(
 ) -> NDArray[np.float64]:
     """``(len(candidates), N, M)`` weighted means of the first K neighbours' known cells.
 
-    Where none of the neighbours has a known cell, the model's mean over all train prompts stands in.
+    If no neighbour has a known cell, the model's mean over all train prompts is used.
     """
     known = np.isfinite(cells)
-    shares = np.add.reduceat  # sums of the stretch between one candidate K and the next
+    shares = np.add.reduceat  # sums over the neighbours between one candidate K and the next
     starts = [0, *candidates[:-1]]
     values = np.where(known, cells, 0)[neighbors] * weights[:, :, None]
     total = shares(values, starts, axis=1).cumsum(axis=1)

@@ -1,4 +1,4 @@
-"""Ridge regression of quality and of the logarithm of cost: the strongest simple router, fitted in closed form."""
+"""Ridge regression of quality and log cost: the strongest simple router, fitted in closed form."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,15 +14,15 @@ from routerbench.routers.families.ridge import Standardisation, ridge
 
 
 class LinearRouter(ClosedFormRouter):
-    """Predicts the quality and the log cost of every model as linear functions of the embedding.
+    """Predicts quality and log cost of every model as linear functions of the embedding.
 
-    Quality is clipped to [0, 1]. Quality and cost have penalties of their own, as the length of an answer is easier to
-    read from a prompt than the skill that it asks for.
+    Quality is clipped to [0, 1]. Quality and cost have separate penalties, because the length of an answer is easier to
+    predict than the skill that a prompt requires.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        alpha: candidates for both penalties, or one, as in scikit-learn's Ridge, on standardised embeddings.
+        alpha: one or more candidates for both penalties, as in scikit-learn's Ridge, on standardised embeddings.
     """
 
     def __init__(self, embedding_dim: int, num_models: int, alpha: Sequence[float] | float) -> None:
@@ -32,11 +32,11 @@ class LinearRouter(ClosedFormRouter):
             raise InputError(f"router.alpha must be a list of numbers above 0, got {self.alpha}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Fit all penalties at once and keep the best, the largest of those that are equally good.
+        """Fit all penalties at once and select the best; ties go to the largest.
 
-        Each penalty is judged by its leave-one-out predictions of train. They are exact and free, and validation has
-        a sixth of the prompts: differences between penalties drown in its noise. Where train has fewer prompts to score
-        on, as its cells are missing, validation decides.
+        Penalties are compared by their leave-one-out predictions on train, which are exact and free; on validation,
+        with a sixth of the prompts, the differences would be lost in noise. If missing values leave fewer complete
+        prompts in train than in validation, validation is used.
         """
         standardisation = Standardisation.of(train.embeddings)
         alphas = np.sort(self.alpha)[::-1]
@@ -52,20 +52,20 @@ class LinearRouter(ClosedFormRouter):
         self.weights, self.bias = standardisation.into(path.weights[best], path.bias[best])
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Quality and cost of ``(N, D)`` embeddings.
+        """Predict quality and cost of ``(N, D)`` embeddings.
 
-        Without ``quality_std``: at the penalties that are chosen the posterior variance is nearly the prior's, and
-        says nothing of the prompt.
+        There is no ``quality_std``: at the selected penalties, the posterior variance is close to that of the prior and
+        hardly depends on the prompt.
         """
         quality = embeddings @ self.weights + self.bias
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """``(D, M)`` weights, ``(M,)`` bias and ``(1,)`` chosen penalty of quality, and those of cost."""
+        """``(D, M)`` weights, ``(M,)`` bias and ``(1,)`` selected penalty of quality, and the arrays of the cost."""
         own = {"weights": self.weights, "bias": self.bias, "chosen_alpha": self.chosen_alpha}
         return own | self.cost.arrays()
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the weights."""
+        """Restore what ``arrays`` returned."""
         self.weights, self.bias, self.chosen_alpha = arrays["weights"], arrays["bias"], arrays["chosen_alpha"]
         self.cost = RidgeCost.from_arrays(arrays)

@@ -11,20 +11,20 @@ from routerbench.routers.families.neural import QualityNetwork
 class MatrixFactorizationRouter(QualityNetwork):
     """The strength of model m on prompt x is ``w . (v_m * W (x + noise))``, with unit vectors v and noise in training.
 
-    Model i beats model j with probability ``sigmoid(strength_i - strength_j)``, for which it is trained
-    (``training=bradley_terry``), and no part of the product has a bias, so that this is one minus the probability that
-    j beats i. RouteLLM's embeddings have a mean, in which the models' overall strengths find a place; ours are centred,
-    and a number per model stands for it, which leaves the antisymmetry.
+    Model i beats model j with probability ``sigmoid(strength_i - strength_j)``, the objective of
+    ``training=bradley_terry``. No part of the product has a bias, so this is one minus the probability that j beats i.
+    RouteLLM's embeddings have a non-zero mean, which encodes the models' overall strengths; ours are centred, so each
+    model has a scalar offset instead, which preserves the antisymmetry.
 
-    RouteLLM has two models and thresholds the probability that the strong one wins. For any number of models the
-    strengths rank, and are calibrated. Only their differences within a prompt are learned, so their mean is taken off.
-    The paper predicts no cost; ours is linear in the embedding.
+    RouteLLM has two models and applies a threshold to the probability that the strong one wins. For any number of
+    models the strengths are a ranking, and are calibrated. Only their differences within a prompt are learned, so their
+    mean is subtracted. The paper does not predict cost; ours is linear in the embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         dim: size of a model's vector.
-        noise: standard deviation of the noise, in units of the embeddings' on train.
+        noise: standard deviation of the noise, relative to that of the embeddings on train.
     """
 
     def __init__(self, embedding_dim: int, num_models: int, dim: int, noise: float) -> None:
@@ -39,7 +39,7 @@ class MatrixFactorizationRouter(QualityNetwork):
         self.weight = nn.Parameter(torch.randn(dim) / dim**0.5)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Strengths, with a mean of 0 over the models."""
+        """``(B, M)`` strengths, with mean 0 over the models."""
         if self.training:
             inputs = inputs + self.noise * torch.randn_like(inputs)
         strength = self.prompt(inputs) * self.weight @ normalize(self.models, dim=-1).T + self.offset

@@ -13,10 +13,10 @@ from routerbench.routers.families.neural import QualityNetwork
 class MIRTRouter(QualityNetwork):
     """IRT-Router's MIRT: ``quality = sigmoid(a(x) . theta_m - b(x))`` with discriminations ``a = softplus(A x)``.
 
-    The paper reads the abilities theta off a text that describes each model, which a table of outcomes lacks: here
-    they are free, and begin at 0. To the logit comes that of the model's mean quality on train, as in all our networks,
-    so that an ability of 0 is that of the model's average and not that of a beginner. The warm-up of prompts by their
-    neighbours is left out. The paper takes one price per model for its cost; ours is linear in the embedding.
+    The paper derives the abilities theta from a text that describes each model, which an outcome table lacks: here they
+    are free parameters that start at 0. The logit of the model's mean quality on train is added, as in all our
+    networks, so that an ability of 0 means the model's own average. The paper's warm-up of prompts by their neighbours
+    is left out. The paper uses one price per model as cost; ours is linear in the embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
@@ -34,7 +34,7 @@ class MIRTRouter(QualityNetwork):
         self.item_difficulty = nn.Linear(embedding_dim, 1, bias=False)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Logits of quality."""
+        """``(B, M)`` logits of quality."""
         return softplus(self.discrimination(inputs)) @ self.abilities.T - self.item_difficulty(inputs)
 
     @property
@@ -44,6 +44,6 @@ class MIRTRouter(QualityNetwork):
 
     @torch.inference_mode()
     def difficulty(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``(N,)`` difficulties b of ``(N, D)`` embeddings: what the prompt takes off every model's logit."""
+        """``(N,)`` difficulties b of ``(N, D)`` embeddings, which are subtracted from every model's logit."""
         inputs = torch.from_numpy(np.asarray(embeddings, np.float32)).to(self.mean.device)
         return self.item_difficulty((inputs - self.mean) / self.std)[:, 0].cpu().numpy()

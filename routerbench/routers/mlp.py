@@ -1,4 +1,4 @@
-"""RouterBench's MLP router, as one network for all models, with a cost head."""
+"""RouterBench's MLP router, as one network for all models and with a cost head."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,15 +10,15 @@ from routerbench.routers.families.neural import Heads, NeuralRouter
 
 
 class MLPRouter(NeuralRouter):
-    """A multilayer perceptron from the embedding to both heads of all models.
+    """A multilayer perceptron from the embedding to the quality and cost heads of all models.
 
-    RouterBench fits one perceptron per model (arXiv 2403.12031, section 4); shared hidden layers cost M times less
+    RouterBench fits one perceptron per model (arXiv 2403.12031, section 4); shared hidden layers are M times cheaper
     and let the models learn from each other's outcomes.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        hidden: width of each hidden layer, or of the one.
+        hidden: width of each hidden layer, or of the only one.
         dropout: share of units dropped after each hidden layer, in [0, 1).
     """
 
@@ -33,5 +33,5 @@ class MLPRouter(NeuralRouter):
         self.network = nn.Sequential(*layers, nn.Linear(widths[-1], 2 * num_models))
 
     def heads(self, inputs: Tensor) -> Heads:
-        """Both heads from the last hidden layer."""
+        """Compute both heads from the last hidden layer."""
         return Heads(*self.network(inputs).chunk(2, dim=-1))

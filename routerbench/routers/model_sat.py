@@ -1,4 +1,4 @@
-"""Model-SAT in its light form: a model is its results in an aptitude test, which a network learns to read."""
+"""A light version of Model-SAT: a network reads a model's results in an aptitude test."""
 
 import numpy as np
 import torch
@@ -16,25 +16,26 @@ SHARPNESS = 20.0  # of the softmax over clusters, per unit of cosine similarity
 
 
 class ModelSATRouter(NeuralRouter, Onboarding):
-    """One network for all models sees the prompt, the model's capabilities, and what they promise on the prompt.
+    """One network for all models; its inputs are the prompt, the model's capabilities, and their average on the prompt.
 
     Model-SAT (arXiv 2502.17282) writes a model's accuracy on 50 tasks as text before the prompt of a language model,
-    which says whether it will succeed. The light form has numbers: a capability is the shrunken mean quality on a
-    cluster of train prompts, and the network gets ``[x, capabilities, promise]``, with the promise the capabilities
-    averaged over the clusters that the prompt is in. It corrects the logit of the promise, from 0 on. The capabilities
-    come from the prompts that the network is trained on, where the paper has tasks of their own; clusters have many.
+    which predicts whether the model will succeed. The light version uses numbers: a capability is the shrunk mean
+    quality on a cluster of train prompts, and the input is ``[x, capabilities, promise]``, where the promise is the
+    average of the capabilities over the clusters of the prompt. The network's output, initially 0, corrects the logit
+    of the promise. The capabilities come from the prompts that the network is trained on, where the paper uses separate
+    tasks; each cluster has many prompts.
 
-    As nothing in it belongs to one model, a new model joins by its capabilities alone. In training the capabilities of
-    some models are replaced by the mean of all, so that the network knows the unknown. Cost is the mean on the
-    clusters.
+    Because no parameter belongs to a single model, a new model only needs its capabilities. In training, the
+    capabilities of some models are replaced by the mean of all, so that the network can handle unknown models. Cost is
+    the mean on the clusters.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_clusters: K, capabilities of a model.
+        num_clusters: K, the number of capabilities of a model.
         hidden: width of the hidden layer.
         dropout: share of models, and of units, dropped in training, in [0, 1).
-        seed: of the clusters.
+        seed: random seed of the clusters.
     """
 
     centroids: Tensor
@@ -72,13 +73,13 @@ class ModelSATRouter(NeuralRouter, Onboarding):
         self.register_buffer("costs", torch.full((num_models, num_clusters), torch.nan))
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train and the capabilities; the promise takes the place of the mean quality."""
+        """Set the statistics of train and the capabilities; the promise replaces the mean quality."""
         super().prepare(train)
         self.quality_bias.zero_()
         self._take(Clusters.fit(train, self.num_clusters, self.seed))
 
     def _take(self, clusters: Clusters) -> None:
-        """Centroids and outcomes, padded where there are fewer prompts than clusters."""
+        """Copy centroids and outcomes; with fewer prompts than clusters, the other entries keep their defaults."""
         number = len(clusters.centroids)
         self.centroids[:number] = torch.from_numpy(clusters.centroids)
         self.capabilities[:, :number] = torch.from_numpy(clusters.quality.T)
@@ -86,7 +87,7 @@ class ModelSATRouter(NeuralRouter, Onboarding):
         self.costs[:, :number] = torch.from_numpy(clusters.cost.T)
 
     def heads(self, inputs: Tensor) -> Heads:
-        """The corrected promise, and the mean cost on the clusters."""
+        """Compute the corrected promise, and the mean cost on the clusters."""
         unit = normalize(inputs * self.std + self.mean, dim=-1)
         member = (SHARPNESS * unit @ self.centroids.T).softmax(dim=-1)
         capabilities = self.capabilities
@@ -95,13 +96,12 @@ class ModelSATRouter(NeuralRouter, Onboarding):
             capabilities = torch.where(is_dropped, capabilities.mean(dim=0), capabilities)
         promise = torch.logit(member @ capabilities.T, eps=1e-3)
         seen = self.prompt(inputs)[:, None] + self.model(capabilities - 0.5) + self.promise(promise[..., None])
-        ratio = (member @ self.costs.T / self.mean_cost).nan_to_num(1.0)  # 0 / 0 of a model that costs nothing
+        ratio = (member @ self.costs.T / self.mean_cost).nan_to_num(1.0)  # 0 / 0 for a model that costs nothing
         return Heads(promise + self.head(seen).squeeze(-1), ratio.clamp(min=1e-6).log())
 
     def _append_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> None:
-        """Append the capabilities and costs of one more model."""
         known = Clusters(*(part.double().cpu().numpy() for part in (self.centroids, self.capabilities.T, self.costs.T)))
         grown = known.with_model(embeddings, quality, cost)
         self.capabilities, self.costs = (

@@ -15,20 +15,19 @@ SHARPNESS = 10.0  # of the clusters' posterior, per unit of cosine similarity
 class NIRTRouter(QualityNetwork):
     """IRT-Router's NIRT: ``f(9 sigmoid(d(x)) (sigmoid(theta_m) - sigmoid(k(x))) * relevance(x))``, f monotone.
 
-    ``theta`` are a model's abilities, ``k`` what the prompt asks of each, ``d`` how well it tells models apart, all
-    linear in the embedding but the abilities, which are free and begin at 0. f has positive weights, so that no
-    prompt is the harder for a model the more it is able to do. Where a language model tags the paper's prompts with
-    the abilities that they need, the relevance is here the posterior of clusters of the train prompts, one for each
-    ability. To the logit comes that of the model's mean quality. The paper takes one price per model for its cost;
-    ours is linear in the embedding.
+    ``theta`` are a model's abilities, ``k`` the prompt's demands on them, and ``d`` the prompt's discrimination. k and
+    d are linear in the embedding; the abilities are free parameters that start at 0. f has positive weights, so that
+    more ability never makes a prompt harder. The paper's relevance comes from a language model that tags prompts with
+    the required abilities; here it is the posterior of clusters of the train prompts, one per ability. The logit of the
+    model's mean quality is added. The paper uses one price per model as cost; ours is linear in the embedding.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         dim: number of abilities, and of clusters.
-        hidden: width of f. The paper has 512, which takes much longer.
+        hidden: width of f. The paper uses 512, which takes much longer.
         dropout: share of the hidden units dropped in training, in [0, 1).
-        seed: of the clusters.
+        seed: random seed of the clusters.
     """
 
     centroids: Tensor
@@ -51,7 +50,7 @@ class NIRTRouter(QualityNetwork):
         self.first, self.last = nn.Linear(dim, hidden), nn.Linear(hidden, 1)
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train and cluster its prompts; where they are fewer than clusters, some are equal."""
+        """Set the statistics and clusters of train; centroids repeat if there are fewer prompts than clusters."""
         from sklearn.cluster import KMeans
 
         super().prepare(train)
@@ -61,11 +60,11 @@ class NIRTRouter(QualityNetwork):
         self.centroids.copy_(normalize(torch.from_numpy(centroids)))
 
     def relevance(self, inputs: Tensor) -> Tensor:
-        """``(B, dim)`` posterior of the clusters, as of von Mises-Fisher distributions, of standardised embeddings."""
+        """``(B, dim)`` posterior of the clusters, as for von Mises-Fisher distributions, of standardised embeddings."""
         return (SHARPNESS * normalize(inputs) @ self.centroids.T).softmax(dim=-1)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Logits of quality."""
+        """``(B, M)`` logits of quality."""
         scale = 9 * self.discrimination(inputs).sigmoid() * self.relevance(inputs)
         gap = self.abilities.sigmoid() - self.demand(inputs).sigmoid()[:, None]
         hidden = linear(gap * scale[:, None], self.first.weight.abs(), self.first.bias).tanh()

@@ -1,4 +1,4 @@
-"""A random forest that predicts all models at once, after Not Diamond's RoRF."""
+"""A random forest that predicts all models at once, based on Not Diamond's RoRF."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,21 +14,21 @@ from routerbench.routers.families.trees import Trees, filled
 
 
 class RandomForestRouter(ClosedFormRouter):
-    """Predicts the mean quality of train prompts that share the leaves of many trees.
+    """Predicts the mean quality of the train prompts that share leaves of many trees.
 
-    RoRF classifies pairs of models into four classes with 100 trees of depth 20 on every feature. For any number of
-    models one forest regresses the quality of all of them: a split that helps one model mostly helps others, and a leaf
-    has a mean for each. A gap in the table counts as the model's mean. Leaves are larger than RoRF's, as outcomes are
-    noisy, and each split looks at a share of the features. Cost is regressed by ridge.
+    RoRF classifies pairs of models into four classes with 100 trees of depth 20 on all features. Here one forest
+    regresses the quality of any number of models: a split that helps one model usually helps others, and a leaf has a
+    mean for each. Missing values are replaced by the model's mean. Leaves are larger than RoRF's because outcomes are
+    noisy, and each split considers a share of the features. Cost is predicted by ridge regression.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         num_trees: T.
-        max_depth: of a tree, at least 1.
-        min_leaf: candidates for the fewest train prompts in a leaf, or one; chosen on validation.
-        max_features: share of the features that a split looks at, in (0, 1].
-        seed: of prompts and features.
+        max_depth: maximum depth of a tree, at least 1.
+        min_leaf: one or more candidates for the minimum number of train prompts in a leaf, selected on validation.
+        max_features: share of the features considered for a split, in (0, 1].
+        seed: random seed of prompts and features.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RandomForestRouter(ClosedFormRouter):
             )
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Grow a forest for each size of leaf and keep the one that is best on ``val``."""
+        """Fit a forest for each leaf size and keep the one that is best on ``val``."""
         from sklearn.ensemble import RandomForestRegressor
 
         self.cost = RidgeCost.fit(train)
@@ -73,15 +73,15 @@ class RandomForestRouter(ClosedFormRouter):
         self.trees = max(candidates, key=lambda candidate: candidate[0])[1]
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Mean over the trees, and the cost, of ``(N, D)`` embeddings."""
+        """Predict the mean over the trees, and cost, for ``(N, D)`` embeddings."""
         quality = self.trees.sum(embeddings) / len(self.trees.root)
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The trees' arrays and those of the cost."""
+        """The arrays of the trees and the cost."""
         return self.trees._asdict() | self.cost.arrays()
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the trees."""
+        """Restore what ``arrays`` returned."""
         self.trees = Trees(*(arrays[name] for name in Trees._fields))
         self.cost = RidgeCost.from_arrays(arrays)

@@ -1,4 +1,4 @@
-"""RouterDC on frozen embeddings: prompts and models in one space, by two contrasts (arXiv 2409.19886)."""
+"""RouterDC on frozen embeddings: prompts and models in one space, with two contrastive losses (arXiv 2409.19886)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,25 +9,25 @@ from routerbench.errors import InputError
 from routerbench.routers.families.clusters import Clusters
 from routerbench.routers.families.neural import Heads, QualityNetwork
 
-MODEL_STD = 0.78  # of the coordinates of a model's first vector, as in the paper's code
+MODEL_STD = 0.78  # of the initial model vectors' coordinates, as in the paper's code
 
 
 class RouterDCRouter(QualityNetwork):
-    """The score of a model is the cosine of its vector and the projected prompt, over a temperature.
+    """Scores a model by the cosine of its vector and the projected prompt, divided by a temperature.
 
-    Trained by ``training=contrastive``. The paper fine-tunes mDeBERTa; this frozen form puts a projector of two layers
-    on given embeddings. The clusters that its contrast between prompts needs are k-means on the embeddings themselves,
-    without the paper's t-SNE before it. The paper has no cost at inference; ours is linear in the embedding, and the
-    cosines, which rank, are calibrated.
+    Trained by ``training=contrastive``. The paper fine-tunes mDeBERTa; this version puts a two-layer projector on
+    frozen embeddings. The clusters for the contrastive loss between prompts are k-means on the embeddings themselves,
+    without the paper's t-SNE. The paper does not use cost at inference; ours is linear in the embedding, and the
+    cosines, which are a ranking, are calibrated.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         hidden: width of the projector.
         dim: size of the common space.
-        temperature: of the cosine, above 0.
-        num_clusters: of the train prompts.
-        seed: of the clusters.
+        temperature: temperature of the cosine, above 0.
+        num_clusters: number of clusters of the train prompts.
+        seed: random seed of the clusters.
     """
 
     centroids: Tensor
@@ -58,21 +58,21 @@ class RouterDCRouter(QualityNetwork):
         self.register_buffer("centroids", torch.zeros(num_clusters, embedding_dim))
 
     def prepare(self, train: Examples) -> None:
-        """Take the statistics of train and cluster it; a cosine starts from no mean quality."""
+        """Set the statistics and clusters of train; a cosine has no mean quality to start from."""
         super().prepare(train)
         self.quality_bias.zero_()
         centroids = Clusters.fit(train, self.num_clusters, self.seed).centroids
         self.centroids[: len(centroids)] = torch.from_numpy(centroids)
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Cosines over the temperature."""
+        """``(B, M)`` cosines divided by the temperature."""
         return self._similarity(self.projector(inputs))
 
     def _similarity(self, projected: Tensor) -> Tensor:
         return normalize(projected, dim=-1) @ normalize(self.models, dim=-1).T / self.temperature
 
     def heads(self, inputs: Tensor) -> Heads:
-        """The scores, the shared cost head, and what the contrast between prompts compares."""
+        """Compute the scores, the shared cost head, and the inputs of the contrastive loss between prompts."""
         projected = self.projector(inputs)
         cluster = ((inputs * self.std + self.mean) @ self.centroids.T).argmax(dim=-1)
         return Heads(self._similarity(projected), self.cost(inputs), representation=projected, cluster=cluster)

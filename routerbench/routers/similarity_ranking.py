@@ -1,4 +1,4 @@
-"""RouteLLM's similarity-weighted ranking (arXiv 2406.18665, section 4.2): for each prompt a ranking of its own."""
+"""RouteLLM's similarity-weighted ranking (arXiv 2406.18665, section 4.2): a separate ranking for each prompt."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,31 +13,31 @@ from routerbench.routers.families.cost import RidgeCost
 from routerbench.routers.families.levels import levels, logit
 from routerbench.routers.families.neighbors import normalized
 
-CHUNK = 256  # queries whose battles, (queries, M, M), are in memory at once
-DRAWS = 1.0  # that every two models are credited, each of the weight of the train prompt most similar to the query
-MAX_STEPS = 100  # of Newton's method, which takes about five
-TOLERANCE = 1e-6  # of the last step, after which the error is about its square
+CHUNK = 256  # queries per chunk, to limit the memory of their battles, (queries, M, M)
+DRAWS = 1.0  # draws added between every two models, each with the weight of the most similar train prompt
+MAX_STEPS = 100  # maximum number of Newton steps; about five are needed
+TOLERANCE = 1e-6  # of the last step; the error is then about its square
 
 
 class SimilarityRankingRouter(ClosedFormRouter):
-    """Ranks the models by a Bradley-Terry model of all train prompts, those like the query weighing most.
+    """Ranks the models by a Bradley-Terry model of all train prompts, weighted by their similarity to the query.
 
-    Every two models that were observed on a train prompt fight a battle there: the higher quality wins, equal ones
-    share the win. A battle weighs ``gamma ** (1 + cos / max cos)``, the cosine similarity of its prompt to the query
-    over that of the most similar prompt. What is predicted are the log strengths of the models, in natural units (times
-    ``400 / ln 10`` they are Elo points), around the logit of the quality that all models have on such prompts.
+    Every two models that were observed on a train prompt fight a battle: the higher quality wins, equal qualities share
+    the win. The weight of a battle is ``gamma ** (1 + cos / max cos)``, with the cosine similarity of its prompt to the
+    query relative to that of the most similar prompt. The predictions are the models' log strengths in natural units
+    (``400 / ln 10`` times these are Elo points), centred on the logit of all models' quality on such prompts.
 
-    Adaptations: the battles come from a table of outcomes and not from human votes; there are any number of models,
-    each with a strength of its own, where the paper pools those of 64 models in 10 tiers; one draw between every two
-    models, of the weight of the most similar prompt, keeps the strength of a model that never lost finite; validation
-    may choose a ``gamma`` that is sharper than the paper's 10, under which the most similar of thousands of prompts
-    weighs only ten times as much as an unrelated one; and strengths, which are differences, get the level that
-    calibration needs. It changes no win rate and no choice between models.
+    Adaptations: the battles come from an outcome table, not from human votes; there are any number of models, each with
+    its own strength, where the paper pools 64 models in 10 tiers; one draw is added between every two models, with the
+    weight of the most similar prompt, so that the strength of a model that never lost is finite; validation may select
+    a ``gamma`` that is sharper than the paper's 10, with which the most similar of thousands of prompts weighs only ten
+    times as much as an unrelated one; and because strengths are differences, the level that calibration needs is added.
+    It does not change win rates or the choice between models.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        gamma: candidates, above 1, or one.
+        gamma: one or more candidates, above 1.
     """
 
     def __init__(self, embedding_dim: int, num_models: int, gamma: Sequence[float] | float) -> None:
@@ -47,7 +47,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
             raise InputError(f"router.gamma must be a list of numbers above 1, got {self.gamma}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Keep the train prompts and choose ``gamma`` on ``val``."""
+        """Store the train prompts and select ``gamma`` on ``val``."""
         self._remember(normalized(train.embeddings), train.table.quality)
         self.cost = RidgeCost.fit(train)
         cost = self.cost.predict(val.embeddings)
@@ -61,7 +61,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
         self.vectors, self.quality = vectors, quality
         observed = np.isfinite(quality)
         self._pairs = np.triu_indices(self.num_models, 1)
-        # In a complete table every two models meet everywhere: one distinct column in place of M (M - 1) / 2.
+        # In a complete table all pairs meet on every prompt: one distinct column instead of M (M - 1) / 2.
         meetings, self._meeting = np.unique(
             observed[:, self._pairs[0]] & observed[:, self._pairs[1]], axis=1, return_inverse=True
         )
@@ -69,14 +69,14 @@ class SimilarityRankingRouter(ClosedFormRouter):
         self._outcomes = np.column_stack(columns).astype(np.float32)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Log strengths of the models around the level of ``(N, D)`` prompts, and cost."""
+        """Predict log strengths, centred on the level of ``(N, D)`` prompts, and cost."""
         strengths = self._strengths(embeddings, self.chosen_gamma)
         return Prediction(strengths, self.cost.predict(embeddings), scale="ranking")
 
     def win_rate(self, embeddings: NDArray[np.float32], strong: int, weak: int) -> NDArray[np.float64]:
-        """``(N,)`` probabilities that ``strong`` answers better than ``weak``: RouteLLM routes by a threshold on them.
+        """``(N,)`` probabilities that ``strong`` answers better than ``weak``; RouteLLM applies a threshold to them.
 
-        The threshold for a wanted share of strong calls is ``policy.strong_share_threshold``.
+        See ``policy.strong_share_threshold`` for the threshold that gives a desired share of strong calls.
 
         Args:
             embeddings: ``(N, D)`` queries.
@@ -92,7 +92,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
         return np.concatenate([self._ranked(chunk, gamma) for chunk in chunks])
 
     def _ranked(self, queries: NDArray[np.float32], gamma: float) -> NDArray[np.float64]:
-        """``(Q, M)`` scores on ``(Q, D)`` unit vectors, from the weighted totals of battles and levels."""
+        """``(Q, M)`` scores of ``(Q, D)`` unit vectors, from the weighted totals of battles and levels."""
         totals = (similarity_weights(queries @ self.vectors.T, gamma) @ self._outcomes).astype(np.float64)
         weight, level, won, meetings = np.split(totals, [1, 2, 2 + self.num_models], axis=1)
         battles = np.zeros((len(queries), self.num_models, self.num_models))
@@ -101,7 +101,7 @@ class SimilarityRankingRouter(ClosedFormRouter):
         return logit(level / weight) + strengths
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The train prompts' vectors and quality, the chosen gamma, and the arrays of cost."""
+        """Vectors and quality of the train prompts, the selected gamma, and the arrays of the cost."""
         return {
             "embeddings": self.vectors,
             "quality": self.quality,
@@ -110,16 +110,16 @@ class SimilarityRankingRouter(ClosedFormRouter):
         }
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the train prompts."""
+        """Restore what ``arrays`` returned."""
         self._remember(arrays["embeddings"], arrays["quality"])
         self.chosen_gamma = float(arrays["chosen_gamma"])
         self.cost = RidgeCost.from_arrays(arrays)
 
 
 def similarity_weights(similarity: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
-    """RouteLLM's weights ``gamma ** (1 + cos / max cos)``, divided by their largest, ``gamma ** 2``.
+    """Compute RouteLLM's weights ``gamma ** (1 + cos / max cos)``, divided by their maximum, ``gamma ** 2``.
 
-    Unlike there, the ratio ends at -1, so that they keep their range for a query that is like no train prompt.
+    Unlike in RouteLLM, the ratio is clipped at -1, to limit the range for queries that resemble no train prompt.
 
     Args:
         similarity: ``(Q, N)`` cosine similarities of queries and train prompts.
@@ -137,10 +137,10 @@ def similarity_weights(similarity: NDArray[np.float32], gamma: float) -> NDArray
 
 
 def wins(quality: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many of the other models each model beats on each prompt; a tie is half a win.
+    """Count the models that each model beats on each prompt; a tie is half a win.
 
     Args:
-        quality: ``(N, M)`` in [0, 1], NaN where it was not observed: no battle.
+        quality: ``(N, M)`` in [0, 1], NaN if not observed: no battle.
 
     Returns:
         ``(N, M)`` wins.
@@ -154,19 +154,19 @@ def wins(quality: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def bradley_terry(won: NDArray[np.float64], battles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Maximum-likelihood log strengths s of the Bradley-Terry model, ``P(i beats j) = 1 / (1 + exp(s_j - s_i))``.
+    """Fit log strengths s of the Bradley-Terry model ``P(i beats j) = 1 / (1 + exp(s_j - s_i))`` by maximum likelihood.
 
-    By Newton's method, for Q sets of battles at once.
+    Uses Newton's method, for Q sets of battles at once.
 
     Args:
-        won: ``(Q, M)`` total weight of the battles that each model won, above 0 and below that of its battles.
-        battles: ``(Q, M, M)`` total weight of the battles of every two models, symmetric with a diagonal of 0.
+        won: ``(Q, M)`` total weight of the battles won by each model, above 0 and below that of its battles.
+        battles: ``(Q, M, M)`` total weight of the battles of every two models, symmetric with zero diagonal.
 
     Returns:
-        ``(Q, M)`` strengths in natural units, of mean 0.
+        ``(Q, M)`` strengths in natural units, with mean 0.
 
     Example:
-        Of two models, the one that wins 3 of 4 has odds of 3: log strengths of plus and minus half their logarithm.
+        With two models, winning 3 of 4 battles means odds of 3: the log strengths are plus and minus half of log 3.
 
         >>> strengths = bradley_terry(np.array([[3.0, 1.0]]), np.array([[[0.0, 4.0], [4.0, 0.0]]]))
         >>> np.exp(2 * strengths).round(3).tolist()
@@ -175,18 +175,18 @@ def bradley_terry(won: NDArray[np.float64], battles: NDArray[np.float64]) -> NDA
     num_models = won.shape[1]
     diagonal = np.arange(num_models)
     odds = won / (battles.sum(axis=2) - won)
-    strengths = (1 - 1 / num_models) * np.log(odds)  # the solution for two models, near it for more
+    strengths = (1 - 1 / num_models) * np.log(odds)  # exact for two models, a good start for more
     strengths -= strengths.mean(axis=1, keepdims=True)
     for _ in range(MAX_STEPS):
         rates = _sigmoid(strengths[:, :, None] - strengths[:, None, :])
         gradient = won - (battles * rates).sum(axis=2)
-        gradient -= gradient.mean(axis=1, keepdims=True)  # 0 but for the rounding of the totals
+        gradient -= gradient.mean(axis=1, keepdims=True)  # 0 except for rounding errors of the totals
         information = battles * rates * (1 - rates)
-        # Minus the Hessian; only differences of strengths count, and the added ones hold their mean at 0.
+        # The negative Hessian; the added ones fix the mean at 0, because only differences are determined.
         curvature = 1 - information
         curvature[:, diagonal, diagonal] += information.sum(axis=2)
         step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        # A step that changes no difference by more than 1 always raises the likelihood, so that it must converge.
+        # A step that changes no difference by more than 1 always raises the likelihood, so the iteration converges.
         step /= np.maximum(1, np.ptp(step, axis=1, keepdims=True))
         strengths += step
         if np.abs(step).max(initial=0) < TOLERANCE:

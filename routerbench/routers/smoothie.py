@@ -1,4 +1,4 @@
-"""Smoothie (arXiv 2412.04692): which models to trust is read off their answers alone, without a label."""
+"""Smoothie (arXiv 2412.04692): estimates the models' errors from their responses alone, without labels."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ from routerbench.routers.base import ClosedFormRouter, Prediction, Score
 from routerbench.routers.families.cost import RidgeCost
 from routerbench.routers.families.neighbors import Memory, normalized
 
-CHUNK = 1024  # queries whose neighbours' variances, (queries, K, M), are in memory at once
+CHUNK = 1024  # queries per chunk, to limit the memory of their neighbours' variances, (queries, K, M)
 
 
 class SmoothieRouter(ClosedFormRouter):
-    """Trusts a model as much as its answers agree with those of the others on the nearest train prompts.
+    """Trusts a model to the extent that its responses agree with those of the others on the nearest train prompts.
 
-    Every answer is embedded, as the embedding of the right one plus an error; the errors of different models are taken
-    as independent. Then the distances between answers give the variance d of every model's error, and the paper picks
-    the model of the largest ``dim / (2 d)``. No quality is looked at, and a prompt is routed without any answer to it:
-    the paper's regime "train time". The majority is always right: models that err alike are believed.
+    The embedding of a response is modelled as that of the right answer plus an error; errors of different models are
+    assumed independent. The distances between responses then determine the variance d of every model's error, and the
+    paper chooses the model with the largest ``dim / (2 d)``. Quality is not used, and routing a prompt needs no
+    responses to it: the paper's "train time" regime. The majority is taken to be right, so shared errors are trusted.
 
-    Adaptations: answers are embedded as hashed words and pairs of words of unit length, for which no network must read
-    them, where the paper takes all-mpnet-base-v2. What is predicted is ``-d``: it picks the same model, without the
-    pole of ``1 / d``, as d is estimated and may well be 0 or less; and it is not normalised within a prompt, since
-    prompts on which a model agrees with others are those that it answers well. Calibration, which is no part of the
-    router, does look at the quality of validation.
+    Adaptations: responses are embedded as hashed words and word pairs of unit length, without a network, where the
+    paper uses all-mpnet-base-v2. The prediction is ``-d``, which chooses the same model without the pole of ``1 / d``,
+    because the estimate of d may be 0 or negative. It is not normalised within a prompt, because prompts on which a
+    model agrees with the others are those that it answers well. Calibration, which is not part of the router, does use
+    the quality on validation.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models, at least three.
-        num_neighbors: K nearest train prompts whose answers count, or None for those of all.
+        num_neighbors: K nearest train prompts whose responses are used; None uses all.
     """
 
     def __init__(self, embedding_dim: int, num_models: int, num_neighbors: int | None) -> None:
@@ -43,10 +43,10 @@ class SmoothieRouter(ClosedFormRouter):
             raise InputError(f"router=smoothie tells who is right by a majority of at least 3 models, got {num_models}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Learn from the responses of ``train``; there is nothing to choose.
+        """Fit to the responses of ``train``; there are no hyperparameters.
 
         Raises:
-            InputError: the table has no responses, or no prompt with those of three models.
+            InputError: the table has no responses, or no prompt with responses of three models.
         """
         variances = error_variances(_distances(train.table))
         if np.isnan(variances).all():
@@ -60,10 +60,10 @@ class SmoothieRouter(ClosedFormRouter):
     def _remember(self, vectors: NDArray[np.float32], variances: NDArray[np.float64]) -> None:
         self.memory, self.variances = Memory(vectors), variances
         self._overall = _known_means(variances, np.full(self.num_models, np.nan))
-        self._overall = np.where(np.isnan(self._overall), np.nanmax(self._overall), self._overall)  # it never answered
+        self._overall = np.where(np.isnan(self._overall), np.nanmax(self._overall), self._overall)  # never answered
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Minus the error variance of every model on ``(N, D)`` embeddings, and cost."""
+        """Predict the negative error variance of every model for ``(N, D)`` embeddings, and cost."""
         return Prediction(-self._local(embeddings), self.cost.predict(embeddings), scale="ranking")
 
     def _local(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -74,29 +74,29 @@ class SmoothieRouter(ClosedFormRouter):
         return np.concatenate([_known_means(self.variances[chunk], self._overall) for chunk in chunks])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The train prompts' vectors, the ``(N, M)`` variances on each, and the arrays of cost."""
+        """Vectors of the train prompts, the ``(N, M)`` variances on each, and the arrays of the cost."""
         return {"embeddings": self.memory.vectors, "variances": self.variances, **self.cost.arrays()}
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``arrays`` returned."""
+        """Restore what ``arrays`` returned."""
         self._remember(arrays["embeddings"], arrays["variances"])
         self.cost = RidgeCost.from_arrays(arrays)
 
 
 def error_variances(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of each model's error, the mean over all pairs j, k of others of ``(d_ij + d_ik - d_jk) / 2``.
+    """Estimate each model's error variance: the mean of ``(d_ij + d_ik - d_jk) / 2`` over all pairs j, k of others.
 
-    ``d_ij`` is the squared distance of two answers, and independent errors add up: its mean is ``d_i + d_j`` (arXiv
-    2412.04692). The mean over all pairs depends on the sums of distances only.
+    ``d_ij`` is the squared distance of two responses; for independent errors its mean is ``d_i + d_j`` (arXiv
+    2412.04692). The mean over all pairs only depends on the sums of distances.
 
     Args:
-        distances: ``(N, M)`` sum of the squared distances of a model's answer to all others, NaN where it has none.
+        distances: ``(N, M)`` sum of the squared distances of a model's response to all others, NaN without a response.
 
     Returns:
-        ``(N, M)`` variances, unbiased and so perhaps negative on one prompt; NaN without an answer or two others.
+        ``(N, M)`` variances, unbiased, so possibly negative on a prompt; NaN without a response or two others.
 
     Example:
-        The first two models agree, the third is one away from both.
+        The first two models agree, the third has distance 1 from both.
 
         >>> error_variances(np.array([[1.0, 1.0, 2.0]])).tolist()
         [[0.0, 0.0, 1.0]]
@@ -108,13 +108,13 @@ def error_variances(distances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _distances(table: OutcomeTable) -> NDArray[np.float64]:
-    """``(N, M)`` sums of squared distances to the answers of the other models; NaN where there is no answer."""
+    """``(N, M)`` sums of squared distances to the responses of the other models; NaN without a response."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     if table.responses is None:
         return np.full(table.quality.shape, np.nan)
     answered = table.responses.astype(bool)  # neither None nor empty
-    hashing = HashingVectorizer(token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2))  # keeps "A" and "-", unlike its own
+    hashing = HashingVectorizer(token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2))  # keeps "A" and "-"
     vectors = [
         hashing.transform(np.where(known, texts, ""))
         for texts, known in zip(table.responses.T, answered.T, strict=True)
@@ -127,7 +127,7 @@ def _distances(table: OutcomeTable) -> NDArray[np.float64]:
 
 
 def _known_means(cells: NDArray[np.float64], fallback: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(..., M)`` means over the last axis but one of what is known, or the ``(M,)`` fallback."""
+    """``(..., M)`` means of the known cells over the last axis but one; the ``(M,)`` fallback if there are none."""
     known = np.isfinite(cells)
     counts = known.sum(axis=-2)
     return np.where(counts > 0, np.where(known, cells, 0).sum(axis=-2) / np.maximum(counts, 1), fallback)

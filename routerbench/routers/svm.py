@@ -1,4 +1,4 @@
-"""RouterBench's SVM router: a support vector regressor per model (arXiv 2403.12031)."""
+"""RouterBench's SVM router: one support vector regressor per model (arXiv 2403.12031)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,21 +17,21 @@ ITERATIONS = 200
 
 
 class SVMRouter(ClosedFormRouter):
-    """Support vector regression of every model's quality, linear in the embedding or by a Gaussian kernel.
+    """Support vector regression of every model's quality, with a linear or Gaussian kernel.
 
-    The squared epsilon-insensitive loss, which liblinear minimises exactly in seconds. The kernel
+    The loss is the squared epsilon-insensitive one, which liblinear minimises exactly within seconds. The kernel
     ``exp(-|x - y|^2 / (2 D))`` of standardised embeddings is approximated by random Fourier features (Rahimi and Recht
-    2007, Random Features for Large-Scale Kernel Machines), as support vectors would be thousands of prompts for each
-    model. Cost is regressed by ridge.
+    2007, Random Features for Large-Scale Kernel Machines), because each model would have thousands of prompts as
+    support vectors. Cost is predicted by ridge regression.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
         kernel: "linear" or "rbf".
-        penalty: candidates for C, or one, above 0: what errors count beside the squared weights; chosen on validation.
-        epsilon: errors below are none, at least 0.
-        num_features: random features of the Gaussian kernel.
-        seed: of these.
+        penalty: one or more candidates for C, above 0, the weight of the errors; selected on validation.
+        epsilon: errors below this are ignored, at least 0.
+        num_features: number of random features of the Gaussian kernel.
+        seed: random seed of the features.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SVMRouter(ClosedFormRouter):
 
     @property
     def draws(self) -> bool:
-        """Only random features are random."""
+        """Whether the fit is random; only the random features are."""
         return self.kernel == "rbf"
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
@@ -90,7 +90,7 @@ class SVMRouter(ClosedFormRouter):
                 epsilon=self.epsilon,
                 loss="squared_epsilon_insensitive",
                 dual=False,
-                intercept_scaling=10.0,  # else liblinear's penalty of the intercept draws means to 0
+                intercept_scaling=10.0,  # otherwise liblinear's penalty of the intercept shrinks means towards 0
                 max_iter=ITERATIONS,
             ).fit(features[known], quality[known, model])
             weights[:, model], bias[model] = machine.coef_, machine.intercept_.item()
@@ -103,16 +103,16 @@ class SVMRouter(ClosedFormRouter):
         return np.sqrt(2 / self.num_features) * np.cos(standardised @ self.frequency + self.phase)
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Quality and cost of ``(N, D)`` embeddings."""
+        """Predict quality and cost of ``(N, D)`` embeddings."""
         quality = self._features(embeddings) @ self.weights + self.bias
         return Prediction(quality.clip(0, 1), self.cost.predict(embeddings))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """``(F, M)`` weights and ``(M,)`` bias, the standardisation, the kernel's features, and those of the cost."""
+        """``(F, M)`` weights, ``(M,)`` bias, the standardisation, the random features, and the arrays of the cost."""
         return {name: getattr(self, name) for name in _ARRAYS} | self.cost.arrays()
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the weights."""
+        """Restore what ``arrays`` returned."""
         self.weights, self.bias, self.mean, self.std, self.frequency, self.phase = (arrays[name] for name in _ARRAYS)
         self.cost = RidgeCost.from_arrays(arrays)
 

@@ -1,4 +1,4 @@
-"""UniRoute (arXiv 2502.08773): a model is what it scores on clusters of prompts, so that one can join at any time."""
+"""UniRoute (arXiv 2502.08773): a model is represented by its scores on prompt clusters, so new models can be added."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,28 +13,28 @@ from routerbench.routers.families.clusters import ClusterRouter, Clusters, one_h
 from routerbench.routers.families.neighbors import normalized
 
 FEATURES = ("kmeans", "learned")
-SHARPNESS = 10.0  # of the softmax that a learned map starts from, per unit of cosine similarity
-RATE = 0.1  # of Adam
-STEPS, PATIENCE = 300, 10  # at most so many steps, and at most so many without improvement on validation
+SHARPNESS = 10.0  # of the initial softmax of a learned map, per unit of cosine similarity
+RATE = 0.1  # learning rate of Adam
+STEPS, PATIENCE = 300, 10  # maximum number of steps, and of steps without improvement on validation
 
 
 class UniRouteRouter(ClusterRouter):
     """Predicts ``Phi(x) . Psi(m)``: the features of the prompt times the means of the model on K clusters.
 
-    With ``features="kmeans"`` Phi is the prompt's cluster; with "learned" it is ``softmax(Theta' x)`` of the unit
-    vector x, where Theta minimises the log loss of the mixture over the observed cells of train, the means of the
-    clusters kept as they are. How many clusters are best is chosen on validation.
+    With ``features="kmeans"``, Phi is the prompt's cluster; with "learned", it is ``softmax(Theta' x)`` of the unit
+    vector x, where Theta minimises the log loss of the mixture over the observed cells of train, with fixed cluster
+    means. The number of clusters is selected on validation.
 
-    Adaptations: the paper takes the clusters from unlabelled prompts and the means from a small labelled set, where we
-    take both from train; it weighs quality against each model's mean cost, where we have a mean for each cluster, as
-    for quality; and our means are shrunken, as few prompts of a new model fall into one cluster.
+    Adaptations: the paper takes the clusters from unlabelled prompts and the means from a small labelled set; we take
+    both from train. It weighs quality against each model's mean cost; we use a mean cost per cluster, as for quality.
+    Our means are shrunk, because few prompts of a new model fall into one cluster.
 
     Args:
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        num_clusters: candidates for K, or one; those above the number of train prompts count as that number.
+        num_clusters: one or more candidates for K, limited by the number of train prompts.
         features: "kmeans" or "learned".
-        seed: of the clusters.
+        seed: random seed of the clusters.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class UniRouteRouter(ClusterRouter):
             raise InputError(f"router.features must be one of {', '.join(FEATURES)}, got {features!r}")
 
     def fit(self, train: Examples, val: Examples, score: Score) -> None:
-        """Cluster the train prompts, learn the map if there is one, and choose the number of clusters on ``val``."""
+        """Cluster the train prompts, learn the map if requested, and select the number of clusters on ``val``."""
         best = -np.inf
         for num_clusters in sorted({min(k, len(train.table)) for k in self.num_clusters}):
             self.clusters = Clusters.fit(train, num_clusters, self.seed)
@@ -63,7 +63,7 @@ class UniRouteRouter(ClusterRouter):
         self.clusters, self.map = chosen
 
     def membership(self, embeddings: NDArray[np.float32]) -> NDArray[np.floating]:
-        """The nearest cluster, or the softmax of the learned map."""
+        """``(N, K)`` one-hot nearest cluster, or softmax of the learned map."""
         activation = normalized(embeddings) @ self.map
         if self.features == "kmeans":
             return one_hot(activation)
@@ -75,18 +75,18 @@ class UniRouteRouter(ClusterRouter):
         return super().arrays() | {"map": self.map}
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the clusters and the map."""
+        """Restore what ``arrays`` returned."""
         super().load_arrays(arrays)
         self.map = arrays["map"]
 
 
 def learn_map(clusters: Clusters, train: Examples, val: Examples) -> NDArray[np.float32]:
-    """Minimise the log loss of ``softmax(Theta' x) . Psi`` against quality over the observed cells, Psi as it is.
+    """Minimise the log loss of ``softmax(Theta' x) . Psi`` over the observed cells, with fixed Psi.
 
-    Adam on all prompts at once, from a softmax of the cosines to the centroids; ``val`` says when to stop.
+    Uses full-batch Adam, starting from a softmax of the cosines to the centroids; stops early on ``val``.
 
     Returns:
-        ``(D, K)`` Theta of the step with the least loss on ``val``.
+        ``(D, K)`` Theta with the least loss on ``val``.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy

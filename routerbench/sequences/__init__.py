@@ -1,1 +1,1 @@
-"""Decisions in sequence: cascades, budgets over a stream, and abstention, all on what one router predicts."""
+"""Sequential policies on top of a router: cascades, budgets over a stream of prompts, and abstention."""

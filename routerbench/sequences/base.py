@@ -1,4 +1,4 @@
-"""What a policy in several steps is, and what it gets to know."""
+"""Interface of sequential policies, and the data they learn from."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from routerbench.errors import InputError
 from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 
-FEWEST = 10  # validation prompts to learn from
+FEWEST = 10  # minimum number of validation prompts
 
 
 class Scene(NamedTuple):
-    """N prompts of one split: what a router predicts of them, and what was measured.
+    """N prompts of one split, with predictions and measured outcomes.
 
     Attributes:
-        table: measured outcomes; a policy may look at those of the calls it has made.
-        prediction: for the same prompts, on the scale "quality".
-        embeddings: ``(N, D)`` of the prompts.
+        table: measured outcomes; a policy may only read those of the calls it has made.
+        prediction: prediction for the same prompts, on the scale "quality".
+        embeddings: ``(N, D)`` embeddings of the prompts.
     """
 
     table: OutcomeTable
@@ -30,10 +30,10 @@ class Scene(NamedTuple):
     embeddings: NDArray[np.float32]
 
     def check_size(self, who: str) -> None:
-        """Refuse a validation split that is too small to learn from.
+        """Refuse a validation split that is too small.
 
         Raises:
-            InputError: it has fewer than 10 prompts; the message says ``who`` needs them.
+            InputError: it has fewer than 10 prompts; ``who`` is named in the message.
         """
         if len(self.table) < FEWEST:
             raise InputError(
@@ -42,22 +42,22 @@ class Scene(NamedTuple):
             )
 
     def complete(self) -> Scene:
-        """The prompts without a missing cell: on these policies play."""
+        """Select the prompts without a missing cell, on which policies are evaluated."""
         rows = self.table.is_complete
         return Scene(self.table.take(rows), self.prediction.take(rows), self.embeddings[rows])
 
 
 class SequentialPolicy(Protocol):
-    """Decides in several steps. Whatever it chooses, thresholds or multipliers, it chooses on validation."""
+    """A policy that decides in several steps. Thresholds, multipliers and the like are chosen on validation."""
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Learn from ``val``, then play on ``test``.
+        """Fit on ``val``, then run on ``test``.
 
         Args:
-            val: complete prompts to learn and choose from.
-            test: complete prompts to play on; its outcomes are read only where a call has been made.
-            rng: draws whatever is random.
+            val: complete prompts to fit on.
+            test: complete prompts to run on; an outcome is read only after its call has been made.
+            rng: random number generator.
 
         Returns:
-            By the name of a variant, "" if there is one only, its curve; several for draws of one random policy.
+            Curves by the name of the variant, "" for a single one; a random policy has several curves, one per draw.
         """

@@ -1,4 +1,4 @@
-"""OmniRouter's plan: the least cost that keeps a mean quality, with no model overloaded (arXiv 2502.20576)."""
+"""OmniRouter's plan: minimal cost for a mean quality, within the capacity of each model (arXiv 2502.20576)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
-# Share of the way to the best plan that the last floor stops short of it, so that rounding leaves it within reach.
+# The last floor is below the best quality by this fraction of the range, so that rounding keeps it feasible.
 _SHORT = 1e-7
-_WHOLE = 1e-6  # a share of a prompt that is this close to 0 or 1 is meant to be
-_TOLERANCE = 1e-6  # of a sum of qualities; that of the solver is 1e-7
+_WHOLE = 1e-6  # shares this close to 0 or 1 are rounded
+_TOLERANCE = 1e-6  # on a sum of qualities; the solver's is 1e-7
 
 
 @dataclass(frozen=True)
 class CapacityBudget:
-    """Plans all prompts at once: least predicted cost, at least so much mean predicted quality, loads within capacity.
+    """Plan for all prompts at once: minimal predicted cost, a floor on mean predicted quality, and limits on load.
 
-    The paper adjusts Lagrange multipliers by steps and leaves open how to meet the limits where prompts tie. Here the
-    linear programme is solved exactly.
+    The paper adjusts Lagrange multipliers in steps and does not say how to satisfy the limits where prompts tie. Here
+    the linear programme is solved exactly.
 
     Args:
-        capacity: largest share of the prompts that a model may answer, in (0, 1], rounded up to whole prompts: one for
-            all models, or by model name, the others having no limit; None for no limits.
-        num_settings: S floors of mean predicted quality, evenly from that of the cheapest plan to that of the best one.
+        capacity: maximum share of the prompts per model, in (0, 1], rounded up to whole prompts: one for all models, or
+            by model name, without a limit for the others; None for no limits.
+        num_settings: number S of floors, evenly spaced between the mean predicted quality of cheapest and best plan.
 
     Raises:
-        InputError: a capacity is no share, or there are fewer than two settings.
+        InputError: a capacity is out of range, or there are fewer than two settings.
     """
 
     capacity: float | Mapping[str, float] | None = None
     num_settings: int = 16
 
     def __post_init__(self) -> None:
-        """Refuse what is no option."""
+        """Validate the options."""
         shares = self.capacity.values() if isinstance(self.capacity, Mapping) else [self.capacity]
         for share in shares:
             if share is not None and not 0 < share <= 1:
@@ -48,10 +48,10 @@ class CapacityBudget:
             raise InputError(f"budget.capacity.num_settings must be at least 2, got {self.num_settings}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Plan the test prompts at each floor; neither validation nor chance has a part in it.
+        """Plan the test prompts at each floor. Validation and random numbers are not used.
 
         Raises:
-            InputError: a capacity is of an unknown model, or all together are too small.
+            InputError: a capacity names an unknown model, or the capacities are too small in total.
         """
         limits = self.limits(test.table.models, len(test.table))
         quality = test.prediction.quality
@@ -74,16 +74,16 @@ class CapacityBudget:
         return {"": [rollout]}
 
     def limits(self, models: Sequence[str], num_prompts: int) -> NDArray[np.int64]:
-        """``(M,)`` numbers of prompts that the models may answer.
+        """Compute the ``(M,)`` maximum number of prompts of each model.
 
         Raises:
-            InputError: a capacity is of an unknown model, or all together are too small.
+            InputError: a capacity names an unknown model, or the capacities are too small in total.
         """
         shares = self.capacity if isinstance(self.capacity, Mapping) else dict.fromkeys(models, self.capacity or 1.0)
         for model in shares:
             if model not in models:
                 raise InputError(f"budget.capacity.capacity names {model!r}; the table has {', '.join(models)}")
-        # Not one prompt more for 0.1 * 30 = 3.0000000000000004.
+        # Do not round up 0.1 * 30 = 3.0000000000000004.
         limits = np.ceil([shares.get(model, 1.0) * num_prompts - 1e-9 for model in models]).astype(np.int64)
         if limits.sum() < num_prompts:
             raise InputError(
@@ -93,23 +93,23 @@ class CapacityBudget:
 
 
 def plan(prediction: Prediction, limits: NDArray[np.int64], floor: float) -> NDArray[np.int64]:
-    """The model for each prompt: least cost with a mean quality of at least ``floor`` and loads within ``limits``.
+    """Choose a model for each prompt at minimal cost, with mean quality at least ``floor`` and loads within ``limits``.
 
-    A vertex of the linear programme splits at most M + 1 prompts between models. An integer programme of these alone
-    sends each to one of the models it was split between. It always has a solution: with the whole prompts fixed, the
-    split is a fractional assignment to the places that are left, and the best whole one has no less quality. So the
-    plan keeps both floor and limits, and costs at most M + 1 calls more than the linear programme.
+    A vertex of the linear programme splits at most M + 1 prompts between models. An integer programme over these sends
+    each to one of the models it was split between. It always has a solution: with the other prompts fixed, the split is
+    a fractional assignment to the remaining capacity, and the best integral one has no less quality. So the plan
+    satisfies floor and limits, and costs at most M + 1 calls more than the linear programme.
 
     Args:
-        prediction: for N prompts and M models, on the scale "quality".
-        limits: ``(M,)`` numbers of prompts, N together at least.
-        floor: mean predicted quality.
+        prediction: prediction for N prompts and M models, on the scale "quality".
+        limits: ``(M,)`` maximum numbers of prompts, at least N in total.
+        floor: minimum mean predicted quality.
 
     Returns:
         ``(N,)`` index of the model.
 
     Raises:
-        ValueError: the floor is out of reach.
+        ValueError: the floor cannot be reached.
 
     Example:
         >>> quality, cost = np.array([[0.5, 0.75], [0.5, 1.0]]), np.array([[1.0, 2.0], [1.0, 2.0]])
@@ -131,16 +131,16 @@ def plan(prediction: Prediction, limits: NDArray[np.int64], floor: float) -> NDA
 def _programme(
     prediction: Prediction, limits: NDArray[np.int64], floor: float, may_answer: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Least cost with a sum of qualities of at least ``floor``: a vertex of the linear programme, or whole prompts.
+    """Minimise cost with a sum of qualities of at least ``floor``, as a linear or an integer programme.
 
     Args:
-        prediction: for N prompts and M models.
-        limits: ``(M,)`` numbers of prompts.
-        floor: sum of predicted qualities.
-        may_answer: ``(N, M)`` models that may answer each prompt, all of it; None for any models and shares.
+        prediction: prediction for N prompts and M models.
+        limits: ``(M,)`` maximum numbers of prompts.
+        floor: minimum sum of predicted qualities.
+        may_answer: ``(N, M)`` models allowed for each prompt, without splitting it; None allows all, and shares.
 
     Returns:
-        ``(N, M)`` shares of each prompt.
+        ``(N, M)`` shares of each prompt, a vertex of the linear programme.
     """
     from scipy.optimize import linprog
     from scipy.sparse import csr_array, eye_array, kron, vstack
@@ -156,7 +156,7 @@ def _programme(
         A_eq=csr_array(kron(eye_array(num_prompts), np.ones((1, num_models)))),
         b_eq=np.ones(num_prompts),
         bounds=np.column_stack([np.zeros(cost.size), upper]),
-        # With a crossover to a vertex; ten times as fast as the simplex method on 5,000 prompts.
+        # The interior point method with crossover to a vertex is ten times as fast as the simplex on 5,000 prompts.
         method="highs-ipm" if may_answer is None else "highs",
         integrality=None if may_answer is None else 1,
     )

@@ -1,4 +1,4 @@
-"""Route or decline: a router that need not answer the prompts it is least sure of (after HCMA, arXiv 2410.02173)."""
+"""Abstention: a router that declines the prompts it is least confident about (after HCMA, arXiv 2410.02173)."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ TRANSFORMS = ("two_sided", "multiple_choice", "none")
 
 @dataclass(frozen=True)
 class Decline:
-    """Routes at one lambda and declines where the calibrated confidence in the chosen model is too low.
+    """Routing at one lambda that declines if the calibrated confidence in the chosen model is too low.
 
     An adaptation: HCMA's confidence is a token probability of the answer, which tables do not have. Here it is the
-    router's own predicted quality, before any answer. As there, a transform of it is calibrated for each model by a
+    router's predicted quality, before any answer. As in HCMA, a transform of it is calibrated for each model by
     logistic regression, on validation.
 
     Args:
-        willingness_to_pay: lambda in USD per unit of quality; infinite for the model that is predicted to be the best.
-        transform: "two_sided", as HCMA's for the probability to be right; "multiple_choice", as HCMA's for the largest
-            of the probabilities of several choices; "none": predicted quality as it is, not calibrated.
+        willingness_to_pay: lambda in USD per unit of quality; infinite to route by predicted quality alone.
+        transform: "two_sided", HCMA's for the probability of a correct answer; "multiple_choice", HCMA's for the
+            largest probability of several choices; "none": uncalibrated predicted quality.
         abstention: share of the prompts that may be declined, in (0, 1).
-        num_resamples: of the prompts, for the intervals; 0 for none.
+        num_resamples: number of bootstrap resamples of the prompts for the intervals; 0 for none.
 
     Raises:
-        InputError: an option is out of its range.
+        InputError: an option is out of range.
     """
 
     willingness_to_pay: float = float("inf")
@@ -44,7 +44,7 @@ class Decline:
     num_resamples: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse what is no option."""
+        """Validate the options."""
         if not self.willingness_to_pay >= 0:
             raise InputError(f"abstention.decline.willingness_to_pay must be at least 0, got {self.willingness_to_pay}")
         if self.transform not in TRANSFORMS:
@@ -58,12 +58,12 @@ class Decline:
         """Calibrate and choose the threshold on ``val``, then route and decline on ``test``.
 
         Args:
-            val: to learn and choose from.
-            test: to be scored; the outcomes of the chosen models are read, to draw the whole curve.
-            rng: draws the resamples.
+            val: prompts to calibrate on.
+            test: prompts to score; the outcomes of the chosen models are read, for the whole curve.
+            rng: random number generator for the resamples.
 
         Raises:
-            InputError: there are too few validation prompts, or no costs to weigh quality against.
+            InputError: there are too few validation prompts, or lambda is finite and there are no costs.
         """
         val.check_size("abstention=decline")
         if np.isfinite(self.willingness_to_pay) and np.isnan(test.prediction.cost).any():
@@ -78,7 +78,7 @@ class Decline:
         return abstain(sure, quality, val_sure, rng, abstention=self.abstention, num_resamples=self.num_resamples)
 
     def confidence(self, val: Scene, prediction: Prediction) -> NDArray[np.float64]:
-        """``(N, M)`` probability of each model to be right, in [0, 1], as calibrated on validation."""
+        """Compute the ``(N, M)`` probability that each model is correct, in [0, 1], calibrated on validation."""
         if self.transform == "none":
             return prediction.quality
         transform = hcma_two_sided if self.transform == "two_sided" else hcma_multiple_choice

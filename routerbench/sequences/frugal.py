@@ -1,4 +1,4 @@
-"""FrugalGPT's cascade: a short chain of models, and a judge that has learned which answers to accept."""
+"""FrugalGPT's cascade: a short chain of models, and a learned judge that accepts or rejects each answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from routerbench.sequences.judge import Judge, cross_fitted, observe
 
 @dataclass(frozen=True)
 class FrugalCascade:
-    """Calls the models of a chain until a judge thinks well enough of an answer (FrugalGPT, arXiv 2305.05176).
+    """Cascade along a chain of models until a judge accepts an answer (FrugalGPT, arXiv 2305.05176).
 
-    The estimated quality of an answer is what was predicted of it, plus what a `Judge` says of what a table lets one
-    see of it; the paper's judge reads the answer itself. The answer of the j-th model is accepted if the estimate is at
-    least the j-th threshold, the last one always. Chains go from cheaper to dearer models by their mean cost. All
-    chains with all thresholds, each a quantile of the estimates as in the paper, are tried on validation, where the
-    judges have not seen the prompt; those on the hull of mean cost and quality are the settings.
+    The estimated quality of an answer is the router's prediction plus a correction by a `Judge`, which sees the cost
+    and length in the table; the paper's judge reads the answer itself. The answer of the j-th model is accepted if its
+    estimate is at least the j-th threshold; the last one is always accepted. Chains are ordered by mean cost. All
+    chains are tried with all thresholds, which are quantiles of the estimates as in the paper, on validation, with
+    judges that have not seen the prompt. Those on the hull of mean cost and quality are the settings.
 
-    The best of many thousands is flattered by chance on validation, and pays for it on test. The paper spends a search
-    per budget; all budgets are searched here at once.
+    The best of many thousands of candidates on validation is biased upwards, so test results are lower. The paper
+    searches for each budget; here one search covers all budgets.
 
     Attributes:
-        max_length: most models of a chain, 1 to 3.
-        num_thresholds: tried for each model of a chain but the last, at least 1.
-        max_models: models to make chains of; of more, those are left out first that another one beats at no more cost.
+        max_length: maximum length of a chain, 1 to 3.
+        num_thresholds: number of thresholds for each model of a chain but the last, at least 1.
+        max_models: maximum number of models in chains. Models that most others beat at no more cost are dropped first.
     """
 
     max_length: int
@@ -39,7 +39,7 @@ class FrugalCascade:
     max_models: int
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if not 1 <= self.max_length <= 3:
             raise InputError(f"cascade.frugal.max_length must be 1, 2 or 3, got {self.max_length}")
         if self.num_thresholds < 1 or self.max_models < 1:
@@ -49,7 +49,7 @@ class FrugalCascade:
             )
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Choose chains and thresholds on ``val``, then play them on ``test``; see `SequentialPolicy.play`."""
+        """Choose chains and thresholds on ``val``, then run them on ``test``; see `SequentialPolicy.play`."""
         seen = observe(val.table, val.prediction)
         estimates = val.prediction.quality + cross_fitted(seen, val.table, rng)
         strategies, means = [], []
@@ -82,7 +82,7 @@ class FrugalCascade:
         }
 
     def _chains(self, table: OutcomeTable) -> list[tuple[int, ...]]:
-        """All chains of up to three of the models, each from cheaper to dearer."""
+        """List all chains of up to ``max_length`` models, from cheaper to more expensive ones."""
         cost, quality = table.cost.mean(axis=0), table.quality.mean(axis=0)
         beaten_by = ((cost[:, None] >= cost) & (quality[:, None] < quality)).sum(axis=1)
         kept = np.lexsort((cost, beaten_by))[: self.max_models]
@@ -90,7 +90,7 @@ class FrugalCascade:
         return [chain for length in range(1, self.max_length + 1) for chain in combinations(kept, length)]
 
     def _thresholds(self, estimates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(R, J)`` all combinations of quantiles of the J columns of ``(N, J)`` estimates."""
+        """Combine the quantiles of the J columns of ``(N, J)`` estimates: ``(R, J)``."""
         shares = (np.arange(self.num_thresholds) + 1) / (self.num_thresholds + 1)
         columns = [np.quantile(column, shares) for column in estimates.T]
         return np.stack([grid.ravel() for grid in np.meshgrid(*columns)], axis=1) if columns else np.empty((1, 0))
@@ -99,16 +99,16 @@ class FrugalCascade:
 def run(
     chain: Sequence[int], thresholds: NDArray[np.float64], estimates: NDArray[np.float64], table: OutcomeTable
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Call the models of a chain in turn, and accept the first answer that is thought good enough.
+    """Call the models of a chain in order, and accept the first answer with a sufficient estimate.
 
     Args:
-        chain: J models.
-        thresholds: ``(J - 1,)`` least estimated quality to accept an answer of each but the last.
-        estimates: ``(N, M)`` estimated quality of each answer, were it there.
-        table: N measured outcomes.
+        chain: indices of J models.
+        thresholds: ``(J - 1,)`` minimum estimated quality to accept an answer, for each model but the last.
+        estimates: ``(N, M)`` estimated quality of each answer.
+        table: measured outcomes of N prompts.
 
     Returns:
-        ``(N,)`` summed cost in USD, measured quality of the accepted answer, and number of calls.
+        ``(N,)`` total cost in USD, measured quality of the accepted answer, and number of calls.
     """
     chain = list(chain)
     goes_on = estimates[:, chain[:-1]] < thresholds

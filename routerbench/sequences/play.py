@@ -1,4 +1,4 @@
-"""Plays every policy on every router, and lets every router decline."""
+"""Run every policy, and abstention, on every router."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from routerbench.sequences.decline import Decline
 log = logging.getLogger(__name__)
 
 Scenes = Mapping[str, Sequence[Scene]]
-"""Of each router by name, one per seed."""
+"""Maps each router's name to one scene per seed."""
 
 
 def play_all(
     policies: Mapping[str, SequentialPolicy], val: Scenes, test: Scenes, seed: int
 ) -> dict[str, list[Rollout]]:
-    """What each policy comes to on each router; the seeds of a router and the draws of a policy are pooled.
+    """Run each policy on each router. The seeds of a router and the draws of a policy are pooled.
 
     Args:
-        policies: by word.
-        val: to learn and choose from.
-        test: to play on, where no cell is missing.
-        seed: of whatever is random.
+        policies: policies by name.
+        val: prompts to fit on.
+        test: prompts to run on; those with a missing cell are left out.
+        seed: random seed.
 
     Returns:
-        By "router+policy", or "router+policy variant" where a policy has several.
+        Rollouts by "router+policy", or "router+policy variant" if a policy has several variants.
 
     Raises:
-        InputError: a router chooses itself, validation is too small, or nothing costs anything.
+        InputError: a router chooses by itself, validation is too small, or all calls are free.
     """
     rollouts: dict[str, list[Rollout]] = {}
     words = ", ".join(policies)
@@ -47,13 +47,13 @@ def play_all(
 
 
 def abstain_all(decliners: Mapping[str, Decline], val: Scenes, test: Scenes, seed: int) -> dict[str, Abstention]:
-    """What each router gains by declining, by its name, with a number where it has several seeds.
+    """Let each router decline. Results are keyed by router, with a number for every seed but the first.
 
     Args:
-        decliners: by word; of several, each but the first is named beside the router.
-        val: to calibrate and choose on.
-        test: to decline on, where no cell is missing.
-        seed: of the resamples.
+        decliners: abstention policies by name; the name of each but the first is appended to the router's.
+        val: prompts to calibrate on.
+        test: prompts to decline on; those with a missing cell are left out.
+        seed: random seed of the resamples.
     """
     found = {}
     for router, number, on_val, on_test in _complete(val, test) if decliners else ():
@@ -64,7 +64,7 @@ def abstain_all(decliners: Mapping[str, Decline], val: Scenes, test: Scenes, see
 
 
 def _complete(val: Scenes, test: Scenes) -> Iterator[tuple[str, int, Scene, Scene]]:
-    """Every router by name and number of its seed, with the complete prompts of validation and test."""
+    """Yield every router with the number of its seed and the complete prompts of validation and test."""
     for router in test:
         for number, scenes in enumerate(zip(val[router], test[router], strict=True)):
             on_val, on_test = (scene.complete() for scene in scenes)
@@ -72,7 +72,7 @@ def _complete(val: Scenes, test: Scenes) -> Iterator[tuple[str, int, Scene, Scen
 
 
 def _check(router: str, words: str, val: Scene) -> None:
-    """Refuse what no policy can play on."""
+    """Refuse routers and tables on which no policy can run."""
     if val.prediction.choices is not None:
         raise InputError(
             f"{router} sees lambda and chooses itself, so {words} would be of another router; leave it out"

@@ -1,4 +1,4 @@
-"""PORT: a budget over a stream of prompts, split between the models and kept by prices (arXiv 2509.02718)."""
+"""PORT: a budget over a stream of prompts, split between the models and enforced by prices (arXiv 2509.02718)."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
+from routerbench.evaluation.operating import OperatingPoint, within_budget
 from routerbench.evaluation.rollout import Rollout
-from routerbench.evaluation.setting import Setting, within_budget
 from routerbench.evaluation.sweep import Sweep, sweep
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene
 
-# Width, in units of quality, of the rounded corners of a maximum: L-BFGS-B stops at sharp ones, short of the optimum.
+# Width of the rounded corners of a maximum, in units of quality. L-BFGS-B stops at sharp corners, before the optimum.
 _ROUNDING = 0.003
-_FREE = 1000  # the lowest budget, if a model is free, is the highest one divided by this
+_FREE = 1000  # if a model is free, the lowest budget is the highest one divided by this
 
 
 @dataclass(frozen=True)
 class PortBudget:
-    """Serves a stream within a total budget: each model has a part of it, and a price that keeps it there.
+    """Policy for a stream with a total budget, in which each model has a part of the budget and a matching price.
 
-    Validation gives the prices or, as in the paper, the first prompts of the stream, which are then sent to random
-    models; a prompt goes to the model with the largest predicted quality minus price times predicted cost. A model
-    whose part is spent is not called any more, and nothing is once the total is spent: what a call costs is known after
-    it, so the total is exceeded by less than one call. The length of the stream is known beforehand, as in the paper.
+    A prompt goes to the model with the largest predicted quality minus price times predicted cost. Prices are learned
+    on validation or, as in the paper, on the first prompts of the stream, which are then sent to random models. A model
+    is not called after its part is spent, nor is any model after the total is spent. The cost of a call is known only
+    afterwards, so the total is exceeded by less than one call. As in the paper, the length of the stream is known.
 
-    Three things differ from the paper's code: it leaves a share of the random prompts without an answer; it
-    lets a price be at most 1 in units that depend on the currency; its optimiser stops at the corners of the objective.
+    The paper's code differs in three ways: it leaves a share of the random prompts unanswered, it bounds prices by 1 in
+    units that depend on the currency, and its optimiser stops at the corners of the objective.
 
     Args:
-        learn: "validation": prices come from there; "stream": as in the paper, from the first prompts of the stream,
-            which go to random models to be learned from.
-        epsilon: share of the stream that is sent to random models, in (0, 1); of no account with "validation".
-        split: "routed": a model gets the share of the budget that it gets of lambda-routing of validation with that
-            budget; "uniform": all models get the same.
-        when_spent: what becomes of the prompts after the total is spent: "decline": no answer, of quality 0;
-            "cheapest": the cheapest single model of validation, beyond the budget.
-        num_settings: S budgets, at even ratios from all validation prompts to the cheapest model to all to the dearest.
-        num_draws: how many orders of the stream are played.
+        learn: "validation" learns the prices there; "stream" learns them, as in the paper, from the first prompts of
+            the stream, which go to random models.
+        epsilon: share of the stream that is sent to random models, in (0, 1); ignored with "validation".
+        split: "routed" splits the budget as lambda-routing of validation with that budget does; "uniform" gives all
+            models the same.
+        when_spent: how to answer prompts after the total is spent: "decline" gives no answer, of quality 0; "cheapest"
+            calls the cheapest single model of validation, beyond the budget.
+        num_settings: number S of budgets, geometrically spaced between the mean validation costs of the single models.
+        num_draws: number of random orders of the stream.
 
     Raises:
-        InputError: an option is out of its range.
+        InputError: an option is out of range.
     """
 
     learn: Literal["stream", "validation"] = "validation"
@@ -57,7 +57,7 @@ class PortBudget:
     num_draws: int = 5
 
     def __post_init__(self) -> None:
-        """Refuse what is no option."""
+        """Validate the options."""
         words = {
             "learn": ("stream", "validation"),
             "split": ("routed", "uniform"),
@@ -75,7 +75,7 @@ class PortBudget:
             )
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Serve the test prompts in random orders, at each budget.
+        """Serve the test prompts in random order, at each budget.
 
         Raises:
             InputError: validation has no cost.
@@ -90,7 +90,7 @@ class PortBudget:
         return {"": [self._play_once(val, test, budgets, parts, order, rng) for order in orders]}
 
     def _part(self, table: OutcomeTable, curve: Sweep, budget: float) -> NDArray[np.float64]:
-        """``(M,)`` parts of a budget, in USD per prompt of the stream; a free model may have it all."""
+        """Split a budget into ``(M,)`` parts in USD per prompt of the stream. A free model may use all of it."""
         spend = _spend(table, curve, budget)
         if self.split == "uniform" or not spend.any():
             spend = np.ones_like(spend)
@@ -109,7 +109,7 @@ class PortBudget:
         num_random = int(np.ceil(self.epsilon * len(order))) if self.learn == "stream" else 0
         seen = stream.take(np.arange(num_random)) if num_random else val.prediction
         unit = price_unit(seen)
-        # The largest of these is a random one of the models that may still be called.
+        # The model with the largest value is a uniformly random one of those that may still be called.
         at_random = rng.random((num_random, cost.shape[1]))
         chosen = np.empty((len(order), len(budgets)), np.int64)
         for setting, (budget, part) in enumerate(zip(budgets, parts, strict=True)):
@@ -130,9 +130,9 @@ class PortBudget:
 
 
 def price_unit(seen: Prediction) -> NDArray[np.float64]:
-    """``(M,)`` quality per USD that a price of 1 stands for: the most that a model is predicted to give on any prompt.
+    """Compute the ``(M,)`` unit of the prices: the largest predicted quality per USD of each model on any prompt.
 
-    At that price each model is worth at most as much as no answer on every prompt. So 1 bounds the prices in any
+    At a price of 1 in this unit, no model is worth more than no answer on any prompt. So 1 bounds the prices in any
     currency, unless the parts of the budget cannot pay for an answer to each prompt.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -140,16 +140,16 @@ def price_unit(seen: Prediction) -> NDArray[np.float64]:
 
 
 def prices(seen: Prediction, part: NDArray[np.float64], unit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The dual prices that make the models spend their parts: one problem for the whole stream.
+    """Compute the dual prices at which the models spend their parts, in one problem for the whole stream.
 
     Minimises ``sum_m gamma_m B_m + sum_t max_m (d_tm - gamma_m g_tm)`` over gamma in [0, 1], with budgets B scaled down
-    to the n prompts seen (arXiv 2509.02718, whose alpha is the unit here). The maximum is rounded, as
-    ``tau log sum exp(x / tau)``, so that it has a gradient everywhere: it is off by 0.003 log M at most.
+    to the n prompts seen (arXiv 2509.02718, whose alpha is the unit here). The maximum is smoothed to
+    ``tau log sum exp(x / tau)``, so that it has a gradient everywhere; the error is at most 0.003 log M.
 
     Args:
         seen: predicted quality d and cost g of n prompts.
         part: ``(M,)`` budget of each model, in USD per prompt of the stream.
-        unit: ``(M,)`` quality per USD of a price of 1.
+        unit: ``(M,)`` quality per USD at a price of 1.
 
     Returns:
         ``(M,)`` prices in [0, 1], in ``unit``.
@@ -177,19 +177,19 @@ def serve(
     part: NDArray[np.float64],
     total: float,
 ) -> NDArray[np.int64]:
-    """Answer the prompts of a stream in their order, each by the best model that still has money.
+    """Answer the prompts of a stream in order, each by the best model that has budget left.
 
-    Between two models that close, nothing changes: the stream is served in at most M + 1 pieces, each at once.
+    The set of open models changes at most M times, so the stream is served in at most M + 1 vectorised pieces.
 
     Args:
-        worth: ``(N, M)`` the model with the largest one answers; ties go to the model that is predicted to be cheaper.
+        worth: ``(N, M)`` score of each model; the highest one answers, and ties go to the lower predicted cost.
         predicted_cost: ``(N, M)`` in USD.
-        cost: ``(N, M)`` in USD, read where a call has been made.
-        part: ``(M,)`` in USD; a model is called as long as it has spent less.
-        total: in USD; calls are made as long as less is spent.
+        cost: ``(N, M)`` in USD, read only after a call.
+        part: ``(M,)`` in USD; a model is called while it has spent less.
+        total: in USD; calls are made while less is spent.
 
     Returns:
-        ``(N,)`` index of the model, -1 for prompts after the total, or every part, is spent.
+        ``(N,)`` index of the model, -1 for prompts after the total or every part is spent.
 
     Example:
         >>> worth, cost = np.array([[0.9, 0.5]] * 5), np.array([[2.0, 1.0]] * 5)
@@ -211,10 +211,10 @@ def serve(
 
 
 def _spend(table: OutcomeTable, curve: Sweep, budget: float) -> NDArray[np.float64]:
-    """``(M,)`` USD that lambda-routing within a budget spends on each model; the least it can, if that is more."""
-    setting = within_budget(curve, budget) or Setting(0.0, 0.0, float("nan"), float("nan"))
+    """Compute the ``(M,)`` USD that lambda-routing within a budget spends on each model; at lambda 0 if none fits."""
+    point = within_budget(curve, budget) or OperatingPoint(0.0, 0.0, float("nan"), float("nan"))
     spend = np.zeros(table.num_models)
-    for is_after, share in ((False, 1 - setting.dearer_share), (True, setting.dearer_share)):
-        chosen = curve.choices(setting.willingness_to_pay, is_after)
+    for is_after, share in ((False, 1 - point.dearer_share), (True, point.dearer_share)):
+        chosen = curve.choices(point.willingness_to_pay, is_after)
         spend += share * np.bincount(chosen, table.cost[np.arange(len(chosen)), chosen], table.num_models)
     return spend

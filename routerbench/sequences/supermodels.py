@@ -1,8 +1,8 @@
-"""Cascade routing on arrays: which model to run next, or to stop, for every prompt at every lambda.
+"""Cascade routing on arrays: the next model to run, or to stop, for every prompt at every lambda.
 
-The models one has run and those one may yet run are a supermodel: it costs the sum of their costs, and answers as well
-as the one that will look best once all have run (Dekoninck et al. 2024, A Unified Approach to Routing and Cascading for
-LLMs, arXiv 2410.10347).
+A supermodel is a set of models that have run or may run. It costs the sum of their costs, and its answer is that of the
+model with the highest estimate after all have run (Dekoninck et al. 2024, A Unified Approach to Routing and Cascading
+for LLMs, arXiv 2410.10347).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from routerbench.evaluation.sweep import sweep
 
-NUM_DRAWS = 128  # Sobol points come in powers of two
-_CHUNK_NODES = 128  # pairs of a prompt and a state at a time, so that their draws stay in the cache
+NUM_DRAWS = 128  # a power of two, for Sobol points
+_CHUNK_NODES = 128  # pairs of prompt and state in a chunk, whose draws fit into the cache
 
 
 class Estimates(NamedTuple):
-    """What is thought of M models on N prompts before and after they have run.
+    """Estimates for M models on N prompts, before and after they have run.
 
     Attributes:
         before: ``(N, M)`` estimated quality of an answer not yet seen.
-        after: ``(N, M)`` estimated quality once it is seen; read only of models that have run.
-        covariance: ``(M, M)`` of ``after - before`` over prompts: how far an estimate is going to move.
+        after: ``(N, M)`` estimated quality after the answer is seen; read only for models that have run.
+        covariance: ``(M, M)`` of ``after - before`` over prompts.
         cost: ``(N, M)`` estimated cost in USD.
     """
 
@@ -36,10 +36,10 @@ class Estimates(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """What became of N prompts at each of S lambdas.
+    """Calls made for N prompts at each of S lambdas.
 
     Attributes:
-        answer: ``(N, S)`` index of the model whose answer was given.
+        answer: ``(N, S)`` index of the model whose answer is used.
         ran: ``(N, S, M)`` whether a model was run.
     """
 
@@ -54,37 +54,37 @@ def play_cascade(
     max_depth: int = 5,
     is_chain: bool = False,
 ) -> Calls:
-    """Run models one by one, as long as what they promise is worth more than they cost.
+    """Run models one by one while the expected gain exceeds the cost.
 
-    After the models S, every set T that holds S and at most ``max_depth`` models is worth ``lambda * E[max] - cost``.
-    If no T is worth more than S itself, the model of S with the best estimate answers; else the cheapest model of T
-    that has not run is run, and so on. What has been spent counts alike in every T and is left out. As each T is a line
-    in lambda, `sweep` traces them as if they were models, for all lambdas at once. Ties go to the cheaper T.
+    After the models S have run, every superset T of at most ``max_depth`` models is worth ``lambda * E[max] - cost``.
+    If no T is worth more than S itself, the model of S with the best estimate answers; otherwise the cheapest model of
+    T that has not run is run, and so on. Past cost is the same for every T and is left out. The worth of each T is
+    linear in lambda, so `sweep` traces all T like models, for all lambdas at once. Ties go to the cheaper T.
 
-    E[max] asks which of T will look best once all of it has run. So, as in the paper, the uncertainty is how far the
-    estimates of models not yet run are going to move, ``covariance``, and none for those that have run; how far an
-    answer's quality is off its estimate even then cannot guide a choice and must not count. Where the moves of
-    several models are correlated, those seen so far also shift the estimates of the others and narrow what is left,
-    as Gaussians do; with a diagonal covariance, as in the paper's experiment on RouterBench, nothing of this happens.
+    E[max] is the expected highest estimate after all of T has run. So, as in the paper, the uncertainty is how far the
+    estimates of models not yet run will move, ``covariance``, and zero for those that have run; the remaining error of
+    an estimate cannot guide a choice and must not count. If the moves of several models are correlated, those seen so
+    far also shift the estimates of the others and reduce their variance, by conditioning the Gaussian. With a diagonal
+    covariance, as in the paper's experiment on RouterBench, they do not.
 
     With ``max_depth`` 1 this is plain routing, `select`. On a chain it is the paper's optimal cascade. The paper's
-    search for a lambda per step is left out: one lambda serves all steps.
+    search for a lambda per step is left out: all steps share one lambda.
 
     Args:
-        estimates: of N prompts and M models, M at most 40.
+        estimates: estimates for N prompts and M models, M at most 40.
         lambdas: ``(S,)`` willingness to pay in USD per unit of quality, ``inf`` allowed.
-        draws: ``(M, R)`` standard normal, see `normal_draws`; the same for all prompts.
-        max_depth: largest number of models that run on a prompt; a chain has no such limit.
+        draws: ``(M, R)`` standard normal draws from `normal_draws`, the same for all prompts.
+        max_depth: maximum number of models run on a prompt; ignored for a chain.
         is_chain: whether the models run in the order of their columns, so that only prefixes are considered.
     """
     num_prompts, num_models = estimates.before.shape
-    ran = np.zeros((num_prompts, len(lambdas)), np.int64)  # bit m stands for model m
+    ran = np.zeros((num_prompts, len(lambdas)), np.int64)  # bit m is set if model m has run
     is_active = np.ones(ran.shape, bool)
     for num_run in range(num_models if is_chain else min(max_depth, num_models)):
         rows, columns = np.nonzero(is_active)
         if not len(rows):
             break
-        # Many lambdas come to the same state of a prompt, which is looked into only once.
+        # Many lambdas lead to the same state of a prompt, which is evaluated only once.
         nodes, node = np.unique(rows << num_models | ran[rows, columns], return_inverse=True)
         lookahead = _Lookahead(estimates, nodes, draws, None if is_chain else max_depth - num_run)
         model = lookahead.next_models(lambdas)[node, columns]
@@ -98,13 +98,13 @@ def play_cascade(
 
 
 class _Lookahead:
-    """All supermodels of some nodes: pairs of a prompt and of a state, in each of which as many models have run.
+    """All supermodels of some nodes. A node is a prompt with a state, and all states have run equally many models.
 
     Args:
-        estimates: of N prompts and M models.
-        nodes: ``(n,)`` numbers whose lowest M bits are a state, and the others a prompt.
-        draws: ``(M, R)`` standard normal.
-        max_size: largest number of models that may yet run; None for a chain, in which the next ones follow.
+        estimates: estimates for N prompts and M models.
+        nodes: ``(n,)`` numbers with the state in the lowest M bits and the prompt in the others.
+        draws: ``(M, R)`` standard normal draws.
+        max_size: maximum number of further models; None for a chain, in which the next ones follow.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class _Lookahead:
         self.members = np.concatenate(list(self._maxima(np.zeros(len(identity), bool), identity)))
 
     def next_models(self, lambdas: NDArray[np.float64]) -> NDArray[np.int64]:
-        """``(n, S)`` model to run next, or -1 to stop, at each lambda."""
+        """Choose the ``(n, S)`` model to run next, or -1 to stop, at each lambda."""
         chunks = (slice(first, first + _CHUNK_NODES) for first in range(0, len(self.rows), _CHUNK_NODES))
         return np.concatenate([self._next_models(chunk, lambdas) for chunk in chunks])
 
@@ -136,12 +136,12 @@ class _Lookahead:
         moved = after - np.take_along_axis(self.estimates.before[rows], done, 1)
         mean = before + (slope @ moved[:, :, None])[:, :, 0]
         sample = np.ascontiguousarray((mean[:, :, None].astype(np.float32) + noise).transpose(1, 0, 2))
-        # The floor is averaged over as many draws as the rest, so that equal means stay equal after rounding.
+        # Average the floor over as many draws as the rest, so that equal means stay equal after rounding.
         floor = np.repeat(after.max(axis=1, initial=-np.inf)[:, None], noise.shape[2], axis=1).astype(np.float32)
         quality = np.concatenate([maxima.mean(axis=-1) for maxima in self._maxima(floor, sample)]).T
         cost = price @ self.members.T
         may_stop = bool(done.shape[1])
-        if may_stop:  # the first set is the one that adds nothing
+        if may_stop:  # the first set adds nothing
             quality = np.column_stack([floor.mean(axis=1), quality])
             cost = np.column_stack([np.zeros(len(cost)), cost])
         curve = sweep(quality, cost, quality, cost)
@@ -158,39 +158,12 @@ class _Lookahead:
         return subset_maxima(floor, values, self.max_size)
 
 
-def expected_max(
-    mean: NDArray[np.float64], covariance: NDArray[np.float64], draws: NDArray[np.float32], max_size: int
-) -> dict[tuple[int, ...], float]:
-    """E[max] of every subset of up to ``max_size`` of m Gaussians, by quasi Monte Carlo.
-
-    Args:
-        mean: ``(m,)``.
-        covariance: ``(m, m)``.
-        draws: ``(m, R)`` of `normal_draws`.
-        max_size: largest subset.
-
-    Example:
-        >>> draws = normal_draws(2, np.random.default_rng(0))
-        >>> table = expected_max(np.array([0.6, 0.7]), np.diag([0.04, 0.01]), draws, max_size=2)
-        >>> {subset: round(value, 2) for subset, value in table.items()}
-        {(0,): 0.6, (1,): 0.7, (0, 1): 0.75}
-    """
-    sample = mean[:, None] + _Beliefs.of(covariance, draws, np.zeros(1, np.int64)).noise[0]
-    parts = subset_maxima(np.full(draws.shape[1], -np.inf), sample, max_size)
-    members = subset_maxima(np.zeros(len(mean), bool), np.eye(len(mean), dtype=bool), max_size)
-    values, subsets = (np.concatenate(list(arrays)) for arrays in (parts, members))
-    return {
-        tuple(np.flatnonzero(subset).tolist()): float(value.mean())
-        for subset, value in zip(subsets, values, strict=True)
-    }
-
-
 def normal_draws(num_models: int, rng: np.random.Generator, num_draws: int = NUM_DRAWS) -> NDArray[np.float32]:
-    """``(M, R)`` standard normal points that fill space evenly: a scrambled Sobol sequence, centred in each dimension.
+    """Draw ``(M, R)`` low-discrepancy standard normal points: a scrambled Sobol sequence, centred in each dimension.
 
     Args:
         num_models: M.
-        rng: scrambles.
+        rng: random number generator for the scrambling.
         num_draws: R, a power of two.
     """
     from scipy.special import ndtri
@@ -202,15 +175,15 @@ def normal_draws(num_models: int, rng: np.random.Generator, num_draws: int = NUM
 
 
 def subset_maxima(floor: NDArray[Any], values: NDArray[Any], max_size: int) -> Iterator[NDArray[Any]]:
-    """Elementwise maxima of ``floor`` and each subset of m arrays, every one made from that of a smaller subset.
+    """Yield elementwise maxima of ``floor`` and each subset of m arrays, each from the maximum of a smaller subset.
 
-    Depth first, so that only one array per level is alive. Of the rows of the identity matrix the maxima tell which
-    subset is which.
+    The search is depth first, so only one array per level is alive. Applied to the rows of the identity matrix, the
+    maxima identify the subsets.
 
     Args:
-        floor: ``(...)`` below which no maximum falls.
-        values: ``(m, ...)``.
-        max_size: largest subset.
+        floor: ``(...)`` lower bound of all maxima.
+        values: ``(m, ...)`` arrays.
+        max_size: maximum size of a subset.
 
     Yields:
         ``(j, ...)`` maxima of j subsets that differ in their last member.
@@ -227,7 +200,7 @@ def subset_maxima(floor: NDArray[Any], values: NDArray[Any], max_size: int) -> I
 
 
 def prefix_maxima(floor: NDArray[Any], values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """The same of the first 1, 2, ..., m arrays only.
+    """Yield the same maxima for the first 1, 2, ..., m arrays only.
 
     Example:
         >>> np.concatenate(list(prefix_maxima(np.array(2), np.array([1, 4, 3])))).tolist()
@@ -237,13 +210,13 @@ def prefix_maxima(floor: NDArray[Any], values: NDArray[Any]) -> Iterator[NDArray
 
 
 class _Beliefs(NamedTuple):
-    """What is known in each of U states in which as many models have run, for any prompt.
+    """Conditional distributions in each of U states with equally many models run, the same for all prompts.
 
     Attributes:
         left: ``(U, m)`` models that have not run.
-        done: ``(U, s)`` models that have.
-        slope: ``(U, m, s)`` how much a move of the latter's estimates moves those of the former.
-        noise: ``(U, m, R)`` draws of how far they are still going to move.
+        done: ``(U, s)`` models that have run.
+        slope: ``(U, m, s)`` regression coefficients of moves of ``left`` on moves of ``done``.
+        noise: ``(U, m, R)`` draws of the remaining moves of ``left``.
     """
 
     left: NDArray[np.int64]
@@ -260,7 +233,7 @@ class _Beliefs(NamedTuple):
         cross = covariance[left[:, :, None], done[:, None]]
         slope = cross @ np.linalg.pinv(covariance[done[:, :, None], done[:, None]], rcond=1e-9, hermitian=True)
         rest = covariance[left[:, :, None], left[:, None]] - slope @ cross.mT
-        # The symmetric root, unlike Cholesky's, also exists where a model's estimate does not move at all.
+        # Unlike Cholesky's, the symmetric root also exists if a model's estimate never moves.
         size, axes = np.linalg.eigh((rest + rest.mT) / 2)
         root = (axes * np.sqrt(size.clip(0))[:, None]) @ axes.mT
         return cls(left, done, slope, root.astype(np.float32) @ draws[left])

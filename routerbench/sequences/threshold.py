@@ -1,4 +1,4 @@
-"""RouterBench's cascading router: the cheapest model first, a judge, then the next one (arXiv 2403.12031)."""
+"""RouterBench's cascading router: models from the cheapest on, until a judge accepts (arXiv 2403.12031)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from routerbench.sequences.base import Scene
 
 @dataclass(frozen=True)
 class ThresholdCascade:
-    """Calls models from the cheapest on, until a judge accepts an answer or the budget of the prompt is spent.
+    """Cascade from the cheapest model on, until a judge accepts an answer or the budget of the prompt is spent.
 
-    The judge is simulated: it knows whether an answer succeeded, and says the opposite at an error rate. So this is a
-    bound of what a judge may bring and no router that could be deployed, and the report says so. The judge is free, the
-    first call is always made, and the answer is that of the last call, as in the paper.
+    The judge is simulated: it knows whether an answer succeeded, and is wrong at an error rate. This bounds what a
+    judge can achieve and is not a deployable router, as the report says. The judge is free, the first call is always
+    made, and the answer is that of the last call, as in the paper.
 
-    RouterBench's code stops before a call whose measured cost is beyond what is left, which nobody knows before the
-    call; here it is the router's prediction of that cost. Its code takes the .95 quantile of the test scores for the
-    success of an answer; here it is an option.
+    RouterBench's code stops before a call whose measured cost exceeds the remaining budget, although that cost is
+    unknown before the call; here the router's prediction of it is used. Its code defines success by the .95 quantile of
+    the test scores; here it is an option.
 
     Attributes:
-        error_rates: of the judge, each in [0, 0.5]; a variant each.
-        success: quality from which an answer succeeds, in (0, 1].
-        num_settings: budgets per prompt, at least 2.
-        num_draws: of the judge's errors, at least 1.
+        error_rates: error rates of the judge, each in [0, 0.5]; one variant each.
+        success: quality from which an answer counts as a success, in (0, 1].
+        num_settings: number of budgets per prompt, at least 2.
+        num_draws: number of draws of the judge's errors, at least 1.
     """
 
     error_rates: Sequence[float]
@@ -36,7 +36,7 @@ class ThresholdCascade:
     num_draws: int
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if (
             isinstance(self.error_rates, int | float)
             or not self.error_rates
@@ -52,10 +52,10 @@ class ThresholdCascade:
             )
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Play at budgets from the cheapest call to all calls, with the same draws for all error rates."""
+        """Run at budgets from the cheapest call to twice the cost of all calls; error rates share the draws."""
         mean_cost = val.table.cost.mean(axis=0)
         order = np.argsort(mean_cost, kind="stable")
-        low = max(mean_cost.min(), mean_cost.sum() * 1e-6)  # a free model leaves no logarithm
+        low = max(mean_cost.min(), mean_cost.sum() * 1e-6)  # positive even if a model is free
         budgets = np.geomspace(low, 2 * mean_cost.sum(), self.num_settings)
         draws = [rng.random(test.table.quality.shape) for _ in range(self.num_draws)]
         return {

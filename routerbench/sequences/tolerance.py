@@ -1,4 +1,4 @@
-"""IPR's tolerance: the cheapest model that is predicted to be nearly as good as the best (arXiv 2509.06274)."""
+"""IPR's tolerance: the cheapest model with a predicted quality close to the best (arXiv 2509.06274)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from routerbench.sequences.base import Scene
 
 @dataclass(frozen=True)
 class ToleranceBudget:
-    """Sends each prompt to the cheapest model whose predicted quality is within a tolerance of the best one's.
+    """Routing to the cheapest model whose predicted quality is within a tolerance of the best one's.
 
-    A prompt of which all models are predicted to be equal goes to the cheapest one at any tolerance. There is nothing
-    to learn from validation.
+    If all predictions for a prompt are equal, it goes to the cheapest model at any tolerance. Nothing is learned on
+    validation.
 
     Args:
-        is_relative: whether the tolerance is a share of the distance between the best and the worst predicted quality
-            of the prompt, as in IPR, or a number of units of quality, the same for each prompt (the epsilon-tie rule).
-        num_settings: S tolerances, evenly from 1, the cheapest model, to 0, the best one.
+        is_relative: whether the tolerance is a fraction of the range of predicted quality of the prompt, as in IPR, or
+            an absolute quality, the same for each prompt (the epsilon-tie rule).
+        num_settings: number S of tolerances, evenly spaced from 1 (the cheapest model) to 0 (the best one).
 
     Raises:
         InputError: there are fewer than two settings.
@@ -34,12 +34,12 @@ class ToleranceBudget:
     num_settings: int = 101
 
     def __post_init__(self) -> None:
-        """Refuse what is no option."""
+        """Validate the options."""
         if self.num_settings < 2:
             raise InputError(f"budget.tolerance.num_settings must be at least 2, got {self.num_settings}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Route the test prompts at each tolerance; neither validation nor chance has a part in it."""
+        """Route the test prompts at each tolerance. Validation and random numbers are not used."""
         tolerances = np.linspace(1, 0, self.num_settings)
         chosen = [tolerate(test.prediction, tolerance, self.is_relative) for tolerance in tolerances]
         cells = np.stack(chosen, axis=1)
@@ -55,7 +55,7 @@ class ToleranceBudget:
 
 
 def tolerate(prediction: Prediction, tolerance: float, is_relative: bool = True) -> NDArray[np.int64]:
-    """``(N,)`` cheapest model within a tolerance in [0, 1] of the best: ``q_max - q_m <= tolerance (q_max - q_min)``.
+    """Return the ``(N,)`` cheapest models within a tolerance in [0, 1]: ``q_max - q_m <= tolerance (q_max - q_min)``.
 
     Ties in cost go to the better model, then to the lower index.
 

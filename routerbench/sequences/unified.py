@@ -1,4 +1,4 @@
-"""Cascade routing: routing and cascading as one, on what a router predicts and what a call lets one see."""
+"""Cascade routing: routing and cascading combined, from a router's predictions and the answers seen so far."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from routerbench.sequences.judge import Judge, cross_fitted, observe
 from routerbench.sequences.supermodels import Estimates, normal_draws, play_cascade
 
 VARIANTS = ("routing", "cascade", "cascade_routing")
-_INNER = (0.01, 0.99)  # quantiles of routing's breakpoints between which lambdas are spread
+_INNER = (0.01, 0.99)  # quantiles of routing's breakpoints that bound the lambdas
 
 
 @dataclass(frozen=True)
 class UnifiedCascade:
-    """Cascade routing (Dekoninck et al. 2024, arXiv 2410.10347): run, look, and run another model or answer.
+    """Cascade routing (Dekoninck et al. 2024, arXiv 2410.10347): after each call, run another model or answer.
 
-    See `play_cascade` for how it decides. Before a model runs, its quality is estimated by the router. Once it has run,
-    that estimate moves by what a `Judge` says, whom validation taught what the cost and the length of an answer reveal
-    of its quality. Whether answers agree is not looked at, but a move shifts the estimates of the other models, as far
-    as on validation their estimates moved together. Costs not yet known are the router's.
+    `play_cascade` makes the decisions. Before a model runs, its quality is estimated by the router. After it has run, a
+    `Judge` trained on validation corrects the estimate from the cost and the length of the answer. Agreement between
+    answers is not used, but a correction shifts the estimates of the other models as far as their corrections
+    correlate on validation. Costs not yet known are the router's predictions.
 
-    Someone who takes the best of several estimates takes the luckiest error with it, and pays for the calls. So how far
-    judges are trusted is chosen on validation, where judges speak on prompts they have not learned from; without any
-    trust, no answer can change a decision, and one model is called as in plain routing.
+    The maximum of several noisy estimates is biased upwards, and the extra calls cost money. So the trust in the judges
+    is chosen on validation, with judges that have not seen the prompt. Without any trust, no answer can change a
+    decision, and one model is called as in plain routing.
 
     Attributes:
-        num_settings: lambdas between 0 and infinity, which are played as well; spread evenly on a log scale over those
-            at which plain routing changes on validation.
-        max_depth: largest number of models that run on a prompt.
-        max_models: models to choose from, as the number of sets of models grows fast. Of more models, those are kept
-            that add most to the AIQ of plain routing on validation, one after the other.
-        trust: candidates for the share of what judges say that is believed, in [0, 1]; of equal ones on validation the
+        num_settings: maximum number of lambdas between 0 and infinity, which are played as well; evenly spaced on a log
+            scale over those at which plain routing changes on validation.
+        max_depth: maximum number of models run on a prompt.
+        max_models: maximum number of models to choose from, as the number of sets grows fast. With more models, a
+            greedy selection keeps those that add most to the AIQ of plain routing on validation.
+        trust: candidates for the factor of the judges' corrections, in [0, 1]; of equal ones on validation the
             smallest.
-        variants: any of "routing" (one call, for which no answer can be looked at), "cascade" (the optimal cascade of
-            the paper: all models in the order of their mean cost, stopped in time) and "cascade_routing".
+        variants: any of "routing" (one call, so no answer can be used), "cascade" (the optimal cascade of the paper:
+            all models in the order of their mean cost, with early stopping) and "cascade_routing".
     """
 
     num_settings: int = 32
@@ -57,7 +57,7 @@ class UnifiedCascade:
     variants: Sequence[str] = ("cascade_routing",)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that leave nothing to do, and unknown variants."""
+        """Validate the options."""
         for name, least, most in (("num_settings", 1, 10_000), ("max_depth", 1, 11), ("max_models", 2, 16)):
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most):
@@ -68,7 +68,7 @@ class UnifiedCascade:
             raise InputError(f"cascade.unified.variants must list some of {', '.join(VARIANTS)}, got {self.variants}")
 
     def play(self, val: Scene, test: Scene, rng: np.random.Generator) -> Mapping[str, Sequence[Rollout]]:
-        """Teach the judges on ``val``, then run models on ``test``; see `SequentialPolicy.play`."""
+        """Train the judges on ``val``, then run models on ``test``; see `SequentialPolicy.play`."""
         kept = most_useful(val.prediction, val.table, self.max_models)
         val, test = _of(val, kept), _of(test, kept)
         seen, quality = observe(val.table, val.prediction), val.table.quality
@@ -87,7 +87,7 @@ class UnifiedCascade:
         return rollouts if len(rollouts) > 1 else {"": next(iter(rollouts.values()))}
 
     def _trusted(self, game: _Game, variant: str, val: Scene, news: NDArray[np.float64]) -> float:
-        """The share of the ``(N, M)`` news that serves a variant best on validation."""
+        """Choose the factor of the ``(N, M)`` corrections that is best for a variant on validation."""
         trusts = sorted(set(self.trust))
         if variant == "routing" or len(trusts) == 1:
             return trusts[0]
@@ -100,13 +100,13 @@ class UnifiedCascade:
 
 
 class _Game(NamedTuple):
-    """What is the same for all prompts and variants.
+    """Settings shared by all prompts and variants.
 
     Attributes:
-        covariance: ``(M, M)`` of the news about M models.
+        covariance: ``(M, M)`` covariance of the corrections.
         lambdas: ``(S,)`` in USD per unit of quality.
-        draws: ``(M, R)`` standard normal.
-        max_depth: largest number of models that run on a prompt.
+        draws: ``(M, R)`` standard normal draws.
+        max_depth: maximum number of models run on a prompt.
     """
 
     covariance: NDArray[np.float64]
@@ -115,7 +115,7 @@ class _Game(NamedTuple):
     max_depth: int
 
     def play(self, variant: str, scene: Scene, news: NDArray[np.float64], trust: float) -> Rollout:
-        """Play on a scene, believing a share of the ``(N, M)`` news about answers that have been seen."""
+        """Run a variant, with ``(N, M)`` corrections scaled by ``trust`` for answers that have been seen."""
         quality, cost = scene.prediction.quality, scene.prediction.cost
         estimates = Estimates(quality, quality + trust * news, trust**2 * self.covariance, cost)
         is_routing = variant == "routing"
@@ -132,11 +132,11 @@ class _Game(NamedTuple):
 
 
 def lambda_grid(prediction: Prediction, num_settings: int) -> NDArray[np.float64]:
-    """Lambdas, from 0 to infinity, that matter: spread over those at which plain routing changes its mind.
+    """Choose lambdas from 0 to infinity, spread over those at which plain routing changes its choices.
 
     Args:
-        prediction: for the prompts to choose on.
-        num_settings: largest number of lambdas between the ends.
+        prediction: prediction for the validation prompts.
+        num_settings: maximum number of lambdas between the ends.
 
     Returns:
         ``(S,)`` in USD per unit of quality, ascending.
@@ -150,12 +150,12 @@ def lambda_grid(prediction: Prediction, num_settings: int) -> NDArray[np.float64
 
 
 def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDArray[np.int64]:
-    """Models that add most to plain routing, chosen one after the other by the AIQ of those chosen.
+    """Select models greedily by the AIQ of plain routing between them.
 
     Args:
-        prediction: for the N prompts of ``table``.
+        prediction: prediction for the N prompts of ``table``.
         table: the validation split.
-        number: of models; of no more than that all are kept.
+        number: maximum number of models.
 
     Returns:
         Indices of the models in the order of their mean cost.
@@ -170,13 +170,13 @@ def most_useful(prediction: Prediction, table: OutcomeTable, number: int) -> NDA
 
     kept: list[int] = []
     while len(kept) < number:
-        # Of equal areas the cheaper model's, which comes first.
+        # Of equal areas, max keeps the first one, which is the cheaper model's.
         kept.append(max((int(model) for model in by_cost if model not in kept), key=lambda model: area([*kept, model])))
     return by_cost[np.isin(by_cost, kept)]
 
 
 def area_of_points(cost: NDArray[np.float64], quality: NDArray[np.float64], table: OutcomeTable) -> float:
-    """AIQ of ``(P,)`` points on the interval of a table's single models; the best quality if it has no width."""
+    """Compute the AIQ of ``(P,)`` points on the cost interval of the single models; the best quality if it is empty."""
     single = table.cost.mean(axis=0)
     hull = open_hull(cost, quality, single, table.quality.mean(axis=0))
     interval = float(single.min()), float(single.max())
@@ -184,7 +184,7 @@ def area_of_points(cost: NDArray[np.float64], quality: NDArray[np.float64], tabl
 
 
 def _of(scene: Scene, models: NDArray[np.int64]) -> Scene:
-    """The same with some of the models only, in the given order."""
+    """Restrict a scene to some of the models, in the given order."""
     table = scene.table.select_models([scene.table.models[model] for model in models])
     quality, cost = scene.prediction.quality[:, models], scene.prediction.cost[:, models]
     return scene._replace(table=table, prediction=Prediction(quality, cost))

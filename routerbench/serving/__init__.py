@@ -1,1 +1,1 @@
-"""A trained router as an HTTP service: decisions, an OpenAI-compatible proxy, metrics and a log; the extra `serve`."""
+"""HTTP service for a trained router: decisions, an OpenAI-compatible proxy, metrics and a log (extra ``serve``)."""

@@ -1,4 +1,4 @@
-"""The application: its paths, who may use them, and how errors are told."""
+"""The FastAPI application: endpoints, authorisation and error responses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Feedback(BaseModel):
-    """How good an answer was; ``cost`` in USD where the client called the model itself and knows it."""
+    """Quality of an answer. ``cost`` is in USD and only needed if the client called the model itself."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,13 +44,13 @@ class Feedback(BaseModel):
 
 
 def make_app(service: Service, api_key: str | None, max_body: int) -> FastAPI:
-    """The application of a service.
+    """Make the application of a service. The service runs while the application does.
 
     Args:
-        service: its parts; it works while the application runs.
-        api_key: what a client must send as ``Authorization: Bearer KEY`` for everything below ``/v1``; None lets
-            everyone in.
-        max_body: bytes that a request may have.
+        service: the service.
+        api_key: key that clients must send as ``Authorization: Bearer KEY`` for all paths below ``/v1``; None requires
+            no key.
+        max_body: maximum size of a request body in bytes.
     """
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ def make_app(service: Service, api_key: str | None, max_body: int) -> FastAPI:
 
 
 def _protected(service: Service, api_key: str | None) -> APIRouter:
-    """What is below ``/v1``."""
+    """Make the endpoints below ``/v1``."""
     paths = APIRouter(prefix="/v1", dependencies=[Depends(_with_key(api_key))])
 
     @paths.post("/route")
@@ -119,7 +119,7 @@ def _protected(service: Service, api_key: str | None) -> APIRouter:
 
 
 def _with_key(api_key: str | None) -> Callable[[Request], None]:
-    """Let in who sends the key, or everyone where there is none."""
+    """Make a dependency that accepts requests with the key, or all requests if there is none."""
 
     def allowed(request: Request) -> None:
         given = request.headers.get("authorization", "")
@@ -130,7 +130,7 @@ def _with_key(api_key: str | None) -> Callable[[Request], None]:
 
 
 def _end_if_failed(work: asyncio.Task[None]) -> None:
-    """Without its queue a service would let all wait for ever; whoever started it can start it again."""
+    """End the process if the queue failed, because all requests would wait for ever."""
     if not work.cancelled() and (error := work.exception()) is not None:
         log.critical("the service cannot go on", exc_info=error)
         os.kill(os.getpid(), signal.SIGTERM)

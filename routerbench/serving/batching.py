@@ -1,4 +1,4 @@
-"""Prompts of requests that come together are embedded and predicted together."""
+"""Batched prediction for requests that arrive together."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from routerbench.routers.base import Prediction
 from routerbench.serving.errors import ServiceError
 from routerbench.serving.served_router import Loaded, ServedRouter
 
-# Of a prompt that are predicted from, its last ones: one huge prompt must not hold up all others.
+# Predict from the last characters of a prompt only, so that one huge prompt does not delay all others.
 MAX_CHARACTERS = 50_000
 
 
 class Predicted(NamedTuple):
-    """What one request's prompts came to, and by which router: the one that has to decide on them, too."""
+    """Predictions for one request's prompts, and the router that made them and has to decide."""
 
     loaded: Loaded
     prediction: Prediction
@@ -33,15 +33,15 @@ class _Job(NamedTuple):
 class Batcher:
     """A queue of requests and one thread that predicts.
 
-    While the thread works on a batch the next one gathers, so nobody waits for company that may not come. Only after a
-    batch of several requests does it wait, up to ``window``, for as many to come back.
+    The next batch collects while the thread works, so a single request does not wait for others. Only after a batch of
+    several requests does the thread wait, up to ``window``, for as many to arrive again.
 
     Args:
-        served: whose current router predicts; one router for a whole batch.
-        max_batch: prompts at which a batch takes no further request; one request stays together.
-        max_waiting: prompts that may wait; beyond, requests are refused.
-        window: seconds.
-        on_batch: is told how many prompts a batch has.
+        served: holder of the current router; one router predicts a whole batch.
+        max_batch: number of prompts at which a batch accepts no further request; requests are not split.
+        max_waiting: maximum number of waiting prompts; further requests are refused.
+        window: maximum wait in seconds.
+        on_batch: called with the number of prompts of each batch.
     """
 
     def __init__(
@@ -59,16 +59,16 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
 
     async def predict(self, prompts: Sequence[str]) -> Predicted:
-        """Predict quality and cost of every model for N prompts, from the last ``MAX_CHARACTERS`` of each.
+        """Predict quality and cost of every model for N prompts from the last ``MAX_CHARACTERS`` of each.
 
         Raises:
             InputError: a prompt is empty or cannot be encoded as UTF-8.
-            ServiceError: 503, too many are waiting.
+            ServiceError: 503, too many prompts are waiting.
         """
         prompts = [prompt[-MAX_CHARACTERS:] for prompt in prompts]
         for i, prompt in enumerate(prompts):
             _check(prompt, i)
-        # A request larger than the queue is taken when nobody else waits, else it never would be.
+        # Accept a request larger than the queue when nothing else waits; it would be refused for ever otherwise.
         if self._waiting and self._waiting + len(prompts) > self.max_waiting:
             raise ServiceError(503, f"{self._waiting} prompts are waiting; try again later", {"Retry-After": "1"})
         job = _Job(prompts, asyncio.get_running_loop().create_future())
@@ -77,7 +77,7 @@ class Batcher:
         return await job.answer
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Process requests until cancelled."""
         num_before = 1
         try:
             while True:
@@ -104,7 +104,7 @@ class Batcher:
                 jobs.append(self._jobs.get_nowait())
             count += len(jobs[-1].prompts)
         self._waiting -= count
-        return [job for job in jobs if not job.answer.done()]  # a client that hung up is done
+        return [job for job in jobs if not job.answer.done()]  # done if the client disconnected
 
     async def _answer(self, jobs: list[_Job]) -> None:
         if not jobs:
@@ -114,7 +114,7 @@ class Batcher:
         try:
             prediction = await asyncio.get_running_loop().run_in_executor(self._thread, loaded.router.predict, prompts)
         except Exception as error:
-            if len(jobs) > 1:  # one request's mistake is not its neighbours'
+            if len(jobs) > 1:  # one bad request must not fail the others
                 for job in jobs:
                     await self._answer([job])
             elif not jobs[0].answer.done():

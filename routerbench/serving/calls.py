@@ -1,4 +1,4 @@
-"""One chat completion on its way: who answers it, and who stands in."""
+"""A chat completion in progress, with its model and fallbacks."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from routerbench.serving.prompts import prompt_of
 from routerbench.serving.service import Service
 from routerbench.serving.spending import spending_of
 
-TERMS = "router"  # the field of a request that is ours, and not the provider's
-MODELS_TRIED = 3  # the best for the request, and up to two that stand in for it
+TERMS = "router"  # field of a request that is not passed on to the provider
+MODELS_TRIED = 3  # the best model and up to two fallbacks
 
 
 @dataclass
 class Call:
-    """One request on its way.
+    """A request in progress.
 
     Attributes:
-        id: by which feedback names it.
-        prompt: what the user says; None if that is no text.
-        digest: of the router's artefact.
-        decision: who is called now.
-        others: who may stand in, the next best first.
-        lambda_: by which the models were chosen; None if the client named one.
+        id: identifier for feedback.
+        prompt: text of the user; None if there is none.
+        digest: digest of the router's artefact.
+        decision: the model that is called now.
+        others: decisions for fallback models, best first.
+        lambda_: lambda that chose the models; None if the client named one.
         failed: models that were called before.
-        start: when the request came, by ``time.perf_counter``.
+        start: time of arrival by ``time.perf_counter``.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Call:
         return self.decision.known_cost
 
     def try_next(self) -> bool:
-        """Let the next best model stand in for the one that failed; False if there is none."""
+        """Switch to the next best model after a failure; return False if there is none."""
         following = next(self.others, None)
         if following is None:
             return False
@@ -70,7 +70,7 @@ class Call:
         return True
 
     def headers(self) -> dict[str, str]:
-        """What is said beside the answer."""
+        """Make the response headers that describe the decision."""
         names = {"model": self.decision.model, "fallbacks": ",".join(self.failed)}
         numbers = {"expected-quality": self.quality, "expected-cost": self.cost, "lambda": self.lambda_}
         found = {"id": self.id, "digest": self.digest}
@@ -80,15 +80,15 @@ class Call:
 
 
 async def begin(body: Mapping[str, Any], service: Service, forwarder: Forwarder) -> Call:
-    """Decide who answers a request.
+    """Choose the model for a request.
 
     Raises:
-        InputError: the request is wrong.
-        ServiceError: there is no such model, or too many requests are waiting.
+        InputError: the request is invalid.
+        ServiceError: the model does not exist, or too many requests are waiting.
     """
     name, terms, loaded = body["model"], _terms(body), service.served.current
     loaded.router.check_names([*(terms.models or ()), *(terms.price_factors or ())])
-    # A model may bear the name of a router, "router-max" say; then it is that model.
+    # A model may have the name of a router, such as "router-max"; then it is that model.
     spending = None if name in loaded.router.models else spending_of(name)
     if spending is None:
         if name not in forwarder.known(loaded.router.models):
@@ -97,7 +97,7 @@ async def begin(body: Mapping[str, Any], service: Service, forwarder: Forwarder)
             raise InputError(f"{TERMS}.models does not allow the model {name!r}; name a router or one that is allowed")
         return Call(service.new_id(), _prompt_if_any(body), loaded.digest, Decision(name, math.nan, math.nan))
     prompt = prompt_of(body["messages"])
-    predicted = await service.batcher.predict([prompt])  # by a router that may have just come into service
+    predicted = await service.batcher.predict([prompt])  # perhaps by a newer router than ``loaded``
     known = forwarder.known(predicted.loaded.router.models)
     allowed = [model for model in known if terms.models is None or model in terms.models]
     if not allowed:
@@ -110,7 +110,7 @@ async def begin(body: Mapping[str, Any], service: Service, forwarder: Forwarder)
 def _best_first(
     predicted: Predicted, lambda_: float, allowed: Sequence[str], price_factors: Mapping[str, float] | None
 ) -> Iterator[Decision]:
-    """The decision for a prompt, and what it would be without those before."""
+    """Yield the decision for a prompt, then the decisions without the models chosen before."""
     left = list(allowed)
     while left:
         (decision,) = predicted.loaded.router.decide(predicted.prediction, lambda_, left, price_factors)
@@ -119,7 +119,7 @@ def _best_first(
 
 
 def _prompt_if_any(body: Mapping[str, Any]) -> str | None:
-    """What the user says, for the log alone: a model that was named answers images and messages of the system, too."""
+    """Return the text of the user for the log; a request for a named model may have none."""
     try:
         return prompt_of(body["messages"])
     except InputError:

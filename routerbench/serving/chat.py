@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: OpenAI's API in front of the routed models."""
+"""``/v1/chat/completions``: OpenAI's API in front of the routed models."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ T = TypeVar("T")
 
 
 async def chat(request: Request, service: Service) -> Response:
-    """Answer one request; the call is cancelled when the client hangs up.
+    """Answer one request. The call is cancelled when the client disconnects.
 
     Raises:
-        InputError: the request is wrong.
-        ServiceError: nobody answers it.
+        InputError: the request is invalid.
+        ServiceError: no model answers it.
     """
     if service.forwarder is None:
         raise ServiceError(501, "this server knows no providers; start it with --providers FILE")
     body = await _body(request)
     options = body.get("stream_options") or {}
-    if body.get("stream"):  # the cost is counted, even if the client does not want the tokens
+    if body.get("stream"):  # always ask for the usage, which gives the cost
         body = body | {"stream_options": {**options, "include_usage": True}}
     call, answer = await _unless_disconnected(_answer(body, service, service.forwarder), request)
     if body.get("stream"):
@@ -48,7 +48,7 @@ async def chat(request: Request, service: Service) -> Response:
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # it has to go on to a provider
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # it is sent on to a provider
     except (ValueError, RecursionError) as error:
         raise InputError(f"the body is not JSON in UTF-8: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
@@ -63,7 +63,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 async def _answer(body: dict[str, Any], service: Service, forwarder: Forwarder) -> tuple[Call, Any]:
-    """The first answer to be had, of the best model, or of the next best when it fails."""
+    """Call the best model, and the next best ones if it fails."""
     call = await begin(body, service, forwarder)
     passed_on = {name: value for name, value in body.items() if name != TERMS}
     while True:
@@ -76,13 +76,13 @@ async def _answer(body: dict[str, Any], service: Service, forwarder: Forwarder) 
                 raise ServiceError(error.status, str(error), call.headers()) from error
             failed = call.decision.model
             if not call.try_next():
-                status = error.status if error.status in (400, 429) else 502  # 400: the request is too much for any
+                status = error.status if error.status in (400, 429) else 502  # 400: it exceeds all models' limits
                 raise ServiceError(status, f"{failed} does not answer: {error}", call.headers()) from error
             service.metrics.fallbacks.labels(failed).inc()
 
 
 async def _unless_disconnected(work: Awaitable[T], request: Request) -> T:
-    """Do it, or cancel it when the client hangs up."""
+    """Await ``work``, or cancel it when the client disconnects."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -99,12 +99,12 @@ async def _unless_disconnected(work: Awaitable[T], request: Request) -> T:
 async def _events(
     stream: Stream, call: Call, with_usage: bool, service: Service, forwarder: Forwarder
 ) -> AsyncGenerator[str]:
-    """A stream as it is sent, and its end."""
+    """Yield the events of a stream, then log the call."""
     try:
         async with aclosing(stream.events(call.decision.model, with_usage)) as events:
             async for event in events:
                 yield event
-    finally:  # who hangs up in the middle may still say how good it was
+    finally:  # also after a disconnect, so that feedback can follow
         await asyncio.shield(_log(call, stream.usage, service, forwarder, has_ended=stream.has_ended))
     if stream.has_ended:
         yield "data: [DONE]\n\n"

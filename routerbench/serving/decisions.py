@@ -1,4 +1,4 @@
-"""`/v1/route`: prompts in, decisions out."""
+"""``/v1/route``: routing decisions for prompts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_PROMPTS = 1024
 
 
 class Terms(BaseModel):
-    """What holds for one request alone: the models that may answer, and today's prices as multiples of training's."""
+    """Options of one request: the allowed models, and current prices as multiples of those in training."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -25,7 +25,7 @@ class Terms(BaseModel):
 
 
 class RouteRequest(Terms):
-    """What to route, and how much to spend: one of the first three, and at most one of the next three."""
+    """Prompts to route, in one of the first three fields, and the spending, in at most one of the next three."""
 
     prompt: str | None = None
     prompts: Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)] | None = None
@@ -41,20 +41,20 @@ class RouteRequest(Terms):
         return self
 
     def texts(self) -> list[str]:
-        """The N prompts."""
+        """Return the N prompts."""
         if self.prompts is not None:
             return self.prompts
         return [self.prompt if self.prompt is not None else prompt_of(self.messages or [])]
 
 
 class RouteDecision(BaseModel):
-    """Where one prompt goes.
+    """Decision for one prompt.
 
     Attributes:
-        id: by which feedback names it.
+        id: identifier for feedback.
         model: name of the model to call.
-        quality: its expected quality in [0, 1].
-        cost: its expected cost in USD; None if the router was trained without costs.
+        quality: expected quality in [0, 1].
+        cost: expected cost in USD; None if the router was trained without costs.
     """
 
     id: str
@@ -64,7 +64,7 @@ class RouteDecision(BaseModel):
 
 
 class RouteResponse(BaseModel):
-    """Decisions, the lambda that they were made by ("inf" if money is no object), and the digest of the artefact."""
+    """Decisions, the lambda behind them ("inf" for quality at any cost), and the digest of the artefact."""
 
     decisions: list[RouteDecision]
     willingness_to_pay: float | str
@@ -75,7 +75,7 @@ async def route(request: RouteRequest, service: Service) -> RouteResponse:
     """Answer one request.
 
     Raises:
-        InputError: a prompt or an option is wrong.
+        InputError: a prompt or an option is invalid.
         ServiceError: too many requests are waiting.
     """
     prompts = request.texts()
@@ -97,5 +97,5 @@ async def route(request: RouteRequest, service: Service) -> RouteResponse:
 
 
 def shown(lambda_: float) -> float | str:
-    """Lambda as JSON has it."""
+    """Represent lambda in JSON."""
     return "inf" if math.isinf(lambda_) else lambda_

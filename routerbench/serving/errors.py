@@ -1,4 +1,4 @@
-"""What a client is told: one line, in the form of OpenAI's API, which its clients print."""
+"""Errors for clients, in the format of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class ServiceError(Exception):
     """A request cannot be answered.
 
     Args:
-        status: of HTTP.
+        status: HTTP status.
         message: one line for the client.
-        headers: to send along, such as ``Retry-After``.
+        headers: response headers, such as ``Retry-After``.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -22,11 +22,11 @@ class ServiceError(Exception):
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """The body of an answer that is an error, as OpenAI's API has it."""
+    """Make the body of an error response in the format of OpenAI's API."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": status}}
 
 
 def no_model(name: str) -> ServiceError:
-    """What is said of a model that is not there."""
+    """Make the error for an unknown model."""
     return ServiceError(404, f"no model {name!r}; GET /v1/models lists them")

@@ -1,4 +1,4 @@
-"""Calls of the models, through LiteLLM: retries, and what a call cost."""
+"""Calls of the models through LiteLLM, with retries and costs."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from routerbench.serving.metrics import Metrics
 from routerbench.serving.parameters import litellm_parameters, load_litellm
 from routerbench.serving.providers import PRICES, Providers, secrets_of
 
-_CLIENTS_FAULT = frozenset({400, 413, 422})  # no other model, and no second try, will make it right
+_CLIENTS_FAULT = frozenset({400, 413, 422})  # neither another model nor a retry helps
 _KEY_REFUSED = frozenset({401, 403})
-_PASSING = frozenset({408, 409, 425, 429})  # and all from 500 on
+_PASSING = frozenset({408, 409, 425, 429})  # temporary, as are all from 500 on
 _LIMITS = ("context_length_exceeded", "content_policy_violation", "content_filter")  # OpenAI's codes
-_TRACEBACK = "Traceback (most recent call last)"  # LiteLLM has it in the messages of errors that it did not expect
-_FIRST_PAUSE = 0.25  # seconds before the first retry; each later one is twice as long
+_TRACEBACK = "Traceback (most recent call last)"  # LiteLLM includes it in the messages of unexpected errors
+_FIRST_PAUSE = 0.25  # seconds before the first retry; doubles with each retry
 
 log = logging.getLogger(__name__)
 
 
 class UpstreamError(Exception):
-    """A provider did not answer.
+    """Failure of a provider to answer.
 
     Args:
-        status: its HTTP status.
+        status: HTTP status of the provider.
         message: one line for the client.
-        detail: one line for the log, where it may have more than the client is told.
-        is_models_limit: whether the request is too much for this model (too long, against its policy, a parameter
-            that it lacks), though another may answer it.
+        detail: one line for the log, if it differs from the client's.
+        is_models_limit: whether the request exceeds a limit of this model (length, policy, a missing parameter), so
+            that another model may answer it.
     """
 
     def __init__(self, status: int, message: str, detail: str | None = None, is_models_limit: bool = False) -> None:
@@ -40,33 +40,33 @@ class UpstreamError(Exception):
 
     @property
     def is_clients_fault(self) -> bool:
-        """Whether the request itself is wrong, for every model."""
+        """Whether the request is invalid for every model."""
         return self.status in _CLIENTS_FAULT and not self.is_models_limit
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same call may succeed a little later."""
+        """Whether a retry may succeed."""
         return self.status in _PASSING or self.status >= 500
 
 
 class Forwarder:
-    """Calls models by the router's names for them.
+    """Client of the models, by the router's names for them.
 
     Args:
         providers: LiteLLM's parameters of every model.
         metrics: counts errors.
-        retries: further tries after errors that pass.
+        retries: maximum number of retries after temporary errors.
     """
 
     def __init__(self, providers: Providers, metrics: Metrics, retries: int = 2) -> None:
         self.providers, self.metrics, self.retries = providers, metrics, retries
 
     def prepare(self) -> None:
-        """Import LiteLLM, which takes seconds; without it the first caller would wait for that."""
+        """Import LiteLLM now; it takes seconds and would delay the first request."""
         load_litellm()
 
     def check_models(self, models: Sequence[str]) -> None:
-        """Refuse providers of which the router knows none; warn of models on one side only.
+        """Check that the router knows at least one model with a provider; warn of models on one side only.
 
         Raises:
             InputError: no model of the router can be called.
@@ -84,20 +84,20 @@ class Forwarder:
                 log.warning("%s: %s", what, ", ".join(sorted(names)))
 
     def known(self, models: Sequence[str]) -> list[str]:
-        """Those that can be called."""
+        """Return the models that can be called."""
         return [model for model in models if model in self.providers]
 
     async def call(self, model: str, body: Mapping[str, Any]) -> Any:
-        """Call a model, again after errors that pass.
+        """Call a model, with retries after temporary errors.
 
         Args:
-            model: the router's name.
-            body: of a chat completion; all but ``model`` is passed on, where the provider's parameters do not say
-                otherwise. Of fields that LiteLLM does not know a provider gets those that speaks OpenAI's protocol.
+            model: the router's name of the model.
+            body: body of a chat completion. All fields but ``model`` are passed on unless the provider's parameters
+                override them. Only providers that speak OpenAI's protocol get fields that LiteLLM does not know.
 
         Returns:
-            LiteLLM's response, or an async generator of its chunks, whose errors are ``UpstreamError``. The first
-            chunk has come then: with it come the errors of the call.
+            LiteLLM's response, or an async generator of its chunks, which raises ``UpstreamError``. The first chunk has
+            been received, so errors of the call itself are raised here.
 
         Raises:
             UpstreamError: the last error.
@@ -110,7 +110,7 @@ class Forwarder:
                 log.warning("%s answered %d: %s", model, error.status, error.detail)
                 if not error.is_passing or attempt == self.retries:
                     raise
-            # Not all at the same moment, or they would be too many again.
+            # Random, so that clients do not all retry at the same moment.
             await asyncio.sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1))
         raise AssertionError("unreachable")
 
@@ -121,7 +121,7 @@ class Forwarder:
             if not isinstance(answer, AsyncIterator):
                 return answer
             return self._chunks(await _first(answer), answer, model)
-        except InputError as error:  # of whoever wrote the providers' file, not of the client
+        except InputError as error:  # the providers file is wrong, not the request
             raise UpstreamError(404, "this server does not know its provider", str(error)) from error
         except Exception as error:
             raise upstream_error(error, provider) from error
@@ -141,10 +141,10 @@ class Forwarder:
             await others.aclose()
 
     def cost(self, model: str, usage: Any) -> float | None:
-        """What an answer cost in USD, by its tokens and the prices in the providers' file, else LiteLLM's.
+        """Compute the cost of an answer in USD from the prices in the providers file, or else LiteLLM's.
 
         Returns:
-            None where the prices are not known.
+            The cost, or None if the prices are unknown.
         """
         if usage is None:
             return None
@@ -152,38 +152,38 @@ class Forwarder:
         if all(name in parameters for name in PRICES):
             return float(sum(parameters[name] * count for name, count in zip(PRICES, tokens, strict=True)))
         try:
-            # Where the provider said what was cached, usage has it.
+            # ``usage`` includes cached tokens if the provider reported them.
             return float(sum(load_litellm().cost_per_token(parameters["model"], *tokens, usage_object=usage)))
-        except Exception:  # LiteLLM raises a bare Exception for a model that it has no prices of
+        except Exception:  # LiteLLM raises a bare Exception for a model without a price
             return None
 
 
 async def _first(chunks: Any) -> list[Any]:
-    """The first chunk; none if there is none."""
+    """Return the first chunk as a list; empty if there is none."""
     try:
         return [await anext(chunks)]
     except StopAsyncIteration:
         return []
-    except BaseException:  # the client may have hung up
+    except BaseException:  # the client may have disconnected
         await chunks.aclose()
         raise
 
 
 def upstream_error(error: Exception, provider: Mapping[str, Any]) -> UpstreamError:
-    """What went wrong at the provider, in one line.
+    """Describe a provider's error in one line.
 
     Args:
-        error: of LiteLLM.
-        provider: whose secrets the line may not have.
+        error: error raised by LiteLLM.
+        provider: parameters whose secrets are removed from the line.
     """
     message = str(getattr(error, "message", error)).partition(_TRACEBACK)[0]
-    for secret in sorted(secrets_of(provider), key=len, reverse=True):  # one may be a part of another
+    for secret in sorted(secrets_of(provider), key=len, reverse=True):  # one may contain another
         message = message.replace(secret, "***")
     message = " ".join(message.split()) or type(error).__name__
     if _is_models_limit(error):
         return UpstreamError(400, message, is_models_limit=True)
     status = getattr(error, "status_code", None)
-    if status == 400:  # as LiteLLM has it for all that calls itself an invalid request, be it for a wrong key
+    if status == 400:  # LiteLLM uses it for everything called an invalid request, even a wrong key
         status = getattr(getattr(error, "response", None), "status_code", status)
     if status in _KEY_REFUSED:
         return UpstreamError(status, "the provider refuses this server's key", message)
@@ -197,6 +197,6 @@ def _is_models_limit(error: Exception) -> bool:
     )  # fmt: skip
     if isinstance(error, limits):
         return True
-    # LiteLLM knows these by the words of some providers; the code is in the error, in what it was made of, or its text.
+    # LiteLLM recognises only the wording of some providers. The code is in the error, its cause, or its text.
     said = f"{error} {getattr(error, 'body', '')} {getattr(error.__context__, 'body', '')}"
     return isinstance(error, litellm.BadRequestError) and any(code in said for code in _LIMITS)

@@ -1,4 +1,4 @@
-"""The log of decisions, and the outcomes that feedback makes of it: a table that train.py reads."""
+"""The log of decisions, and the table of outcomes from feedback, which train.py reads."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from routerbench.errors import InputError
 from routerbench.serving.errors import ServiceError
 from routerbench.serving.metrics import Metrics
 
-REMEMBERED = 20_000  # answers that feedback may still come for, with their prompts in memory
-_TAIL_BYTES = 64 * 2**20  # of an older log, that are read again at the start
+REMEMBERED = 20_000  # recent answers, with their prompts, kept in memory for feedback
+_TAIL_BYTES = 64 * 2**20  # end of an existing log that is read at the start
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ class Journal:
     """``FILE.jsonl`` with a line per decision, and ``FILE.outcomes.jsonl`` with a row per outcome.
 
     Outcomes are in the long layout of a table: prompt, model, quality, cost. Such a table has one row per prompt and
-    model, so a second quality of the same two goes to the log alone. Files are opened for every line: a log that was
-    moved away is begun anew.
+    model, so further feedback on the same pair is written to the log only. Files are opened for every line, so a log
+    that was moved away is started anew.
 
     Args:
-        path: the log.
-        metrics: counts what could not be written.
+        path: path of the log.
+        metrics: counts write errors.
 
     Raises:
         InputError: the log cannot be written or read.
@@ -57,36 +57,36 @@ class Journal:
         """Log one answered request.
 
         Args:
-            id_: feedback will name it.
-            line: prompt, model, what was expected of it, and what was measured.
+            id_: identifier for feedback.
+            line: prompt, model, expectations and measurements.
         """
         line = {"id": id_, "time": round(time.time(), 3), **line}
         with self._lock:
             self._answers[id_] = _part(line)
             while len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
-        with contextlib.suppress(OSError):  # a full disk must not refuse requests; it is counted, and the log says so
+        with contextlib.suppress(OSError):  # a full disk must not fail requests; it is counted and logged
             await self._append(self.path, line)
 
     async def measured(self, id_: str, quality: float, cost: float | None = None) -> bool:
         """Log the quality of an answer.
 
         Args:
-            id_: of the answer.
+            id_: identifier of the answer.
             quality: in [0, 1].
-            cost: in USD, where the client knows it; else what the service measured.
+            cost: in USD, if the client knows it; by default what the service measured.
 
         Returns:
-            Whether it became a row of the outcomes: the first one of its prompt and model does.
+            Whether it was added to the outcomes, as the first of its prompt and model.
 
         Raises:
-            ServiceError: 404, no such answer is remembered; 503, it could not be written.
+            ServiceError: 404, the answer is unknown or too old; 503, the feedback could not be written.
         """
         with self._lock:
             answer = self._answers.get(id_)
             if answer is None:
                 raise ServiceError(404, f"no answer of id {id_!r} among the last {REMEMBERED} in the log")
-            # What an image asks, say, cannot be learned from.
+            # A request without text, such as an image, cannot be learned from.
             is_new = answer["prompt"] is not None and _key(answer) not in self._known
             if is_new:
                 self._known.add(_key(answer))
@@ -103,7 +103,7 @@ class Journal:
         return is_new
 
     async def _append(self, path: Path, line: dict[str, Any]) -> None:
-        """Append in a thread: a slow disk must not hold up other requests."""
+        """Append in a thread, so that a slow disk does not delay other requests."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, _append, path, line)
         except OSError as error:
@@ -118,7 +118,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 
 def _read(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]]:
-    """The lines of a file that is begun if it is not there, less one that a killed process left half written."""
+    """Read the lines of a file, and create it if missing. A last line that was only half written is skipped."""
     lines = []
     with path.open("a+b") as stream:
         size = stream.tell()
@@ -141,10 +141,10 @@ def _read(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]]:
 
 
 def _part(line: dict[str, Any]) -> dict[str, Any]:
-    """What feedback needs of a decision."""
+    """Select what feedback needs of a decision."""
     return {name: line.get(name) for name in ("prompt", "model", "cost")}
 
 
 def _key(row: dict[str, Any]) -> bytes:
-    """A short stand-in for a prompt and a model."""
+    """Hash a prompt and a model."""
     return hashlib.blake2b(f"{row.get('model')}\0{row.get('prompt')}".encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""How large a request may be."""
+"""Limit on the size of requests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.exceptions import HTTPException
 
 
 class Limited:
-    """ASGI middleware: refuses a request with a larger body, before it is in memory.
+    """ASGI middleware that refuses requests with too large a body before reading it into memory.
 
     Args:
         app: the application.
-        max_bytes: of a body.
+        max_bytes: maximum size of a body.
     """
 
     def __init__(self, app: Any, max_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus sees."""
+"""Prometheus metrics of the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 3
 
 
 class Metrics:
-    """The counters of one service, in a registry of their own."""
+    """Counters of one service, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -28,17 +28,17 @@ class Metrics:
         self.log_errors = Counter("log_errors", "Lines that could not be written to the log.", **own)
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """Format the metrics for Prometheus."""
         return generate_latest(self.registry)
 
 
 class MetricsMiddleware:
-    """ASGI middleware: counts requests and their time.
+    """ASGI middleware that counts and times requests.
 
     Args:
         app: the application.
-        metrics: counts.
-        paths: those that are counted by name; a client must not make up others.
+        metrics: where to count.
+        paths: paths with a label of their own; a client must not be able to create others.
     """
 
     def __init__(self, app: Any, metrics: Metrics, paths: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""`/v1/models`: what a client may name as its model."""
+"""``/v1/models``: the names that a client may use as its model."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from routerbench.serving.spending import ROUTER, spending_of
 
 
 def listed(service: Service) -> dict[str, Any]:
-    """Routers and models; routers of any lambda, budget and share can be named beside them."""
+    """List routers and models. Routers for any other lambda, budget or share can be named as well."""
     return {"object": "list", "data": [_entry(name) for name in _names(service)]}
 
 
 def found(name: str, service: Service) -> dict[str, Any]:
-    """One of them.
+    """Describe one model.
 
     Raises:
-        InputError: the name begins like a router's and goes on wrongly.
-        ServiceError: 404, there is no such model.
+        InputError: the name starts like a router's but is malformed.
+        ServiceError: 404, the model does not exist.
     """
     if name not in _names(service) and spending_of(name) is None:
         raise no_model(name)

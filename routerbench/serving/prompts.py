@@ -1,4 +1,4 @@
-"""The text that a router sees of a conversation."""
+"""The text of a conversation that a router routes by."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from routerbench.errors import InputError
 
 
 def prompt_of(messages: Sequence[Any]) -> str:
-    """What the user says in a conversation of OpenAI's form, its turns joined as the tables of outcomes join them.
+    """Join the user's turns of a conversation in OpenAI's format, as the tables of outcomes do.
 
-    System prompts, answers and results of tools are not what a router was trained on, and images are no text.
+    System prompts, answers and tool results are left out because routers are not trained on them. So are images.
 
     Args:
-        messages: of roles and contents; a content is a text or a list of parts, some of them texts.
+        messages: messages with a role and a content, which is a text or a list of parts.
 
     Raises:
-        InputError: a message has another form, or the user says nothing.
+        InputError: a message has another form, or there is no text of the user.
 
     Example:
         >>> prompt_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}])

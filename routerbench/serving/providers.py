@@ -1,4 +1,4 @@
-"""Where the models of the router are called: a file of LiteLLM's parameters."""
+"""The providers of the router's models: a file of LiteLLM's parameters."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from routerbench.errors import InputError
 
 PRICES = ("input_cost_per_token", "output_cost_per_token")
 _ENVIRONMENT = "os.environ/"  # LiteLLM's convention for secrets
-_SECRET = re.compile("key|token|secret|password|credential|header", re.IGNORECASE)  # parameters of such names
-_SHORTEST = 4  # characters of a secret; a key that is shorter, "x" for a server that wants none, is in every text
+_SECRET = re.compile("key|token|secret|password|credential|header", re.IGNORECASE)  # names of secret parameters
+_SHORTEST = 4  # minimum length of a secret; a dummy key such as "x" occurs in every text
 _LAYOUT = "write a line MODEL: {model: openai/gpt-4, api_base: URL, api_key: os.environ/NAME} for each model"
 
 Providers = Mapping[str, Mapping[str, Any]]
-"""The router's name of a model -> the parameters of ``litellm.acompletion``: model, api_base, api_key, ..."""
+"""Maps the router's name of a model to the parameters of ``litellm.acompletion``: model, api_base, api_key, ..."""
 
 
 class FromEnvironment(str):
-    """A value that was kept out of the file, so it is printed nowhere."""
+    """A value from an environment variable, which is never printed."""
 
     __slots__ = ()
 
 
 def read_providers(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a YAML or JSON file of providers; ``os.environ/NAME``, at any depth, is replaced by that variable.
+    """Read a YAML or JSON file of providers. ``os.environ/NAME``, at any depth, is replaced by that variable.
 
     Args:
-        path: the file: the router's name of a model -> LiteLLM's parameters.
+        path: file that maps the router's name of a model to LiteLLM's parameters.
 
     Raises:
-        InputError: the file is missing or not of that form, or an environment variable is not set.
+        InputError: the file is missing or malformed, or an environment variable is not set.
     """
     import yaml
 
@@ -50,13 +50,13 @@ def read_providers(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def secrets_of(parameters: Mapping[str, Any]) -> set[str]:
-    """What nobody may read in a message: keys, headers, and all that came from the environment.
+    """Collect values that no message may contain: keys, headers, and everything from the environment.
 
     Args:
-        parameters: of one model, as :func:`read_providers` returns them.
+        parameters: parameters of one model from :func:`read_providers`.
     """
     values = list(_secrets(parameters, is_secret=False))
-    # Of "Bearer KEY" a message may have the key alone.
+    # A message may contain only the key of "Bearer KEY".
     return {word for value in values for word in (value, *value.split()[-1:]) if len(word) >= _SHORTEST}
 
 
@@ -72,10 +72,10 @@ def _secrets(value: Any, is_secret: bool) -> Iterator[str]:
 
 
 def _reason(error: Any) -> str:
-    """Why the file is no YAML, and where, but nothing of its text, which may be a key."""
+    """Say why and where the file is not valid YAML, without quoting it, since the text may be a key."""
     problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
     where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    # A key that begins with * or ! is quoted as a name; what YAML itself has in quotes is one sign, or in <>.
+    # YAML quotes a key that begins with * or ! as a name; in its own messages it quotes one character, or text in <>.
     return where + (": " + re.sub(r"(?<!\S)(['\"])[^<\s]{2,}?\1", "'...'", problem) if problem else "")
 
 
@@ -92,7 +92,7 @@ def _parameters(parameters: Any, name: str, path: Path) -> dict[str, Any]:
 
 def _price(value: Any, where: str) -> float:
     try:
-        price = float(value)  # YAML takes 1e-06 for a text
+        price = float(value)  # YAML reads 1e-06 as text
     except (TypeError, ValueError):
         price = -1.0
     if not 0 <= price < math.inf:
@@ -101,7 +101,7 @@ def _price(value: Any, where: str) -> float:
 
 
 def _resolved(value: Any, where: str) -> Any:
-    """The value, with variables of the environment in their places."""
+    """Replace references to environment variables."""
     if isinstance(value, dict):
         return {str(key): _resolved(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list):

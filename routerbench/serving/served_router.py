@@ -1,4 +1,4 @@
-"""The router in service, and how a new one takes its place."""
+"""The router in service and its replacement without downtime."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from routerbench.serving.spending import Spending
 
 @dataclass(frozen=True)
 class Loaded:
-    """One state of the artefact.
+    """A router as loaded from its artefact.
 
     Attributes:
-        router: predicts and decides.
-        digest: SHA-256 of ``router.json``, which names the digests of the weights and the encoder in turn.
+        router: the router.
+        digest: SHA-256 of ``router.json``, which contains the digests of weights and encoder.
     """
 
     router: TrainedRouter
@@ -29,16 +29,16 @@ class Loaded:
 
 
 class ServedRouter:
-    """The router in service; whoever read ``current`` goes on with it while another takes its place.
+    """Holder of the router in service. Requests keep the ``current`` router they started with while it is replaced.
 
     Args:
-        folder: the artefact.
-        device: as ``routerbench.load`` takes it.
+        folder: folder of the artefact.
+        device: see ``routerbench.load``.
         backend: "torch" or "onnx".
-        default: what is spent where a request says nothing; a router that cannot reach it is not put into service.
+        default: spending for requests that specify none; a router that cannot meet it is refused.
 
     Raises:
-        InputError: the artefact is broken, takes no texts, or cannot reach the default.
+        InputError: the artefact is broken, takes no texts, or cannot meet the default.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class ServedRouter:
         self.current = self._load()
 
     def require(self, check_models: Callable[[Sequence[str]], None]) -> None:
-        """Put only routers into service whose models pass a check, which raises InputError; this one's have to, too."""
+        """Require that the models of this and every later router pass a check, which raises InputError."""
         check_models(self.current.router.models)
         self._check_models = check_models
 
     def reload(self) -> Loaded:
-        """Load the folder again, check it, and put it into service; blocks, so call it in a thread.
+        """Load the folder again, check it, and put it into service. Blocks, so call it in a thread.
 
         Raises:
-            InputError: the artefact is broken; the router before stays in service.
+            InputError: the artefact is broken; the previous router stays in service.
         """
         with self._one_at_a_time:
             self.tried = self.files()
@@ -71,12 +71,12 @@ class ServedRouter:
             return self.current
 
     def files(self) -> frozenset[tuple[str, int, int]]:
-        """Name, time of writing in ns, and size of every file; those last loaded or refused are ``tried``."""
+        """List name, modification time in ns and size of every file; ``tried`` holds those last loaded or refused."""
         found = set()
         for path in self.folder.rglob("*"):
             try:
                 status = path.stat()
-            except OSError:  # it was just taken away
+            except OSError:  # deleted meanwhile
                 continue
             found.add((str(path), status.st_mtime_ns, status.st_size))
         return frozenset(found)
@@ -92,7 +92,7 @@ class ServedRouter:
             is_whole = self._digest() == digest
         except InputError:
             raise
-        except Exception as error:  # whatever is wrong with a file, the old router has to stay in service
+        except Exception as error:  # whatever is wrong with the files, the old router must stay in service
             raise InputError(f"{self.folder}: cannot be served ({error!r}); train or copy it again") from error
         if not is_whole:
             raise InputError(f"{self.folder}: was written while it was loaded; load it again")

@@ -1,4 +1,4 @@
-"""What all endpoints share: the router, its queue, the counters, the log and the providers."""
+"""State shared by all endpoints: router, queue, metrics, log and providers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """One router in service.
+    """A router in service.
 
     Args:
         served: the router.
-        providers: where its models are called; without any there is no chat.
-        log_path: of the log, or None for none.
-        max_waiting: prompts that may wait to be predicted.
-        poll_seconds: how often to look whether the artefact changed; 0 for never.
+        providers: providers of its models; without any, chat is not available.
+        log_path: path of the log, or None.
+        max_waiting: maximum number of prompts that wait for a prediction.
+        poll_seconds: interval of checks for a changed artefact; 0 for none.
     """
 
     def __init__(
@@ -51,25 +51,25 @@ class Service:
             self.forwarder.prepare()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Process requests until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.batcher.run())
             if self.poll_seconds:
                 tasks.create_task(self._watch())
 
     def lambda_of(self, spending: Spending, router: TrainedRouter) -> float:
-        """The lambda of a request, or of the server's default where it says nothing.
+        """Return the lambda of a request, or of the server's default if the request specifies none.
 
         Raises:
-            InputError: neither says anything, or the wish is wrong.
+            InputError: neither is specified, or the value is invalid.
         """
         return (spending if spending.is_given else self.served.default).lambda_of(router)
 
     async def reload(self) -> Loaded:
-        """Put the artefact as it is on disk into service.
+        """Put the artefact on disk into service.
 
         Raises:
-            InputError: it is broken; the router before stays in service.
+            InputError: the artefact is broken; the previous router stays in service.
         """
         try:
             loaded = await asyncio.to_thread(self.served.reload)
@@ -87,15 +87,15 @@ class Service:
         while True:
             await asyncio.sleep(self.poll_seconds)
             files = await asyncio.to_thread(self.served.files)
-            if files == before != self.served.tried:  # else somebody may still be copying
-                # A refusal is said in the log; it is tried again when a file changes again.
+            if files == before != self.served.tried:  # unchanged since the last check, so not being copied
+                # A refusal is logged; the next attempt follows the next change.
                 with contextlib.suppress(InputError):
                     await self.reload()
             before = files
 
     @staticmethod
     def new_id() -> str:
-        """A name for one decision."""
+        """Make a unique identifier for a decision."""
         return uuid.uuid4().hex
 
     def count(self, model: str, cost: float | None) -> None:
@@ -104,6 +104,6 @@ class Service:
         self.metrics.cost.labels(model).inc(cost or 0.0)
 
     async def log(self, id_: str, **line: Any) -> None:
-        """Log one decision, where there is a log."""
+        """Log one decision if there is a log."""
         if self.journal is not None:
             await self.journal.decided(id_, **line)

@@ -1,4 +1,4 @@
-"""How much to spend: the three ways to say it, in a request, on the command line, and as the name of a model."""
+"""Spending options, given in a request, on the command line, or as the name of a model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.errors import InputError
 
-ROUTER = "router"  # the model name that stands for the server's own default
+ROUTER = "router"  # model name for the server's default
 
 
 class Spending(NamedTuple):
-    """One wish about spending; ``TrainedRouter.lambda_for`` explains and checks the three."""
+    """At most one of three spending options; see ``TrainedRouter.lambda_for``."""
 
     willingness_to_pay: float | None = None
     budget_usd_per_1k: float | None = None
@@ -19,23 +19,23 @@ class Spending(NamedTuple):
 
     @property
     def is_given(self) -> bool:
-        """Whether anything was said."""
+        """Whether any option is given."""
         return any(wish is not None for wish in self)
 
     def lambda_of(self, router: TrainedRouter) -> float:
-        """Lambda, in USD per unit of quality.
+        """Return lambda in USD per unit of quality.
 
         Raises:
-            InputError: the wish is contradictory, out of range or out of this router's reach.
+            InputError: the options are contradictory, out of range or not achievable by this router.
         """
         return router.lambda_for(*self)
 
 
 def spending_of(name: str) -> Spending | None:
-    """The wish that a model name stands for; nothing said for ``router`` alone, None for the name of no router.
+    """Parse spending from a model name. ``router`` alone specifies none; other models' names give None.
 
     Raises:
-        InputError: the name begins like a router's and goes on wrongly.
+        InputError: the name starts like a router's but is malformed.
 
     Example:
         >>> spending_of("router-0.02").willingness_to_pay, spending_of("router-inf").willingness_to_pay

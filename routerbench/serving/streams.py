@@ -1,4 +1,4 @@
-"""Answers that come in pieces, as server-sent events."""
+"""Streamed answers as server-sent events."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from routerbench.serving.forwarding import UpstreamError
 
 
 class Stream:
-    """An answer on its way to the client.
+    """A streamed answer.
 
     Args:
-        chunks: as ``Forwarder.call`` returns them.
+        chunks: chunks from ``Forwarder.call``.
 
     Attributes:
-        usage: the tokens, as the last chunk that knew them has them.
-        has_ended: whether all chunks have come.
+        usage: number of tokens from the last chunk that reported it.
+        has_ended: whether all chunks have been received.
     """
 
     def __init__(self, chunks: AsyncGenerator[Any]) -> None:
@@ -27,11 +27,11 @@ class Stream:
         self.has_ended = False
 
     async def events(self, model: str, with_usage: bool) -> AsyncGenerator[str]:
-        """All chunks but the end; an error midway is an event, too, for the status was sent.
+        """Yield events for all chunks except the end. An error midway is an event, since the status was already sent.
 
         Args:
-            model: who answers, by the router's name.
-            with_usage: whether the client asked for the tokens.
+            model: the router's name of the model.
+            with_usage: whether the client asked for the number of tokens.
         """
         try:
             async for chunk in self.chunks:
@@ -52,5 +52,5 @@ class Stream:
 
 
 def _event(data: Mapping[str, Any]) -> str:
-    # In ASCII: a piece may end in half of a character, which is no UTF-8.
+    # ASCII, because a chunk may end within a surrogate pair, which is not valid UTF-8.
     return f"data: {json.dumps(data)}\n\n"

@@ -1,1 +1,1 @@
-"""How a router is fitted: one module per word of ``training=``."""
+"""Training methods for routers, selected by ``training=``, and fine-tuning of encoders (``finetune=``)."""

@@ -1,4 +1,4 @@
-"""Feeding a network: the whole split lives on the device and a batch is one indexing operation."""
+"""Batches for training a network. The whole split is kept on the device, and a batch is one indexing operation."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from routerbench.data.outcomes import Examples
 
 
 class Batch(NamedTuple):
-    """B prompts to learn from.
+    """A batch of B prompts.
 
     Attributes:
         embeddings: ``(B, D)`` float32.
-        quality: ``(B, M)`` measured quality in [0, 1], NaN where it was not observed.
-        cost: ``(B, M)`` measured cost in USD, NaN where it is not known.
+        quality: ``(B, M)`` measured quality in [0, 1], NaN where not observed.
+        cost: ``(B, M)`` measured cost in USD, NaN where unknown.
     """
 
     embeddings: Tensor
@@ -26,11 +26,11 @@ class Batch(NamedTuple):
 
 
 class ResidentExamples(Dataset[Batch]):
-    """A split as tensors on one device, gathered batch by batch: no per-prompt Python and no collate.
+    """A split as tensors on one device, indexed by batch instead of collated prompt by prompt.
 
     Args:
         examples: the N prompts.
-        device: where the tensors live.
+        device: device of the tensors.
     """
 
     def __init__(self, examples: Examples, device: torch.device) -> None:
@@ -42,19 +42,19 @@ class ResidentExamples(Dataset[Batch]):
         return len(self.all.embeddings)
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        """One batch; DataLoader calls this instead of fetching item by item."""
+        """Return one batch. DataLoader calls this instead of fetching item by item."""
         return self.take(torch.tensor(rows))
 
     def take(self, rows: Tensor) -> Batch:
-        """The batch of ``(B,)`` row numbers."""
+        """Return the batch with the given ``(B,)`` row numbers."""
         index = rows.to(self.all.embeddings.device)
         return Batch(*(tensor.index_select(0, index) for tensor in self.all))
 
 
 class EpochShuffle(Sampler[int]):
-    """A shuffle that depends on the seed and the epoch alone, so a resumed run sees what the uninterrupted one saw.
+    """Shuffled order that depends on seed and epoch alone, so that a resumed run sees the same order.
 
-    Lightning calls ``set_epoch`` as it does for a distributed sampler.
+    Lightning calls ``set_epoch``, as for a distributed sampler.
     """
 
     def __init__(self, num_prompts: int, seed: int) -> None:
@@ -63,7 +63,7 @@ class EpochShuffle(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration shuffles for."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -71,25 +71,25 @@ class EpochShuffle(Sampler[int]):
         return self.num_prompts
 
     def __iter__(self) -> Iterator[int]:
-        """The row numbers in this epoch's order."""
+        """Iterate over the row numbers in the order of this epoch."""
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
         return iter(torch.randperm(self.num_prompts, generator=generator).tolist())
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of one epoch: unrelated to those of other epochs and of other runs."""
+    """Return the seed of an epoch, independent of other epochs and other seeds."""
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
 def train_batches(dataset: ResidentExamples, batch_size: int, seed: int) -> DataLoader[Any]:
-    """Shuffled batches of ``batch_size`` prompts, the last one smaller."""
+    """Make a loader of shuffled batches of ``batch_size`` prompts. The last batch may be smaller."""
     return DataLoader(
         dataset, batch_size, sampler=EpochShuffle(len(dataset), seed), collate_fn=_identity, generator=torch.Generator()
     )
 
 
 def val_batches(dataset: ResidentExamples) -> DataLoader[Any]:
-    """The whole split in large batches, in order."""
+    """Make a loader of the whole split, in order, in large batches."""
     return DataLoader(dataset, batch_size=65_536, collate_fn=_identity, generator=torch.Generator())
 
 

@@ -1,4 +1,4 @@
-"""Keeping the best epoch's weights through everything that can happen to a training."""
+"""A callback that keeps the weights of the best epoch."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from routerbench.errors import InputError
 
 
 class BestEpoch(L.Callback):
-    """Remembers the module's weights of the epoch that validates best.
+    """Callback that keeps the weights of the epoch with the best validation score.
 
-    They travel inside the checkpoint as the callback's state, so a run that is resumed, elsewhere too, still knows
-    them. Lightning's ModelCheckpoint forgets the best score when its folder has moved.
+    The weights are stored in the checkpoint as the callback's state, so a resumed run still has them, even on another
+    machine. Lightning's ModelCheckpoint forgets the best score when its folder has moved.
 
     Args:
-        monitor: name of a logged figure.
-        mode: "min" if the figure should be small, "max" if large.
-        data: names the prompts of train and val, without which scores cannot be compared.
+        monitor: name of a logged metric.
+        mode: "min" if lower values of the metric are better, "max" if higher.
+        data: identifies the train and validation prompts; scores on other data are not comparable.
     """
 
     def __init__(self, monitor: str, mode: str, data: str) -> None:
@@ -33,19 +33,19 @@ class BestEpoch(L.Callback):
         score = self.sign * trainer.callback_metrics[self.monitor].item()
         if score > self.score:
             self.score = score
-            # A copy, not a view: the optimizer goes on writing into the tensors of the state dict.
+            # A copy, not a view: the optimizer keeps writing into the tensors of the state dict.
             weights = trainer.strategy.lightning_module_state_dict()
             self.weights = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes into the checkpoint."""
+        """Return the state to store in the checkpoint."""
         return {"score": self.score, "weights": self.weights, "data": self.data}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what was in the checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
-            InputError: the checkpoint is of other data.
+            InputError: the checkpoint belongs to other data.
         """
         if state_dict["data"] != self.data:
             raise InputError("training.resume: the checkpoint is of another table or split; train anew")

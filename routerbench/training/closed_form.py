@@ -1,4 +1,4 @@
-"""Fitting a router that needs no gradient: it computes what it needs from the train prompts."""
+"""Training of routers that need no gradient."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from routerbench.training.score import validation_score
 
 @dataclass
 class ClosedForm:
-    """Fits routers by their own ``fit``, choosing by AIQ on validation."""
+    """Training by the router's own ``fit``, which selects by AIQ on validation."""
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
         """Fit ``router`` in place."""

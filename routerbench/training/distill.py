@@ -1,4 +1,4 @@
-"""Fitting a small, fast router to the predictions of a large one."""
+"""Distillation of a large router into a small, fast one."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Distill(Gradient):
-    """Trains by gradient on what a teacher predicts for the train prompts (Hinton et al. 2015, arXiv 1503.02531).
+    """Training on a teacher's predictions for the train prompts (Hinton et al. 2015, arXiv 1503.02531).
 
-    A measured outcome is one draw, mostly 0 or 1; a prediction is what to expect of many. Validation keeps its
+    A measured outcome is a single sample, mostly 0 or 1; a prediction is an expected value. Validation keeps its
     measured outcomes, so the best epoch is the one that routes best.
 
     Attributes:
         teacher: folder of a trained router of the same models.
-        cache_dir: the embedding store.
-        label_weight: share of the measured outcome in a label, in [0, 1]; the rest is the teacher's.
+        cache_dir: folder of the embedding store.
+        label_weight: weight of the measured outcome in a label, in [0, 1]; the teacher's prediction has the rest.
     """
 
     teacher: str = ""
@@ -35,16 +35,16 @@ class Distill(Gradient):
     label_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         super().__post_init__()
         if not 0 <= self.label_weight <= 1:
             raise InputError(f"training.label_weight must be in [0, 1], got {self.label_weight}")
 
     def lessons(self, train: Examples, val: Examples) -> Examples:
-        """The train prompts with the teacher's predictions for outcomes.
+        """Replace the outcomes of the train prompts by labels that contain the teacher's predictions.
 
         Raises:
-            InputError: there is no teacher, it routes other models, only ranks, or learned from prompts of test.
+            InputError: the teacher is missing, routes other models, only ranks, or was trained on prompts of test.
         """
         teacher = artefact.load(self.teacher)
         if teacher.models != train.table.models:
@@ -68,6 +68,6 @@ class Distill(Gradient):
         return Examples(replace(table, quality=quality, cost=cost), train.embeddings)
 
     def _mixed(self, cells: NDArray[np.float64], taught: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(N, M)`` labels from measured and predicted outcomes."""
+        """``(N, M)`` weighted means of measured and predicted outcomes; only the prediction where none was measured."""
         weight = np.where(np.isfinite(cells), self.label_weight, 0.0)
         return weight * np.nan_to_num(cells) + (1 - weight) * taught

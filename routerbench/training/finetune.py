@@ -1,4 +1,4 @@
-"""Training an encoder together with the router that was fitted on its embeddings: one module per word of finetune=."""
+"""Fine-tuning of an encoder together with a router that was trained on its embeddings (``finetune=``)."""
 
 import copy
 import logging
@@ -34,37 +34,37 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FineTune:
-    """Trains the encoder and a network end to end, from where the network's training on frozen embeddings ended.
+    """End-to-end training of an encoder and a network, starting from the network trained on frozen embeddings.
 
-    Epoch 0 is the frozen router, and the epoch that validates best is kept: what does not help is not used. First the
-    heads alone, then everything keeps a pretrained encoder from being torn up by random heads (Kumar et al. 2022,
-    Fine-Tuning can Distort Pretrained Features, arXiv 2202.10054).
+    Epoch 0 is the router on frozen embeddings. The epoch with the best validation score is kept, so fine-tuning that
+    does not help is discarded. Training the heads first keeps random heads from distorting the pretrained encoder
+    (Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, arXiv 2202.10054).
 
     Attributes:
-        trainer: makes the Lightning Trainer, given callbacks, logger and folder; its strategy may use many devices.
-        objective: what is minimised beside the cost loss, that of the router's own training as a rule.
+        trainer: makes the Lightning Trainer from callbacks, logger and folder; its strategy may use many devices.
+        objective: loss to minimise in addition to the cost loss, usually that of the router's own training.
         output_dir: folder for checkpoints and logs.
-        tokens_dir: where tokenised prompts are kept between runs.
-        seed: of the order of the prompts and of dropout.
+        tokens_dir: folder where tokenised prompts are kept between runs.
+        seed: seed for the order of the prompts and for dropout.
         callbacks: further Lightning callbacks.
         logger: a Lightning logger.
         lora_rank: rank of the low-rank updates (LoRA, arXiv 2106.09685) of all linear layers; 0 trains all weights.
         encoder_lr: learning rate of the encoder's last layer.
-        layer_decay: factor per layer below it, in (0, 1]: the lower a layer, the more general what it knows.
+        layer_decay: factor of the learning rate per layer below it, in (0, 1]; lower layers are more general.
         head_lr: learning rate of the router.
-        weight_decay: of AdamW, on matrices only.
-        warmup: share of all steps in which the learning rates rise, in [0, 1]; then they fall to 0, both linearly.
-        max_epochs: passes over train.
-        batch_tokens: tokens per step, of all devices together.
-        precision: of Lightning; "auto" is bf16-mixed on a GPU that has it, else 32-true.
-        gradient_checkpointing: compute activations twice instead of keeping them.
-        compile: ``torch.compile`` the encoder, for widths that are multiples of 64.
-        warm_start: begin from the frozen router; False begins from a network that has seen nothing.
-        checkpoint_minutes: between checkpoints within an epoch.
-        monitor: "val/loss" or "val/aiq": what picks the best epoch and stops the training.
+        weight_decay: weight decay of AdamW, applied to matrices only.
+        warmup: fraction of all steps with a linearly rising learning rate, in [0, 1]; it then falls linearly to 0.
+        max_epochs: maximum number of epochs.
+        batch_tokens: tokens per step, over all devices.
+        precision: precision of Lightning; "auto" is bf16-mixed on a GPU that supports it, else 32-true.
+        gradient_checkpointing: recompute activations in the backward pass instead of storing them.
+        compile: compile the encoder with ``torch.compile`` and pad batches to multiples of 64 tokens.
+        warm_start: start from the trained router; False starts from a new network.
+        checkpoint_minutes: minutes between checkpoints within an epoch.
+        monitor: "val/loss" or "val/aiq", the metric for early stopping and the best epoch.
         patience: epochs without improvement after which training stops.
-        cost_weight: weight of the cost loss beside the objective.
-        resume: a ``last.ckpt`` of an interrupted run to go on from, or None.
+        cost_weight: weight of the cost loss.
+        resume: ``last.ckpt`` of an interrupted run to resume, or None.
     """
 
     trainer: Callable[..., "L.Trainer"]
@@ -93,7 +93,7 @@ class FineTune:
     resume: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if self.monitor not in MONITORS:
             raise InputError(f"finetune.monitor must be one of {', '.join(MONITORS)}, got {self.monitor!r}")
         ranges = {
@@ -117,21 +117,20 @@ class FineTune:
     def fit(
         self, encoder: Encoder, router: Router, train: Examples, val: Examples, folder: Path
     ) -> FineTunedEncoder | None:
-        """Train ``router`` in place and a copy of ``encoder``; both end with the weights of the best epoch.
+        """Train ``router`` in place and a copy of ``encoder``. Both end with the weights of the best epoch.
 
         Args:
-            encoder: pretrained; stays as it is.
-            router: a network, fitted on the encoder's embeddings.
-            train: what to learn from, with these embeddings.
-            val: what to choose the epoch by.
-            folder: where the new encoder is written.
+            encoder: pretrained encoder; it is not changed.
+            router: network that was trained on the encoder's embeddings.
+            train: train prompts, with these embeddings.
+            val: validation prompts, which select the epoch.
+            folder: folder to write the new encoder to.
 
         Returns:
-            The new encoder, on which the router now rests; None in all processes but the first, which have no more
-            to do.
+            The new encoder, or None in all processes but the first, which have nothing left to do.
 
         Raises:
-            InputError: the encoder has no weights to train or the router is no network.
+            InputError: the encoder has no weights to train, or the router is not a network.
         """
         from routerbench.routers.families.neural import NeuralRouter
 
@@ -145,7 +144,7 @@ class FineTune:
         self._train(encoder, copy.deepcopy(router), train, val, best)
         if not best.weights:
             return None
-        # Loaded into a fresh copy, as the strategy for many devices may have taken the trained one apart.
+        # Load into a fresh copy: a strategy for many devices may have sharded the trained one.
         backbone = trainable(encoder, self.lora_rank, gradient_checkpointing=False)
         _load(backbone, "backbone.", best.weights)
         _load(router, "router.", best.weights)
@@ -155,7 +154,7 @@ class FineTune:
     def _train(
         self, encoder: HuggingFaceEncoder, router: "NeuralRouter", train: Examples, val: Examples, best: "BestEpoch"
     ) -> None:
-        """Train copies of encoder and router; ``best`` keeps the weights of the best epoch."""
+        """Train ``encoder`` and ``router``; ``best`` keeps the weights of the best epoch."""
         from routerbench.encoders.packed import PackedBackbone
         from routerbench.training.finetune_module import FineTuneModule
         from routerbench.training.token_batches import ShuffledTokenBatches, TokenBatches
@@ -164,7 +163,7 @@ class FineTune:
             router.prepare(train)
             router.is_ranking.fill_(self.objective.scale == "ranking")
         trainer = self._make_trainer(best)
-        # Every process validates on the whole split, so there is nothing to gather.
+        # Every process validates on the whole split, so there is nothing to synchronise.
         warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
         device, processes = trainer.strategy.root_device, trainer.world_size
         train_tokens, val_tokens = (self._tokens(encoder, examples, device) for examples in (train, val))
@@ -189,7 +188,7 @@ class FineTune:
         )
         if self.warm_start and self.resume is None:
             trainer.validate(module, val_batches, verbose=False)
-        module.train()  # all of it: what has predicted before is still in evaluation mode
+        module.train()  # modules that have predicted before are still in evaluation mode
         trainer.fit(module, batches, val_batches, ckpt_path=self.resume, weights_only=True)
         if trainer.is_global_zero and not best.weights:
             raise InputError(f"{self.monitor} was never a number; lower finetune.encoder_lr or finetune.head_lr")
@@ -197,7 +196,6 @@ class FineTune:
             best.weights = {}
 
     def _tokens(self, encoder: HuggingFaceEncoder, examples: Examples, device: "torch.device") -> TokenTensors:
-        """The tokens of a split, on the device."""
         folder = Path(self.tokens_dir).expanduser() / encoder.fingerprint
         tokens = Tokens.stored(folder, list(examples.table.prompts), encoder.tokenize)
         return TokenTensors(tokens, encoder.filler, device, multiple=64 if self.compile else 8)

@@ -1,4 +1,4 @@
-"""The LightningModule of fine-tuning: the encoder before the router, and learning rates by depth."""
+"""The LightningModule of fine-tuning, and learning rates by depth."""
 
 import re
 from functools import partial
@@ -22,15 +22,15 @@ NUMBER_OF_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
 class Rates(NamedTuple):
-    """How fast what is trained learns, by AdamW.
+    """Learning rates and weight decay of AdamW.
 
     Attributes:
         encoder: learning rate of the encoder's last layer.
-        layer_decay: factor per layer below it; embeddings lie below the first.
+        layer_decay: factor of the learning rate per layer below it; embeddings lie below the first layer.
         router: learning rate of the router.
-        weight_decay: of matrices; vectors have none.
-        warmup_steps: steps in which the learning rates rise.
-        total_steps: after which they have fallen to 0.
+        weight_decay: weight decay of matrices; vectors have none.
+        warmup_steps: number of steps with a rising learning rate.
+        total_steps: number of steps after which the learning rate is 0.
     """
 
     encoder: float
@@ -42,16 +42,16 @@ class Rates(NamedTuple):
 
 
 class FineTuneModule(RouterModule):
-    """Learns from tokens instead of embeddings; all else is as in a `RouterModule`.
+    """A `RouterModule` whose input is tokens instead of embeddings.
 
     Args:
         backbone: maps tokens to embeddings.
-        router: the network on them.
-        objective: what is minimised over the models' outcomes.
+        router: maps embeddings to predictions.
+        objective: loss over the models' outcomes.
         rates: learning rates.
-        cost_weight: weight of the cost loss beside the objective.
+        cost_weight: weight of the cost loss.
         val_table: outcomes of the validation prompts, in the order of the validation batches.
-        seed: of dropout.
+        seed: seed for dropout.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class FineTuneModule(RouterModule):
         self.rates = rates
 
     def heads(self, batch: TokenBatch) -> Heads:  # type: ignore[override]
-        """What encoder and network say about a batch; its clusters are those of the encoder as it was."""
+        """Return the network's outputs for a batch. Clusters are those of the embeddings before fine-tuning."""
         heads = self.router(self.backbone(*batch.inputs))
         if heads.cluster is not None:
             heads = heads._replace(cluster=self.router(batch.embeddings).cluster)
         return heads
 
     def training_step(self, batch: TokenBatch, batch_index: int) -> Tensor:  # type: ignore[override]
-        """Loss of one batch, weighed by its number of prompts.
+        """Compute the loss of one batch, weighted by its number of prompts.
 
-        Dropout is tied to the step: a run that is resumed within an epoch draws what the uninterrupted one drew.
+        The seed of dropout depends on the step, so a run that is resumed within an epoch draws the same masks.
         """
         step = batch_index * self.trainer.world_size + self.global_rank
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch) + step)
@@ -87,11 +87,11 @@ class FineTuneModule(RouterModule):
     def transfer_batch_to_device(  # type: ignore[override]
         self, batch: TokenBatch, device: torch.device, dataloader_index: int
     ) -> TokenBatch:
-        """Batches are made on the device."""
+        """Return the batch unchanged; it is already on the device."""
         return batch
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
-        """AdamW over all that is trained, with its schedule; fused on a GPU, one launch for all weights."""
+        """Make AdamW over all trained weights and its schedule. On a GPU it is fused: one launch for all weights."""
         groups = parameter_groups(self, self.rates)
         optimizer = torch.optim.AdamW(groups, fused=self.device.type == "cuda")
         schedule = partial(warmup_then_linear, warmup_steps=self.rates.warmup_steps, total_steps=self.rates.total_steps)
@@ -103,9 +103,9 @@ class FineTuneModule(RouterModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm of all gradients, of all shards of them where there are several.
+        """Clip the norm of all gradients, over all shards.
 
-        Lightning refuses a fused optimizer, lest it unscale gradients by itself; in bfloat16 there is no scale.
+        Lightning refuses a fused optimizer because it may unscale gradients itself; bfloat16 has no scale.
         """
         if not gradient_clip_val:
             return
@@ -117,7 +117,7 @@ class FineTuneModule(RouterModule):
 
 
 def parameter_groups(module: FineTuneModule, rates: Rates) -> list[dict[str, Any]]:
-    """Parameters by learning rate and weight decay."""
+    """Group parameters by learning rate and weight decay."""
     found = {name: NUMBER_OF_LAYER.search(name) for name, _ in module.backbone.named_parameters(prefix="backbone")}
     depths = {name: int(number[1]) + 1 if number else 0 for name, number in found.items()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -131,7 +131,7 @@ def parameter_groups(module: FineTuneModule, rates: Rates) -> list[dict[str, Any
 
 
 def warmup_then_linear(step: int, warmup_steps: float, total_steps: int) -> float:
-    """Factor of the learning rate: from 0 up to 1, then down to 0, both linearly.
+    """Compute the factor of the learning rate: linear from 0 to 1, then linear back to 0.
 
     Example:
         >>> [warmup_then_linear(step, 2, 6) for step in (0, 1, 2, 4)]

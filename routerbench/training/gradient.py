@@ -1,4 +1,4 @@
-"""Fitting a network with Lightning: early stopping and the best epoch's weights, both by validation."""
+"""Training of networks with Lightning, with early stopping and the best epoch chosen on validation."""
 
 import logging
 import warnings
@@ -23,21 +23,21 @@ MONITORS = {"val/loss": "min", "val/aiq": "max"}
 
 @dataclass
 class Gradient:
-    """Trains routers by gradient.
+    """Training of a network by gradient descent.
 
     Attributes:
-        trainer: makes the Lightning Trainer, given callbacks, logger and folder.
-        objective: what is minimised beside the cost loss; it says what the router ends up with, a quality or a ranking.
+        trainer: makes the Lightning Trainer from callbacks, logger and folder.
+        objective: loss to minimise in addition to the cost loss; it decides whether the router predicts or ranks.
         optimizer: makes the optimizer from the parameters.
         output_dir: folder for checkpoints and logs.
-        seed: of the order of the prompts and of dropout.
+        seed: seed for the order of the prompts and for dropout.
         callbacks: further Lightning callbacks.
         logger: a Lightning logger.
         batch_size: prompts per step.
-        monitor: "val/loss" or "val/aiq": what picks the best epoch and stops the training.
+        monitor: "val/loss" or "val/aiq", the metric for early stopping and the best epoch.
         patience: epochs without improvement after which training stops.
-        cost_weight: weight of the cost loss beside the objective.
-        resume: a ``last.ckpt`` of an interrupted run to go on from, or None.
+        cost_weight: weight of the cost loss.
+        resume: ``last.ckpt`` of an interrupted run to resume, or None.
     """
 
     trainer: Callable[..., "L.Trainer"]
@@ -54,7 +54,7 @@ class Gradient:
     resume: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
+        """Validate the options."""
         if self.monitor not in MONITORS:
             raise InputError(f"training.monitor must be one of {', '.join(MONITORS)}, got {self.monitor!r}")
         for name, value, least in (("batch_size", self.batch_size, 1), ("patience", self.patience, 0)):
@@ -65,15 +65,15 @@ class Gradient:
         self._make_trainer([], logger=False)
 
     def lessons(self, train: Examples, val: Examples) -> Examples:
-        """What is learned from: the measured outcomes."""
+        """Return the examples to train on: here, the train split with its measured outcomes."""
         return train
 
     def fit(self, router: Router, train: Examples, val: Examples) -> None:
-        """Train ``router`` in place; it ends with the weights of the best epoch, on the CPU."""
+        """Train ``router`` in place. It ends with the weights of the best epoch, on the CPU."""
         self.learn(router, self.lessons(train, val), val)
 
     def learn(self, router: Router, train: Examples, val: Examples) -> None:
-        """The same with ``lessons`` for ``train``."""
+        """Train ``router`` on examples that ``lessons`` has prepared; see ``fit``."""
         from lightning.pytorch.callbacks import ModelCheckpoint
 
         from routerbench.routers.families.neural import NeuralRouter
@@ -129,14 +129,14 @@ class Gradient:
 
 
 def make_trainer(trainer: Callable[..., "L.Trainer"], **options: Any) -> "L.Trainer":
-    """The Trainer, or one line on what the machine does not have."""
+    """Make the Trainer; raise an InputError if the machine does not support its options."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    # What Lightning tells at this level is known from the config, or advertisement.
+    # Lightning's messages at this level repeat the config or advertise.
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own business
-    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch knows the best
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # internal to Lightning
+    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # BestEpoch keeps the best score
     try:
         return trainer(**options)
     except (MisconfigurationException, ValueError, ImportError) as error:
@@ -144,7 +144,7 @@ def make_trainer(trainer: Callable[..., "L.Trainer"], **options: Any) -> "L.Trai
 
 
 def check_checkpoint(path: str, option: str) -> None:
-    """Refuse a file that no training wrote."""
+    """Raise an InputError if the file is not a checkpoint of a training run."""
     import torch
 
     if not Path(path).is_file():

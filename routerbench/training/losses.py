@@ -1,4 +1,4 @@
-"""What the heads are trained to minimise, over the observed cells only."""
+"""Training losses. All ignore missing cells."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,14 @@ from routerbench.routers.bert_classifier import pair_log_shares
 
 
 def quality_loss(quality_logit: Tensor, quality: Tensor) -> Tensor:
-    """Mean binary cross-entropy against soft labels; its minimum is at the conditional mean quality.
+    """Compute the mean binary cross-entropy against soft labels. The conditional mean quality minimises it.
 
     Args:
         quality_logit: ``(B, M)`` logit of the predicted quality.
-        quality: ``(B, M)`` measured quality in [0, 1], NaN where it was not observed.
+        quality: ``(B, M)`` measured quality in [0, 1], NaN where not observed.
 
     Returns:
-        A scalar in nats per observed cell, 0 if there is none.
+        A scalar in nats per observed cell; 0 if there is none.
 
     Example:
         >>> quality_loss(torch.zeros(1, 2), torch.tensor([[1.0, torch.nan]])).item()  # log 2
@@ -27,18 +27,18 @@ def quality_loss(quality_logit: Tensor, quality: Tensor) -> Tensor:
 
 
 def cost_loss(cost_log_ratio: Tensor, cost_ratio: Tensor) -> Tensor:
-    """Mean negative log-likelihood of the gamma distribution with a log link, up to a constant.
+    """Compute the mean negative log-likelihood of the gamma distribution with a log link, up to a constant.
 
     For a cost y and a predicted mean mu it is ``y / mu + log mu`` (McCullagh and Nelder, Generalized Linear Models,
-    1989, chapter 8). Its minimum is at the conditional *mean*, which is what a budget is spent on, and it weighs
-    relative errors: costs that span 250 times count alike, where a squared error would see the dearest model only.
+    1989, chapter 8). The conditional *mean* minimises it, the quantity that a budget limits. It weights relative
+    errors: costs may differ by a factor of 250, and a squared error would depend on the most expensive model only.
 
     Args:
         cost_log_ratio: ``(B, M)`` logarithm of the predicted cost, in any unit per model.
-        cost_ratio: ``(B, M)`` measured cost in that unit, at least 0, NaN where it is not known.
+        cost_ratio: ``(B, M)`` measured cost in that unit, at least 0, NaN where unknown.
 
     Returns:
-        A scalar, 0 if no cost is known.
+        A scalar; 0 if no cost is known.
 
     Example:
         >>> cost_loss(torch.zeros(1, 2), torch.tensor([[1.0, 2.0]])).item()
@@ -50,25 +50,25 @@ def cost_loss(cost_log_ratio: Tensor, cost_ratio: Tensor) -> Tensor:
 
 
 def soft_label_loss(scores: Tensor, utility: Tensor, temperature: float) -> Tensor:
-    """Mean cross-entropy between what the models are worth on a prompt and the scores, both as a softmax over models.
+    """Compute the mean cross-entropy between softmax labels from utilities and the softmax of the scores.
 
-    The label of a prompt is ``softmax(utility / temperature)`` over the models that were observed on it, after
-    TensorOpera Router (arXiv 2408.12320). It is least where the softmax of the scores is the expected label.
+    The label of a prompt is ``softmax(utility / temperature)`` over the observed models, after TensorOpera Router
+    (arXiv 2408.12320). The loss is minimal where the softmax of the scores equals the expected label.
 
     Args:
-        scores: ``(B, M)``.
-        utility: ``(B, M)`` what each model is worth, NaN where it was not observed.
-        temperature: above 0, in units of utility: the smaller, the more goes to the best model alone.
+        scores: ``(B, M)`` scores.
+        utility: ``(B, M)`` utility of each model, NaN where not observed.
+        temperature: above 0, in units of utility; a small temperature favours the best model.
 
     Returns:
-        A scalar in nats per prompt with an observed model, 0 if there is none.
+        A scalar in nats per prompt with an observed model; 0 if there is none.
 
     Example:
         >>> soft_label_loss(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, torch.nan]]), temperature=0.1).item()  # log 2
         0.693...
     """
     observed = utility.isfinite()
-    # A prompt without any observed model would be a softmax over nothing, whose gradient is NaN even when masked.
+    # A softmax over no models at all has a NaN gradient, even when it is masked.
     some = observed.any(dim=-1)
     observed, scores, utility = observed[some], scores[some], utility[some]
     labels = utility.masked_fill(~observed, -torch.inf).div(temperature).softmax(dim=-1)
@@ -77,14 +77,14 @@ def soft_label_loss(scores: Tensor, utility: Tensor, temperature: float) -> Tens
 
 
 def regret_loss(scores: Tensor, utility: Tensor) -> Tensor:
-    """Mean utility that a random choice with probabilities ``softmax(scores)`` falls short of the best choice.
+    """Compute the mean regret of a random choice with probabilities ``softmax(scores)``.
 
-    ``sum_m softmax(scores)_m (max utility - utility_m)``, the smooth regret of RM-Softmax (arXiv 2505.16037), over the
-    models that were observed. It is linear in the probabilities, and so least where they go to the best expectation.
+    ``sum_m softmax(scores)_m (max utility - utility_m)`` over the observed models, the smooth regret of RM-Softmax
+    (arXiv 2505.16037). It is linear in the probabilities, so its minimum chooses the highest expected utility.
 
     Args:
-        scores: ``(..., M)``.
-        utility: ``(..., M)`` what each model is worth, NaN where it was not observed.
+        scores: ``(..., M)`` scores.
+        utility: ``(..., M)`` utility of each model, NaN where not observed.
 
     Returns:
         A scalar in units of utility, per choice among at least one observed model; 0 if there is none.
@@ -95,21 +95,21 @@ def regret_loss(scores: Tensor, utility: Tensor) -> Tensor:
     """
     observed = utility.isfinite()
     some = observed.any(dim=-1)
-    # A finite number, as a softmax over nothing but -inf is NaN, and stays NaN in the gradient even when masked.
+    # Finite, because a softmax over -inf alone is NaN and has a NaN gradient even when it is masked.
     share = scores.masked_fill(~observed, torch.finfo(scores.dtype).min).softmax(dim=-1)
     best = utility.masked_fill(~observed, -torch.inf).amax(dim=-1, keepdim=True)
     return (share * torch.where(observed, best - utility, 0)).sum() / some.sum().clamp(min=1)
 
 
 def pair_loss(scores: Tensor, is_better: Tensor) -> Tensor:
-    """Mean of ``softplus(-(s_i - s_j))`` over pairs of models of which i is the better: Bradley and Terry's likelihood.
+    """Compute the mean of ``softplus(-(s_i - s_j))`` over pairs with i better than j, the Bradley-Terry likelihood.
 
     Args:
-        scores: ``(B, M)``.
+        scores: ``(B, M)`` scores.
         is_better: ``(B, M, M)`` whether the first model of a pair is better than the second on the prompt.
 
     Returns:
-        A scalar in nats per pair, 0 if there is none.
+        A scalar in nats per pair; 0 if there is none.
 
     Example:
         >>> scores, quality = torch.tensor([[0.2, 0.5, 0.1]]), torch.tensor([[1.0, 0.0, 0.0]])
@@ -120,16 +120,16 @@ def pair_loss(scores: Tensor, is_better: Tensor) -> Tensor:
 
 
 def three_class_loss(strength: Tensor, tie: Tensor, quality: Tensor, margin: float) -> Tensor:
-    """Mean cross-entropy of win, tie and loss over all pairs of models, with Davidson's probabilities of ties (1970).
+    """Compute the mean cross-entropy of win, tie and loss over all pairs, with Davidson's model of ties (1970).
 
     Args:
-        strength: ``(B, M)`` of the models on each prompt.
-        tie: ``(B, 1)`` readiness of each prompt for ties.
-        quality: ``(B, M)``, NaN where not observed.
-        margin: difference of quality up to which there is a tie.
+        strength: ``(B, M)`` strength of each model on each prompt.
+        tie: ``(B, 1)`` tendency of each prompt to ties.
+        quality: ``(B, M)`` measured quality, NaN where not observed.
+        margin: difference of quality up to which a pair is a tie.
 
     Returns:
-        A scalar in nats per pair, 0 if there is none.
+        A scalar in nats per pair; 0 if there is none.
 
     Example:
         >>> three_class_loss(torch.zeros(1, 2), torch.zeros(1, 1), torch.tensor([[1.0, 0.0]]), 0.0).item()  # log 3
@@ -143,11 +143,11 @@ def three_class_loss(strength: Tensor, tie: Tensor, quality: Tensor, margin: flo
 
 
 def better(quality: Tensor, cost: Tensor | None = None) -> Tensor:
-    """Which model of each pair is better on a prompt; one that was not observed is in no pair.
+    """Determine which model of each pair is better on a prompt. A model that was not observed is in no pair.
 
     Args:
-        quality: ``(B, M)``, NaN where not observed.
-        cost: ``(B, M)`` in USD; where given, the cheaper of two models with equal quality is the better.
+        quality: ``(B, M)`` measured quality, NaN where not observed.
+        cost: ``(B, M)`` cost in USD; if given, the cheaper of two models with equal quality is better.
 
     Returns:
         ``(B, M, M)`` booleans.
@@ -163,15 +163,15 @@ def better(quality: Tensor, cost: Tensor | None = None) -> Tensor:
 
 
 def contrast_loss(similarity: Tensor, is_positive: Tensor, is_negative: Tensor) -> Tensor:
-    """Mean over prompts of RouterDC's ``sum_i -log(e^{s_i} / (e^{s_i} + sum_j e^{s_j}))`` (arXiv 2409.19886).
+    """Compute the mean over prompts of RouterDC's ``sum_i -log(e^{s_i} / (e^{s_i} + sum_j e^{s_j}))``.
 
     Args:
-        similarity: ``(B, M)`` of the prompt to each model, over the temperature.
-        is_positive: ``(B, M)`` models i to draw near.
-        is_negative: ``(B, M)`` models j to keep off.
+        similarity: ``(B, M)`` similarity of the prompt to each model, divided by the temperature (arXiv 2409.19886).
+        is_positive: ``(B, M)`` positive models i.
+        is_negative: ``(B, M)`` negative models j.
 
     Returns:
-        A scalar in nats per prompt that has both, 0 if none has.
+        A scalar in nats per prompt that has both; 0 if there is none.
 
     Example:
         >>> mask = torch.tensor([[True, True, False, False]])
@@ -186,22 +186,22 @@ def contrast_loss(similarity: Tensor, is_positive: Tensor, is_negative: Tensor) 
 
 
 def cost_spectrum_loss(similarity: Tensor, is_correct: Tensor, band: Tensor, cost: Tensor, penalty: float) -> Tensor:
-    """CSCR's contrast within bands of cost (arXiv 2508.12491): the right models of a band against all wrong ones.
+    """Compute CSCR's contrastive loss within cost bands (arXiv 2508.12491).
 
-    ``-log(P / (P + N))`` for every prompt and band that has a right model, P the sum of ``exp(s / t)`` over these, N
-    that of ``exp((s + penalty * c) / t)`` over the wrong ones of any band, and ``t = .05 + .25 c`` with the band's mean
-    cost c: a dear band is told apart less sharply. With ``s + penalty * c`` a dear wrong model is kept off more, as the
-    paper says in words; with the minus sign of its code it would be kept off less.
+    The loss is ``-log(P / (P + N))`` for every prompt and band with a correct model. P is the sum of ``exp(s / t)``
+    over these, N is the sum of ``exp((s + penalty * c) / t)`` over the wrong models of all bands, and the temperature
+    is ``t = .05 + .25 c`` with the mean cost c of the band, so it is higher in an expensive band. ``s + penalty * c``
+    pushes expensive wrong models away more, as the paper says; the minus sign of its code does the opposite.
 
     Args:
-        similarity: ``(B, M)`` cosines.
+        similarity: ``(B, M)`` cosine similarities.
         is_correct: ``(B, M)`` 1 or 0, NaN where not observed.
-        band: ``(M,)`` number of the band of each model.
+        band: ``(M,)`` cost band of each model.
         cost: ``(M,)`` mean cost of each model, scaled to [0, 1].
         penalty: at least 0.
 
     Returns:
-        A scalar in nats per prompt and band that has a right model beside a wrong one, 0 if none has.
+        A scalar in nats per prompt and band that has both a correct and a wrong model; 0 if there is none.
 
     Example:
         >>> right, band, cost = torch.tensor([[1.0, 0.0]]), torch.tensor([0, 1]), torch.tensor([0.0, 1.0])

@@ -1,4 +1,4 @@
-"""The LightningModule: how a network learns from a table of outcomes. It knows no dataset and no network."""
+"""The LightningModule that trains a router, independent of data set and network."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,17 +17,17 @@ from routerbench.training.score import validation_score
 
 
 class RouterModule(L.LightningModule):
-    """Minimises an objective plus the weighted cost loss, and watches how well the router routes.
+    """LightningModule that minimises an objective plus the weighted cost loss.
 
     Logs ``train/loss``, ``val/loss`` and ``val/aiq`` once per epoch.
 
     Args:
         router: the network to train.
-        objective: what is minimised over the models' outcomes.
+        objective: loss over the models' outcomes.
         optimizer: makes the optimizer from the parameters.
-        cost_weight: weight of the cost loss beside the objective.
+        cost_weight: weight of the cost loss.
         val_table: outcomes of the validation prompts, in the order of the validation batches.
-        seed: of dropout.
+        seed: seed for dropout.
     """
 
     def __init__(
@@ -50,44 +50,44 @@ class RouterModule(L.LightningModule):
         self.val_heads: list[Heads] = []
 
     def on_train_epoch_start(self) -> None:
-        """Tie dropout to the epoch: a resumed run draws what the uninterrupted one drew."""
+        """Seed dropout by the epoch, so that a resumed run draws the same masks as an uninterrupted one."""
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
 
     def heads(self, batch: Batch) -> Heads:
-        """What the network says about a batch."""
+        """Return the network's outputs for a batch."""
         return self.router(batch.embeddings)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch."""
+        """Compute the loss of one batch."""
         loss = self._loss(self.heads(batch), batch)
-        # Logging every step would cost as much as the step; see benchmarks/train.py.
+        # Logging every step would take as long as the step itself; see benchmarks/train.py.
         self.train_losses.append(loss.detach())
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the batches."""
+        """Log the mean loss over the batches."""
         self.log("train/loss", torch.stack(self.train_losses).mean())
         self.train_losses.clear()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Keep the outputs for the routing metric, log the loss."""
+        """Keep the outputs for the AIQ and log the loss."""
         heads = self.heads(batch)
         self.val_heads.append(heads._replace(representation=None, cluster=None))
         self.log("val/loss", self._loss(heads, batch), prog_bar=True, batch_size=len(batch.quality))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the AIQ of the exact sweep over the whole split."""
+        """Log the AIQ over the whole split."""
         prediction = self.router.to_prediction(join(self.val_heads))
         self.val_heads.clear()
-        is_finite = np.isfinite(prediction.quality).all()  # else the training diverged, and early stopping ends it
+        is_finite = np.isfinite(prediction.quality).all()  # if not, training diverged and early stopping ends it
         self.log("val/aiq", validation_score(prediction, self.val_table) if is_finite else np.nan, prog_bar=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_index: int) -> Batch:
-        """Batches are made on the device, so this moves nothing; Lightning's own way costs half a step to find out."""
+        """Move the batch, which is already on the device. Lightning's own check takes half as long as a step."""
         return Batch(*(tensor.to(device) for tensor in batch))
 
     def configure_optimizers(self) -> Optimizer:
-        """The optimizer over all parameters."""
+        """Make the optimizer over all parameters."""
         return self.optimizer(self.router.parameters())
 
     def _loss(self, heads: Heads, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stopping a training that no longer improves."""
+"""Early stopping."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 
 class Patience(EarlyStopping):
-    """Early stopping whose patience is that of this run: Lightning goes on with that of the checkpoint."""
+    """Early stopping that keeps its own patience when a run is resumed. Lightning takes that of the checkpoint."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what was in the checkpoint, but for the patience."""
+        """Restore the state from a checkpoint, except for the patience."""
         super().load_state_dict(state_dict | {"patience": self.patience})

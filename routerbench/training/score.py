@@ -1,4 +1,4 @@
-"""How good a prediction is on validation, whatever its scale."""
+"""The validation score by which training selects."""
 
 from routerbench.calibration import Calibration
 from routerbench.data.outcomes import OutcomeTable
@@ -7,12 +7,12 @@ from routerbench.routers.base import Prediction
 
 
 def validation_score(prediction: Prediction, table: OutcomeTable) -> float:
-    """AIQ on the validation split; a ranking is calibrated on it first, as it will be for good after the fit.
+    """Compute the AIQ on the validation split. A ranking is first calibrated on that split, as it is after the fit.
 
-    That flatters a ranking by the one parameter per model that a calibration has, for every candidate alike.
+    Calibration on the scored split, with one parameter per model, favours rankings, but all candidates equally.
 
     Args:
-        prediction: for all N prompts of ``table``.
+        prediction: prediction for the N prompts of ``table``.
         table: the validation split.
 
     Returns:

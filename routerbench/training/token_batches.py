@@ -1,4 +1,4 @@
-"""Feeding a transformer: tokens live on the device, a batch is gathered there, and an epoch can go on in its middle."""
+"""Token batches for fine-tuning. Tokens are kept on the device, and an epoch can be resumed in the middle."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,14 +16,14 @@ from routerbench.training.batches import ResidentExamples, epoch_seed
 
 
 class TokenBatch(NamedTuple):
-    """B prompts to learn from, as tokens.
+    """A batch of B prompts as tokens.
 
     Attributes:
-        inputs: what the backbone takes: ids and lengths, padded or packed.
-        embeddings: ``(B, D)`` by the encoder as it was before fine-tuning.
-        quality: ``(B, M)`` measured quality in [0, 1], NaN where it was not observed.
-        cost: ``(B, M)`` measured cost in USD, NaN where it is not known.
-        share: how much the batch's mean loss counts for, so that every prompt counts alike over an epoch.
+        inputs: input of the backbone: token ids and lengths, padded or packed.
+        embeddings: ``(B, D)`` embeddings by the encoder before fine-tuning.
+        quality: ``(B, M)`` measured quality in [0, 1], NaN where not observed.
+        cost: ``(B, M)`` measured cost in USD, NaN where unknown.
+        share: weight of the batch's mean loss, so that every prompt has the same weight over an epoch.
     """
 
     inputs: tuple[Any, ...]
@@ -34,13 +34,13 @@ class TokenBatch(NamedTuple):
 
 
 class TokenBatches:
-    """All prompts in order of length: the batches of validation.
+    """Batches of all prompts in order of length, for validation.
 
     Args:
-        tokens: of the N prompts.
-        examples: their outcomes.
-        budget: most tokens of a batch.
-        packed: put prompts one after the other instead of padding them.
+        tokens: tokens of the N prompts.
+        examples: outcomes of the N prompts.
+        budget: maximum number of tokens in a batch.
+        packed: concatenate the prompts instead of padding them.
     """
 
     def __init__(self, tokens: TokenTensors, examples: Examples, budget: int, packed: bool = False) -> None:
@@ -54,36 +54,36 @@ class TokenBatches:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[TokenBatch]:
-        """The batches, on the device."""
+        """Iterate over the batches, on the device."""
         return (self.gather(rows, share=1.0) for rows in self.batches)
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """``(N,)`` row numbers in the order of the batches."""
+        """``(N,)`` row numbers, in the order of the batches."""
         return np.concatenate(self.batches)
 
     def gather(self, rows: NDArray[np.int64], share: float) -> TokenBatch:
-        """One batch, on the device."""
+        """Make the batch of the given rows, on the device."""
         inputs = (self.tokens.gather_packed if self.packed else self.tokens.gather)(rows)
         return TokenBatch(inputs, *self.outcomes.take(torch.from_numpy(rows)), share)
 
 
 class ShuffledTokenBatches(TokenBatches):
-    """The batches of every epoch of training, or this process's part of each batch.
+    """Shuffled training batches, or this process's part of each batch.
 
-    A run that was killed within an epoch goes on with the batch it was at: Lightning keeps the state in checkpoints.
+    A run that was interrupted within an epoch continues with the next batch: Lightning stores the state in checkpoints.
 
     Args:
-        tokens: of the N prompts.
-        examples: their outcomes.
-        budget: about how many tokens a batch has, of all processes together.
-        packed: put prompts one after the other instead of padding them.
-        seed: of the order.
-        rank: number of this process; each batch is dealt out among all of them.
-        num_processes: how many there are.
+        tokens: tokens of the N prompts.
+        examples: outcomes of the N prompts.
+        budget: approximate number of tokens in a batch, over all processes.
+        packed: concatenate the prompts instead of padding them.
+        seed: seed for the order of the prompts.
+        rank: rank of this process.
+        num_processes: number of processes that share each batch.
 
     Raises:
-        InputError: there are not enough prompts for every process to have one of each batch.
+        InputError: there are too few prompts to give every process at least one of each batch.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class ShuffledTokenBatches(TokenBatches):
 
     @property
     def sampler(self) -> "ShuffledTokenBatches":
-        """Where Lightning looks for ``set_epoch``."""
+        """This object; Lightning looks for ``set_epoch`` here."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration is for."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -122,12 +122,12 @@ class ShuffledTokenBatches(TokenBatches):
         return self.num_batches
 
     def plan(self) -> list[NDArray[np.int64]]:
-        """Row numbers of all batches of the epoch, whatever process they are for."""
+        """Return the row numbers of all batches of the epoch, for all processes together."""
         rng = np.random.default_rng(epoch_seed(self.seed, self.epoch))
         return shuffled(self.tokens.host_lengths, self.num_batches, rng)
 
     def __iter__(self) -> Iterator[TokenBatch]:
-        """The batches of the epoch, after those that a resumed run has had."""
+        """Iterate over the batches of the epoch, without those that a resumed run has finished."""
         epoch, done = self.resumed
         self.done = done if epoch == self.epoch else 0
         prompts_per_batch = len(self.tokens) / self.num_batches
@@ -138,13 +138,13 @@ class ShuffledTokenBatches(TokenBatches):
 
     @property
     def padding_share(self) -> float:
-        """Share of the positions of an epoch that hold no token."""
+        """Fraction of the positions in an epoch that are padding."""
         return 0.0 if self.packed else padding_share(self.tokens.host_lengths, self.plan())
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the run is."""
+        """Return the epoch and the number of its batches that are done."""
         return {"epoch": self.epoch, "done": self.done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the position from a checkpoint."""
         self.resumed = (state_dict["epoch"], state_dict["done"])

@@ -1,1 +1,1 @@
-"""A search over options: the trials of a study, and its report."""
+"""Hyperparameter search: the trials of a study, and its report."""

@@ -1,4 +1,4 @@
-"""tuning.md and tuning.png: the trials of a study, best first."""
+"""Report of a study: tuning.md and tuning.png, with the best trials first."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def write_tuning(trials: Sequence[FrozenTrial], folder: Path) -> None:
     """Write tuning.md and tuning.png into a folder.
 
     Args:
-        trials: of the study, by number.
-        folder: where to.
+        trials: trials of the study, in order of number.
+        folder: folder to write to.
     """
     with atomic_path(folder / "tuning.md") as part:
         part.write_text(f"# Trials\n\n{tuning_table(trials)}\n\n{_NOTE}\n", encoding="utf-8", errors="backslashreplace")
@@ -38,10 +38,10 @@ def write_tuning(trials: Sequence[FrozenTrial], folder: Path) -> None:
 
 
 def tuning_table(trials: Sequence[FrozenTrial]) -> str:
-    """All trials as Markdown: those that came to a router, best first, then the others with their error.
+    """Format all trials as a Markdown table: completed ones, best first, then the others with their error.
 
     Args:
-        trials: of the study, by number.
+        trials: trials of the study, in order of number.
     """
     names = _names(trials)
     done = [trial for trial in trials if trial.value is not None]
@@ -71,7 +71,7 @@ def _text(value: Any) -> str:
 
 
 def _picture(trials: Sequence[FrozenTrial]) -> Figure:
-    """Draw val/aiq as the study went on, with its best so far, and against each option."""
+    """Plot val/aiq by trial, with the best so far, and against each option."""
     from matplotlib.figure import Figure
 
     done = [trial for trial in trials if trial.value is not None]

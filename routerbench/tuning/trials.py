@@ -1,4 +1,4 @@
-"""One trial of a study: a ``train.py`` in a process of its own, and what came of it."""
+"""A trial of a study: one ``train.py`` process and its result."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the program in order, with the exit status that shells give to such an end."""
+    """Exit cleanly on Ctrl-C and SIGTERM, with the exit status that shells use for these signals."""
 
     def stop(number: int, _: Any) -> NoReturn:
         sys.exit(128 + number)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    # A shell starts what runs in its background deaf to Ctrl-C.
+    # Shells start background jobs with Ctrl-C ignored; leave that as it is.
     before = {number: signal.signal(number, stop) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
@@ -33,7 +33,7 @@ def stoppable() -> Iterator[None]:
 
 
 def train(command: list[str], stderr: IO[str]) -> int:
-    """Run a training that does not outlive this process, and return its status."""
+    """Run a training that ends with this process, and return its exit status."""
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -48,14 +48,14 @@ def train(command: list[str], stderr: IO[str]) -> int:
 
 
 def _end_with_parent() -> None:
-    """Have this process terminated when its parent ends, even by SIGKILL, which no parent can pass on."""
+    """Have this process terminated when its parent ends, even by SIGKILL, which the parent cannot handle."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def outcome(place: Path, status: int) -> tuple[float | None, str]:
-    """A trial's ``val/aiq``, or None and why there is none."""
+    """Return a trial's ``val/aiq``, or None and the reason for its absence."""
     if status < 0:
         names = {number.value: number.name for number in signal.Signals}
         return None, f"killed by {names.get(-status, f'signal {-status}')}"

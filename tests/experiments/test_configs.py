@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from routerbench.config import instantiate
+from routerbench.config.building import instantiate
 from routerbench.experiments import baselines
 from routerbench.experiments.base import Experiment
 from routerbench.experiments.leaderboard import Leaderboard

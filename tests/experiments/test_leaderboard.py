@@ -9,7 +9,8 @@ import train
 from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate, validation_aiq
-from routerbench.experiments.leaderboard import Leaderboard, Recipe
+from routerbench.experiments.base import Recipe
+from routerbench.experiments.leaderboard import Leaderboard
 from routerbench.experiments.standings import Comparison, holm
 from routerbench.routers.base import Prediction
 from tests.experiments.conftest import make_world

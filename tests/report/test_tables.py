@@ -89,7 +89,7 @@ def test_intervals_are_shown(evaluation):
 def test_the_file(evaluation, tmp_path):
     write_table(replace(evaluation, source="/home/someone/tables/outcomes.parquet"), tmp_path / "table.md")
     text = (tmp_path / "table.md").read_text()
-    assert text.startswith("# Routers on outcomes.parquet\n\n- mlp: ")
+    assert text.startswith("# Routers on outcomes.parquet\n\n- mlp could match ")
     assert "149 prompts scored, 1 left out" in text
     assert "USD per 1,000 prompts" in text
     assert "- QNC: " in text

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from routerbench.config import get_class
+from routerbench.config.building import get_class
 from routerbench.data.outcomes import Examples
 from routerbench.errors import InputError
 from routerbench.routers.embedllm import EmbedLLMRouter

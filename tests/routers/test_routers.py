@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-import train as entry
 from routerbench import artefact
-from routerbench.config import get_class
+from routerbench.config.building import get_class, router_of
 from routerbench.data.demo import load
 from routerbench.data.outcomes import SPLITS, Examples
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.hashing import HashingEncoder
 from routerbench.evaluation.evaluate import evaluate, validation_aiq
+from routerbench.programs.train import fit_router
 from routerbench.routers.base import ClosedFormRouter
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -83,7 +83,7 @@ def fitted(tmp_path_factory):
         cfg = config(name, folder, epochs=2 if variant in ("free", "gratis") else 15)
         cfg.seed = int(variant == "another seed")
         train, val, test = (changed(examples, variant) for examples in world())
-        router = entry.fit(cfg, train, val, folder)
+        router = fit_router(*router_of(cfg, train.embeddings.shape[1], train.table.num_models, folder), train, val)
         return SimpleNamespace(router=router, prediction=router.predict(test.embeddings), cfg=cfg)
 
     return fit

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 from routerbench.errors import InputError
-from routerbench.evaluation.setting import keeping_quality
+from routerbench.evaluation.operating import keeping_quality
 from routerbench.evaluation.sweep import sweep
 from routerbench.routers.base import Prediction
 from routerbench.sequences.base import Scene

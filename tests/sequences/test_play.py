@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from routerbench.errors import InputError
+from routerbench.evaluation.bootstrap import realised
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.rollout import Rollout
-from routerbench.evaluation.spend import realised
 from routerbench.routers.base import Choices, Prediction
 from routerbench.sequences.decline import Decline
 from routerbench.sequences.play import abstain_all, play_all

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from routerbench.policy import select
 from routerbench.sequences.supermodels import (
     Estimates,
-    expected_max,
+    _Beliefs,
     normal_draws,
     play_cascade,
     prefix_maxima,
@@ -62,6 +62,14 @@ def by_hand(before, after, covariance, cost, lambda_, draws, max_depth, is_chain
             return ran, max(ran, key=lambda m: after[m])
         models = [left[m] for m in best]
         ran.append(models[0] if is_chain else min(models, key=lambda m: cost[m]))
+
+
+def expected_max(mean, covariance, draws, max_size):
+    """E[max] of every subset of some Gaussians, from the draws and maxima that a cascade looks ahead with."""
+    sample = mean[:, None] + _Beliefs.of(covariance, draws, np.zeros(1, np.int64)).noise[0]
+    values = np.concatenate(list(subset_maxima(np.full(draws.shape[1], -np.inf), sample, max_size)))
+    subsets = np.concatenate(list(subset_maxima(np.zeros(len(mean), bool), np.eye(len(mean), dtype=bool), max_size)))
+    return {tuple(np.flatnonzero(s).tolist()): v.mean() for s, v in zip(subsets, values, strict=True)}
 
 
 @pytest.mark.parametrize("seed", range(5))

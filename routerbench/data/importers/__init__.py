@@ -1,7 +1,7 @@
-"""Files of other projects as tables of outcomes: one module per word of ``convert --from``.
+"""Importers of other projects' data: one module per value of ``convert --from``.
 
-A module has ``COLUMNS`` (our words for the columns that can be renamed -> their names in the project's files),
-``fits`` (do these columns look like the project's?) and ``read``.
+Each module has ``COLUMNS`` (maps routerbench's names of the columns that can be renamed to those in the project's
+files), ``fits`` (whether a file's columns match the project's format) and ``read``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMATS = {
     "routerdc": "RouterDC's JSON file, or a folder of them",
     "sprout": "SPROUT's Parquet file, or the folder of train, validation and test",
 }
-_PEEKS = 20  # files of a folder whose columns are looked at
+_PEEKS = 20  # number of files per folder that are inspected
 
 
 def read(path: str | Path, word: str, columns: Mapping[str, str], models: Sequence[str] | None = None) -> OutcomeTable:
@@ -35,15 +35,15 @@ def read(path: str | Path, word: str, columns: Mapping[str, str], models: Sequen
     Args:
         path: file or folder.
         word: one of ``FORMATS``.
-        columns: our word for a column -> its name in the source, which must have it.
-        models: the models to keep, in this order; None keeps all.
+        columns: maps routerbench's column names to those of the source, which must exist.
+        models: models to keep, in this order; None keeps all.
 
     Returns:
-        The outcomes, with the source's own split if it has train and test.
+        The outcomes, with the source's split if it has train and test.
 
     Raises:
-        InputError: something of the source, or a word of ``columns``, is wrong; there are fewer than two models, or
-            one has no quality.
+        InputError: the source or a key of ``columns`` is invalid, there are fewer than two models, or a model has no
+            quality.
     """
     file = Path(path).expanduser()
     if not file.exists():
@@ -58,10 +58,10 @@ def read(path: str | Path, word: str, columns: Mapping[str, str], models: Sequen
 
 
 def detect(path: str | Path) -> str:
-    """The word of a source's format, by the columns of its files.
+    """Detect the format of a source from the columns of its files.
 
     Raises:
-        InputError: none fits, or more than one; the message lists the words.
+        InputError: no format fits, or several do; the message lists the formats.
     """
     file = Path(path).expanduser()
     if not file.exists():

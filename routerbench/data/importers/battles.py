@@ -1,17 +1,17 @@
-"""Battles: a prompt, two models and which answer somebody preferred, as Chatbot Arena publishes (arXiv 2403.04132).
+"""Import battles, as published by Chatbot Arena (arXiv 2403.04132): a prompt, two models and the preferred response.
 
-Parquet, CSV, JSON lines or a JSON list with ``model_a``, ``model_b`` and either ``winner`` ("model_a", "model_b",
-"tie", "tie (bothbad)"; of ``lmsys/chatbot_arena_conversations``) or a one in ``winner_model_a``, ``winner_model_b`` or
-``winner_tie`` (of ``lmsys-arena-human-preference-55k``). The prompt is ``prompt``, a text or the JSON
-of a list of turns, as in the latter; else what the user says in ``conversation_a``, a list of ``{"role", "content"}``
-or its JSON. The columns of the first are those of its card; those
-of the second, the words of ``winner`` and the rest are from memory, as the files themselves were not at hand.
+The files are Parquet, CSV, JSON lines or a JSON list, with ``model_a``, ``model_b`` and either ``winner`` ("model_a",
+"model_b", "tie", "tie (bothbad)"; from ``lmsys/chatbot_arena_conversations``) or a one in ``winner_model_a``,
+``winner_model_b`` or ``winner_tie`` (from ``lmsys-arena-human-preference-55k``). The prompt is in ``prompt``, a text or
+a JSON list of turns as in the second data set; otherwise it is what the user says in ``conversation_a``, a list of
+``{"role", "content"}`` or its JSON. The columns of the first data set come from its card; those of the second, the
+values of ``winner`` and the rest are from memory, because the files themselves were not available.
 
-There is no table of qualities behind battles. Each prompt is one row; the winner has quality 1 there, the loser 0, both
-.5 in a tie (also where both were bad: that says nothing about which is better), and all other models are not observed.
-A prompt that was judged several times has each model's mean. With more than two models no prompt has them all, and a
-router, which is chosen on validation, is trained on two that were compared, as RouteLLM does: ``data.models=[a,b]``. A
-split in the files' names is passed over.
+Battles have no absolute quality. Each prompt becomes one row: quality is 1 for the winner, 0 for the loser and .5 for
+both in a tie (even if both were bad, which says nothing about which is better); the other models are not observed. If a
+prompt was judged several times, each model gets its mean. With more than two models no prompt has outcomes of all of
+them; because routers are selected on the validation split, train on two models that were compared, as RouteLLM does:
+``data.models=[a,b]``. A split in the file names is ignored.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ WINNERS = {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5, "bo
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file has battles."""
+    """Whether the columns are those of a file of battles."""
     return {"model_a", "model_b"} <= names
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read a file, or all of a folder.
+    """Read a file, or all files of a folder.
 
     Args:
         path: the file or folder.
-        names: our word for a column -> its name.
+        names: maps routerbench's column names to those of the file.
 
     Raises:
-        InputError: a column is missing, or a cell is wrong.
+        InputError: a column is missing, or a cell is invalid.
     """
     outcomes = TableBuilder(path)
     for file in data_files(path):
@@ -79,7 +79,7 @@ def _add(columns: dict[str, Column], file: Path, names: Names, outcomes: TableBu
 
 
 def _results(columns: dict[str, Column], names: Names, source: str) -> NDArray[np.float64]:
-    """``(n,)`` 1 where model_a wins, 0 where model_b does, .5 in a tie."""
+    """``(n,)`` 1 if model_a wins, 0 if model_b wins, .5 for a tie."""
     name = names["winner"]
     if name in columns:
         words = label_cells(columns[name], name, source)

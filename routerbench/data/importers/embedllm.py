@@ -1,12 +1,12 @@
-"""EmbedLLM (arXiv 2410.02223, github.com/richardzhuang0412/EmbedLLM, data at RZ412/EmbedLLM): CSV, a row per outcome.
+"""Import EmbedLLM (arXiv 2410.02223, github.com/richardzhuang0412/EmbedLLM): CSV, one row per outcome.
 
-``train.csv``, ``val.csv`` and ``test.csv`` have ``prompt_id``, ``model_id``, ``model_name``, ``label`` (1 for right, 0
-for wrong) and ``category``; ``question_order.csv`` has ``prompt_id`` and ``prompt``. These names are those that its
-``algorithm/mf.py`` and ``data_preprocessing`` and readers by others use; the files themselves were not at hand. Where
-the outcomes have a ``prompt`` of their own, it is taken; an id with two prompts is refused. The authors of IrtNet
-report outcomes that are there twice with different labels: they get the mean, and are counted. A prompt in several
-categories, as mmlu and mmlu_anatomy, is one prompt of the category that it is in first; such prompts are counted too.
-There are no costs.
+The data is published as RZ412/EmbedLLM. ``train.csv``, ``val.csv`` and ``test.csv`` have ``prompt_id``, ``model_id``,
+``model_name``, ``label`` (1 for right, 0 for wrong) and ``category``; ``question_order.csv`` has ``prompt_id`` and
+``prompt``. These names are the ones used by EmbedLLM's ``algorithm/mf.py`` and ``data_preprocessing`` and by
+third-party readers; the files themselves were not available. A ``prompt`` column in the outcome files takes precedence;
+an id with two prompts is an error. The authors of IrtNet report duplicate outcomes with different labels: these are
+averaged and counted. A prompt in several categories, such as mmlu and mmlu_anatomy, is one prompt of the category in
+which it comes first; such prompts are counted, too. There are no costs.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ Check = Callable[[Column, str, str], Column]
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file is of outcomes."""
+    """Whether the columns are those of a file of outcomes."""
     return {"prompt_id", "label"} <= names and bool({"model_id", "model_name"} & names)
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read one file of outcomes, or all of a folder.
+    """Read one file of outcomes, or all files of a folder.
 
     Args:
-        path: ``train.csv`` or another, or the folder.
-        names: our word for a column -> its name.
+        path: ``train.csv`` or another file, or the folder.
+        names: maps routerbench's column names to those of the files.
 
     Raises:
-        InputError: no file has outcomes, no file has the prompts, an id has two prompts, or a cell is wrong.
+        InputError: no file has outcomes, no file has the prompts, an id has two prompts, or a cell is invalid.
     """
     needed = {names["sample_id"], names["quality"]}
     files = {file: found for file in data_files(path, (".csv",)) if needed <= (found := column_names(file))}
@@ -75,7 +75,7 @@ def _add(file: Path, found: set[str], names: Names, questions: dict[str, str], o
     columns = read_coded_csv(file, list(dict.fromkeys([*described, model_name, quality_name])))
     for name in dict.fromkeys([*described, model_name]):
         _check(prompt_cells if name == prompt_name else label_cells, columns[name], name, source)
-    # One row of each combination of id, prompt and category: of 100 models' outcomes all but one say the same again.
+    # Each combination of id, prompt and category once: with 100 models, 99 of 100 rows repeat it.
     shape = [len(columns[name][1]) for name in described]
     combination = np.ravel_multi_index([columns[name][0] for name in described], shape)
     first = np.sort(np.unique(combination, return_index=True)[1])
@@ -116,22 +116,21 @@ def _quality(codes: NDArray[np.int64], texts: Column, name: str, source: str) ->
     try:
         return _taken(codes, quality_cells(texts, name, source), missing=np.nan)
     except InputError:
-        return quality_cells(_taken(codes, texts), name, source)  # knows the row
+        return quality_cells(_taken(codes, texts), name, source)  # determines the row for the error message
 
 
 def _taken(codes: NDArray[np.int64], values: Column, missing: Any = None) -> Column:
-    return np.append(values, [missing]).astype(values.dtype)[codes]  # code -1 is an empty cell: the last
+    return np.append(values, [missing]).astype(values.dtype)[codes]  # code -1, an empty cell, selects the last value
 
 
 def _check(cells: Check, column: tuple[NDArray[np.int64], Column], name: str, source: str) -> None:
-    """Refuse an empty cell; all cells are looked at only to say in which row it is."""
+    """Refuse empty cells; all cells are expanded only to find the row for the error message."""
     codes, texts = column
     if (codes < 0).any() or not all(text.strip() for text in texts):
         cells(_taken(codes, texts), name, source)
 
 
 def _questions(folder: Path, names: Names) -> dict[str, str]:
-    """The prompt of each id."""
     file = folder / QUESTIONS
     if not file.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""The files of a source, and a look at the columns of one."""
+"""Find the files of a source and list their columns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
 
 
 class Names(dict[str, str]):
-    """Our word for a column -> its name in the source.
+    """Maps routerbench's column names to those of the source.
 
     Args:
-        usual: the names that the project gives them; such a column may be missing, unless the importer needs it.
-        typed: those that the user gives; such a column must be there.
+        usual: the project's usual names; these columns may be missing unless the importer requires them.
+        typed: names given by the user; these columns must exist.
     """
 
     def __init__(self, usual: Mapping[str, str], typed: Mapping[str, str]) -> None:
@@ -27,12 +27,12 @@ class Names(dict[str, str]):
         self._typed = typed
 
     def check(self, words: Iterable[str], found: Iterable[str], file: Path) -> None:
-        """Refuse a file without a column that the user typed.
+        """Check that a file has the columns that the user named.
 
         Args:
-            words: ours, of the columns to look for.
-            found: names of all columns that they could be.
-            file: the file, for the message.
+            words: routerbench's names of the columns to check.
+            found: names of all candidate columns.
+            file: the file, for the error message.
 
         Raises:
             InputError: the file lacks a column.
@@ -44,10 +44,10 @@ class Names(dict[str, str]):
 
 
 def data_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """The file itself, or all files of a folder that end in one of the suffixes, by name; hidden ones are passed over.
+    """Return the file itself, or all files of a folder with one of the suffixes, sorted; hidden files are skipped.
 
     Raises:
-        InputError: the folder has none.
+        InputError: the folder has no such file.
     """
     if not path.is_dir():
         return [path]
@@ -58,7 +58,7 @@ def data_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
 
 
 def column_names(file: Path) -> set[str]:
-    """The names of a file's columns; those inside a column are written "column.field". Empty if it has none to tell."""
+    """Return the column names of a file, nested ones as "column.field"; empty if they cannot be determined."""
     try:
         with file.open("rb") as stream:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -71,11 +71,11 @@ def column_names(file: Path) -> set[str]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             return set(next(csv.reader(lines), []))
     except (OSError, UnicodeDecodeError, csv.Error):
-        return set()  # the reader will say it
+        return set()  # the reader reports the error
 
 
 def split_in(stem: str) -> tuple[str, str]:
-    """What a file's name says: the benchmark, and the split or "".
+    """Extract the benchmark and the split (or "") from a file name.
 
     Example:
         >>> split_in("gsm8k-train"), split_in("mbpp"), split_in("test-00000-of-00001")

@@ -1,15 +1,14 @@
-"""LLMRouterBench (arXiv 2601.07206, github.com/ynulihao/LLMRouterBench): a tree of JSON files, one per run of a model.
+"""Import LLMRouterBench (arXiv 2601.07206, github.com/ynulihao/LLMRouterBench): a tree of JSON files, one per run.
 
-The layout is that of its ``data_collector/storage.py`` and ``baselines/data_loader.py``: ``bench/DATASET/SPLIT/MODEL/``
-holds ``DATASET-SPLIT-MODEL-YYYYMMDD_HHMMSS.json``, an object with ``dataset_name``, ``split``, ``model_name``, ``demo``
-and ``records``; a record has ``index``, ``origin_query``, ``prompt``, ``prompt_tokens``, ``completion_tokens``,
-``cost`` (USD), ``score``, ``prediction``, ``raw_output``. As there, the latest run that is no demo counts; unlike
-there, a record without score is not observed, instead of wrong. One dataset's records of one split and index are
-one prompt. A prompt is a text, or a list of ``{"role", "content"}``, of which what the user says counts; upstream takes
-the JSON of the list.
-The split is the benchmark's own, "test" as a rule; it is kept only if it says both train and test. Answers are left
-out, as they are most of the bytes; ``--column response=raw_output`` takes them along. The published files themselves
-were not at hand.
+The layout follows its ``data_collector/storage.py`` and ``baselines/data_loader.py``: ``bench/DATASET/SPLIT/MODEL/``
+contains ``DATASET-SPLIT-MODEL-YYYYMMDD_HHMMSS.json``, an object with ``dataset_name``, ``split``, ``model_name``,
+``demo`` and ``records``. A record has ``index``, ``origin_query``, ``prompt``, ``prompt_tokens``,
+``completion_tokens``, ``cost`` (USD), ``score``, ``prediction`` and ``raw_output``. As upstream, the latest run that is
+not a demo is used; unlike upstream, a record without a score is not observed instead of wrong. Records of a dataset
+with the same split and index are one prompt. A prompt is a text or a list of ``{"role", "content"}``, of which the
+user's turns are used; upstream uses the JSON of the list. The split is that of the benchmark, usually "test"; it is
+kept only if there are both train and test. Responses are dropped because they make up most of the data;
+``--column response=raw_output`` keeps them. The published files themselves were not available.
 """
 
 from __future__ import annotations
@@ -36,26 +35,26 @@ COLUMNS = {
     "output_tokens": "completion_tokens",
     "response": "",
 }
-QUERY = "origin_query"  # the prompt before it is put into words for a model
+QUERY = "origin_query"  # the prompt before it is formatted for a model
 _RUN = ("dataset_name", "split", "model_name")
 
 log = logging.getLogger(__name__)
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file is a run of a model."""
+    """Whether the columns are those of a model run."""
     return {*_RUN, "records"} <= names
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read a tree of runs, or one of its branches.
+    """Read a tree of runs, or a subtree.
 
     Args:
         path: the folder.
-        names: our word for a field of a record -> its name.
+        names: maps routerbench's column names to the fields of a record.
 
     Raises:
-        InputError: a file is no run, two folders hold the same run, or a field is missing or wrong.
+        InputError: a file is not a run, two folders contain the same run, or a field is missing or invalid.
     """
     outcomes = TableBuilder(path)
     seen: dict[tuple[str, ...], Path] = {}

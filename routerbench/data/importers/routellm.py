@@ -1,9 +1,9 @@
-"""RouteLLM (arXiv 2406.18665, github.com/lm-sys/RouteLLM): CSV, a prompt and whether each of two models was right.
+"""Import RouteLLM (arXiv 2406.18665, github.com/lm-sys/RouteLLM): CSV, prompts with the correctness of two models.
 
 ``routellm/evals/mmlu/responses/mmlu_DOMAIN.csv`` has ``prompt`` and a column of True and False for each model;
-``gsm8k/gsm8k_responses.csv`` also ``MODEL_response``. The file is the benchmark. There is no split, and there are no
-costs. RouteLLM leaves out of its evaluation the prompts of ``contaminated_prompts.jsonl``, which are like ones that its
-own routers were trained on; they are kept here. Its training data are battles: ``--from battles``.
+``gsm8k/gsm8k_responses.csv`` also has ``MODEL_response``. Each file is a benchmark. There are no splits and no costs.
+RouteLLM excludes from its evaluation the prompts in ``contaminated_prompts.jsonl``, which resemble the training data of
+its own routers; they are kept here. Its training data are battles: use ``--from battles``.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ RESPONSE_SUFFIX = "_response"
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file has answers in RouteLLM's way; without them a file is a wide table like others."""
+    """Whether a file has responses in RouteLLM's format; without responses it is an ordinary wide table."""
     return "prompt" in names and any(name + RESPONSE_SUFFIX in names for name in names)
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read a file, or all of a folder.
+    """Read a file, or all files of a folder.
 
     Args:
         path: the file or folder.
-        names: our word for a column -> its name.
+        names: maps routerbench's column names to those of the file.
 
     Raises:
-        InputError: a file has no prompts or no models, or a cell is wrong.
+        InputError: a file has no prompts or no models, or a cell is invalid.
     """
     outcomes = TableBuilder(path)
     for file in data_files(path, (".csv",)):

@@ -1,11 +1,12 @@
-"""RouterDC (arXiv 2409.19886, github.com/shuhao02/RouterDC): JSON, a list of questions with a score for each model.
+"""Import RouterDC (arXiv 2409.19886, github.com/shuhao02/RouterDC): JSON, a list of questions with a score per model.
 
-An entry of its ``datasets/split2_model7*/*.json`` has ``question``, ``scores`` (model -> number in [0, 1]) and, in what
-it trains on, ``cluster_id``, which comes of its own clustering and is passed over. The file is the benchmark; "train"
-or "test" at the end of its name is the split, and a file whose name has neither, beside others that have, is a test set
-(as in its ``train_router_mdeberta.py``). Of the questions with choices the score is the probability that the model gave
-the right choice where it took it, else 0, and RouterDC's evaluation counts any above 0 as right; of the others it is
-the share of right answers. Scores are read as they are. Its CSV files of RouterBench are read with ``--from table``.
+An entry of its ``datasets/split2_model7*/*.json`` has ``question``, ``scores`` (maps models to numbers in [0, 1]) and,
+in the training data, ``cluster_id``, the result of RouterDC's own clustering, which is ignored. Each file is a
+benchmark. The split is the "train" or "test" at the end of the file name; a file without either is a test set if other
+files have them (as in ``train_router_mdeberta.py``). For multiple-choice questions, the score is the model's
+probability of the right choice if it chose it, else 0, and RouterDC's evaluation counts any score above 0 as right; for
+others, it is the share of right answers. Scores are read unchanged. Read RouterDC's CSV files of RouterBench with
+``--from table``.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ log = logging.getLogger(__name__)
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file is a list of questions with scores."""
+    """Whether the columns are those of a list of questions with scores."""
     return "question" in names and any(name.startswith("scores.") for name in names)
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read a file, or all of a folder.
+    """Read a file, or all files of a folder.
 
     Args:
         path: the file or folder.
-        names: our word for a field -> its name.
+        names: maps routerbench's column names to the fields of an entry.
 
     Raises:
-        InputError: a file is no such list, or a score is wrong.
+        InputError: a file is not such a list, or a score is invalid.
     """
     outcomes, files = TableBuilder(path), data_files(path, (".json",))
     parts = {file: split_in(file.stem) for file in files}

@@ -1,11 +1,11 @@
-"""SPROUT, the data of CARROT (arXiv 2502.03261, CARROT-LLM-Routing/SPROUT): Parquet, a column of objects per model.
+"""Import SPROUT, the data of CARROT (arXiv 2502.03261, CARROT-LLM-Routing/SPROUT): Parquet, a struct column per model.
 
 ``carrot/gen_sprout.py`` of github.com/somerstep/CARROT reads ``prompt`` and, for each model, an object with ``score``,
-``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. What else the published
-files hold was not at hand: where there is a column ``dataset`` it is the benchmark, and ``--column response=NAME``
-takes the answers along if the objects have them. There are no costs; ``--prices`` makes them of the tokens, at the
-prices of ``SPROUT_COSTS`` in its ``carrot/constants.py`` (USD per million tokens, input and output) or at others. Which
-split a file is of is the first word of its name, as the hub writes it (``train-00000-of-00001.parquet``).
+``num_input_tokens`` and ``num_output_tokens``, from the splits train, validation and test. The published files were not
+available: a ``dataset`` column, if any, is taken as the benchmark, and ``--column response=NAME`` keeps the responses
+if the objects have them. There are no costs; ``--prices`` computes them from the token counts, for instance with the
+prices of ``SPROUT_COSTS`` in ``carrot/constants.py`` (USD per million input and output tokens). The split is the first
+word of the file name, as written by the hub (``train-00000-of-00001.parquet``).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ MEASURED = ("input_tokens", "output_tokens", "response")
 
 
 def fits(names: set[str]) -> bool:
-    """Whether a file has objects with a score and tokens."""
+    """Whether a file has objects with a score and token counts."""
     return "prompt" in names and any(
         name.endswith(".score") and name.removesuffix("score") + "num_output_tokens" in names for name in names
     )
 
 
 def read(path: Path, names: Names) -> OutcomeTable:
-    """Read a file, or all of a folder.
+    """Read a file, or all files of a folder.
 
     Args:
         path: the file or folder.
-        names: our word for a column, or for a field of the objects -> its name.
+        names: maps routerbench's column names to columns of the file or fields of its objects.
 
     Raises:
-        InputError: a file is no Parquet, has no prompts or no models, or a cell is wrong.
+        InputError: a file is not Parquet, has no prompts or no models, or a cell is invalid.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -92,9 +92,8 @@ def _add(columns: Any, file: Path, names: Names, outcomes: TableBuilder) -> None
 
 
 def _measured(columns: Any, model: str, names: Names, source: str) -> dict[str, Column]:
-    """The cells of one model."""
     checks = {"quality": quality_cells, "input_tokens": token_cells, "output_tokens": token_cells}
-    # A field of a model's column by its path: the answers, most of the bytes, stay on the disk.
+    # Read single fields by their paths: the responses, most of the bytes, are not loaded.
     inner = {field.name: field for field in columns.schema_arrow.field(model).type}
     wanted = {word: name for word, name in names.items() if word in {"quality", *MEASURED} and name in inner}
     read = columns.read([f"{model}.{name}" for name in wanted.values()]).column(model).to_pylist()

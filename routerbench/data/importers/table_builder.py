@@ -1,4 +1,4 @@
-"""Outcomes gathered file by file, with a number instead of a text for each prompt and model, and made one table."""
+"""Build one outcome table from several files, with integer codes for prompts and models."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class TableBuilder:
-    """What the files of a source say, in the order in which it is added.
+    """Collects the outcomes of a source, keeping the order in which they are added.
 
-    A cell that is added several times, as where several people judged one answer, gets the mean of its numbers and
-    the first of its responses. A prompt that is in several benchmarks is of the one that it was in first. How many of
-    both there are is logged.
+    Repeated measurements of a cell, such as several votes on one response, are averaged, and the first response is
+    kept. A prompt in several benchmarks is assigned to the first of them. The number of both cases is logged.
 
     Args:
-        source: file or folder, for messages.
+        source: file or folder, for error messages.
     """
 
     def __init__(self, source: Path) -> None:
@@ -36,7 +35,7 @@ class TableBuilder:
         self._row: dict[Any, int] = {}
         self._model: dict[str, int] = {}
         self._prompts: list[tuple[str, str, str, str]] = []  # prompt, benchmark, split, file
-        self._other: dict[int, str] = {}  # row -> a further benchmark of it
+        self._other: dict[int, str] = {}  # maps a row to a further benchmark of its prompt
         self._cells: list[dict[str, NDArray[Any]]] = []
 
     def rows(
@@ -53,20 +52,20 @@ class TableBuilder:
         """Number the prompts of a file.
 
         Args:
-            keys: ``n`` what makes two rows of the source one prompt.
-            prompts: ``(n,)`` texts, as ``read_prompts`` gives them.
+            keys: ``n`` keys; rows of the source with the same key are the same prompt.
+            prompts: ``(n,)`` texts, as returned by ``read_prompts``.
             benchmark: ``n`` names.
-            split: a word for train, val or test, "" if the file says none.
-            file: where they come from.
-            name: of the prompts' column, for the message.
-            places: ``(n,)`` index of each one's row in the file, for the message; None if they are all rows.
-            advice: what to do about two prompts of one key, for the message.
+            split: name of the split, or "" if the file does not state one.
+            file: the file.
+            name: name of the prompt column, for the error message.
+            places: ``(n,)`` index of each prompt's row in the file, for the error message; None if they are all rows.
+            advice: what to do if two prompts have the same key, for the error message.
 
         Returns:
             ``(n,)`` index of each prompt in the table.
 
         Raises:
-            InputError: a prompt is another than the one its key had before, or in another split.
+            InputError: a key has a different prompt or split than before.
         """
         found = np.empty(len(prompts), dtype=np.int64)
         for position, (key, text, kind) in enumerate(zip(keys, prompts, benchmark, strict=True)):
@@ -91,7 +90,7 @@ class TableBuilder:
         return found
 
     def models(self, names: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
-        """``(n,)`` number of each model."""
+        """``(n,)`` index of each model; new models are added."""
         numbers = (self._model.setdefault(name, len(self._model)) for name in names)
         return np.fromiter(numbers, dtype=np.int64, count=len(names))
 
@@ -102,9 +101,9 @@ class TableBuilder:
 
         Args:
             row: ``(n,)`` index of the prompt, from ``rows``.
-            model: ``(n,)`` number of the model, from ``models``, or the name of the one model of all.
+            model: ``(n,)`` index of the model, from ``models``, or the name of a single model.
             response: ``(n,)`` texts, or None.
-            cells: ``(n,)`` checked "quality", and maybe "cost", "input_tokens", "output_tokens".
+            cells: ``(n,)`` checked "quality" and, optionally, "cost", "input_tokens" and "output_tokens".
         """
         if isinstance(model, str):
             model = np.repeat(self.models([model]), len(row))
@@ -112,7 +111,7 @@ class TableBuilder:
         self._cells.append(given if response is None else given | {"response": response_cells(response)})
 
     def table(self) -> OutcomeTable:
-        """The outcomes of all prompts; the split is kept if it has train and test.
+        """Build the table; the split is kept if it has train and test.
 
         Raises:
             InputError: no outcome was added.
@@ -158,7 +157,7 @@ class TableBuilder:
         parts = [part.get("response", np.full(len(part["row"]), None, dtype=object)) for part in self._cells]
         texts = np.concatenate(parts)
         responses = np.full(shape[0] * shape[1], None, dtype=object)
-        known = np.flatnonzero(texts != None)[::-1]  # noqa: E711, elementwise; the first is written last
+        known = np.flatnonzero(texts != None)[::-1]  # noqa: E711, elementwise; reversed so that the first response wins
         responses[place[known]] = texts[known]
         return responses.reshape(shape)
 
@@ -180,12 +179,12 @@ class TableBuilder:
 def _mean(
     values: NDArray[np.float64], number: NDArray[np.int64], cells: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """``(N, M)`` mean of the known values of each cell, NaN where there is none.
+    """``(N, M)`` mean of the known values of each cell, NaN if there are none.
 
     Args:
-        values: ``(n,)`` measurements, NaN where they are not known.
-        number: ``(n,)`` which of the ``cells`` each is of.
-        cells: ``(C,)`` row-major index of each cell that was measured; of battles few were, hence no sums of all.
+        values: ``(n,)`` measurements, NaN if unknown.
+        number: ``(n,)`` index into ``cells`` of each measurement.
+        cells: ``(C,)`` row-major index of each measured cell; sparse for battles, so sums are computed for these only.
         shape: N, M.
     """
     known = np.isfinite(values)

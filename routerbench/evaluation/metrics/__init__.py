@@ -1,4 +1,4 @@
-"""The field's metrics of routers as plain functions of arrays, each with its formula, source and pitfalls. NumPy only.
+"""Metrics of routers as functions of arrays, each with its formula, source and pitfalls. Requires only NumPy.
 
 Areas under the curve:
     ``aiq``, ``aiq_original_code``, ``area_as_routed``, ``auc_cascade_routing``, ``hypervolume``
@@ -15,7 +15,7 @@ Which models are called:
     index), ``recall_by_difficulty``
 Calibration of the predicted quality:
     ``reliability``, ``ece``, ``brier``, ``nll``, ``calibration_by``
-Declining the prompts one is least sure of:
+Abstention on the prompts with the lowest confidence:
     ``risk_coverage``, ``aurc``; HCMA's ``hcma_multiple_choice`` and ``hcma_two_sided``
 """
 

@@ -1,4 +1,4 @@
-"""Declining the prompts one is least sure of: error among those that are answered, against how many they are."""
+"""Metrics of abstention: error among the answered prompts as a function of coverage."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from routerbench.evaluation.metrics.checks import finite, pairs
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Error as a function of coverage, at every threshold of the confidence: K of them, one for each distinct value.
+    """Error as a function of coverage, at K thresholds, one for each distinct value of the confidence.
 
     Attributes:
         threshold: ``(K,)`` ascending; prompts of at least this confidence are answered.
-        coverage: ``(K,)`` share of the prompts that are answered, falling from 1.
-        error: ``(K,)`` 1 minus their mean measured quality, in [0, 1].
+        coverage: ``(K,)`` share of the prompts that are answered, decreasing from 1.
+        error: ``(K,)`` 1 minus the mean measured quality of the answers, in [0, 1].
     """
 
     threshold: NDArray[np.float64]
@@ -23,7 +23,7 @@ class RiskCoverage:
     error: NDArray[np.float64]
 
     def at(self, coverage: ArrayLike) -> NDArray[np.float64]:
-        """Expected error at any coverage in (0, 1], where prompts tied at a threshold are drawn at random.
+        """Compute the expected error at any coverage in (0, 1], with a random choice among prompts tied at a threshold.
 
         Example:
             >>> tied = risk_coverage([0.5, 0.5, 0.9], [0.0, 1.0, 1.0])
@@ -37,17 +37,21 @@ class RiskCoverage:
         lost = np.append(self.coverage * self.error, 0.0)[::-1]
         return np.interp(share, ends, lost) / share
 
+    def mean_error(self, number: int) -> float:
+        """Mean error over coverages of 1, 2, ..., ``number`` prompts."""
+        return float(self.at(np.arange(1, number + 1) / number).mean())
+
 
 def hcma_multiple_choice(confidence: ArrayLike) -> NDArray[np.float64]:
-    """HCMA's transform of a largest class probability: ``-log(1 - p)`` (arXiv 2410.02173).
+    """Apply HCMA's transform of a largest class probability: ``-log(1 - p)`` (arXiv 2410.02173).
 
-    Raw confidences crowd at 1; the transform spreads them, so that a logistic regression on it needs few labels.
+    Raw confidences cluster near 1. The transform spreads them, so a logistic regression on it needs few labels.
 
     Args:
         confidence: ``(...)`` p in [0, 1].
 
     Returns:
-        ``(...)`` at least 0, infinite at 1: clip to the finite range of validation before a fit.
+        ``(...)`` at least 0, infinite at 1: clip to the finite range of validation before fitting.
 
     Raises:
         ValueError: a confidence is missing or outside [0, 1].
@@ -61,15 +65,15 @@ def hcma_multiple_choice(confidence: ArrayLike) -> NDArray[np.float64]:
 
 
 def hcma_two_sided(confidence: ArrayLike) -> NDArray[np.float64]:
-    """HCMA's transform of a probability to be right: ``-log(1 - p) - log 2`` above a half, ``log p + log 2`` below.
+    """Apply HCMA's transform of a probability of a correct answer: ``-log(1 - p) - log 2`` or ``log p + log 2``.
 
-    Source: arXiv 2410.02173. It is odd about a half, where it is 0, and spreads both ends.
+    The first form is for p above 1/2 (arXiv 2410.02173). It is odd about 1/2, where it is 0, and spreads both ends.
 
     Args:
         confidence: ``(...)`` p in [0, 1].
 
     Returns:
-        ``(...)`` rising in p, infinite at 0 and 1: clip to the finite range of validation before a fit.
+        ``(...)`` increasing in p, infinite at 0 and 1: clip to the finite range of validation before fitting.
 
     Raises:
         ValueError: a confidence is missing or outside [0, 1].
@@ -84,14 +88,14 @@ def hcma_two_sided(confidence: ArrayLike) -> NDArray[np.float64]:
 
 
 def risk_coverage(confidence: ArrayLike, quality: ArrayLike) -> RiskCoverage:
-    """Error among the answered prompts at every threshold: one sort (El-Yaniv and Wiener 2010, JMLR 11).
+    """Compute the error among the answered prompts at every threshold (El-Yaniv and Wiener 2010, JMLR 11).
 
     Args:
-        confidence: ``(N,)`` in any unit; the higher, the sooner a prompt is answered.
+        confidence: ``(N,)`` confidence in any unit; prompts with higher confidence are answered first.
         quality: ``(N,)`` measured quality of the answers in [0, 1].
 
     Returns:
-        The curve, from all prompts to the surest.
+        The curve, from all prompts to the most confident ones.
 
     Raises:
         ValueError: there is no prompt, shapes differ, or a number is missing.
@@ -102,33 +106,33 @@ def risk_coverage(confidence: ArrayLike, quality: ArrayLike) -> RiskCoverage:
         ([0.2, 0.4, 0.9], [1.0, 0.75, 0.25], [0.5, 0.333, 0.0])
     """
     confidence, quality = pairs(confidence=confidence, quality=quality)
-    order, last = levels(confidence)
+    order, last = _levels(confidence)
     answered, lost = last + 1, np.cumsum(1 - quality[order])[last]
     threshold = confidence[order][last]
     return RiskCoverage(threshold[::-1], answered[::-1] / len(order), (lost / answered)[::-1])
 
 
 def aurc(confidence: ArrayLike, quality: ArrayLike) -> float:
-    """Area under the risk-coverage curve: mean error of the k surest prompts, k = 1 to N (Geifman et al. 2019).
+    """Compute the area under the risk-coverage curve (Geifman et al. 2019).
 
-    Ties are taken in random order, in expectation. A confidence that says nothing has the error of all prompts; the
-    least area is that of the measured quality as confidence.
+    This is the mean over k = 1 to N of the error of the k most confident prompts, in expectation over random orders of
+    ties. An uninformative confidence has the error of all prompts; the measured quality has the smallest area.
 
     Args:
-        confidence: ``(N,)`` in any unit.
+        confidence: ``(N,)`` confidence in any unit.
         quality: ``(N,)`` measured quality of the answers in [0, 1].
 
     Returns:
         Mean error in [0, 1]; lower is better.
 
     Raises:
-        ValueError: as ``risk_coverage``.
+        ValueError: see ``risk_coverage``.
 
     Example:
         >>> round(aurc([0.9, 0.5, 0.1, 0.2], [1.0, 0.5, 0.0, 1.0]), 6), aurc([0.5] * 4, [1.0, 0.5, 0.0, 1.0])
         (0.197917, 0.375)
     """
-    return area(risk_coverage(confidence, quality), np.size(confidence))
+    return risk_coverage(confidence, quality).mean_error(np.size(confidence))
 
 
 def _probability(confidence: ArrayLike) -> NDArray[np.float64]:
@@ -138,13 +142,8 @@ def _probability(confidence: ArrayLike) -> NDArray[np.float64]:
     return p
 
 
-def levels(confidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The order from the surest prompt on, and the place in it of the last prompt of each distinct confidence."""
+def _levels(confidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order the prompts by decreasing confidence, and find the last position of each distinct confidence."""
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     return order, np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
-
-
-def area(curve: RiskCoverage, number: int) -> float:
-    """Mean error over coverages of 1, 2, ..., ``number`` prompts."""
-    return float(curve.at(np.arange(1, number + 1) / number).mean())

@@ -1,4 +1,4 @@
-"""One number for a whole curve: the area under it, in four conventions of the field, and the area it dominates."""
+"""Areas under a cost-quality curve in four conventions, and the area it dominates."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,13 +8,14 @@ from routerbench.evaluation.metrics.checks import finite, pairs
 
 
 def aiq(hull: Hull, low: float, high: float) -> float:
-    """Average improvement in quality: mean height of the hull on a cost interval (arXiv 2403.12031, section 3).
+    """Compute the average improvement in quality: mean height of the hull on a cost interval.
 
-    ``1 / (high - low)`` times the integral of the hull from ``low`` to ``high``. The name says improvement, the
-    number is a level: between the quality at ``low`` and the peak. Comparable only on the same interval and prompts.
+    ``1 / (high - low)`` times the integral of the hull from ``low`` to ``high`` (arXiv 2403.12031, section 3). Despite
+    its name it is a level, between the quality at ``low`` and the peak. Comparable only on the same interval and
+    prompts.
 
     Args:
-        hull: of one router, starting at or below ``low``; flat beyond its last vertex.
+        hull: hull of a router, starting at or below ``low``; constant beyond its last vertex.
         low: left end in USD per prompt.
         high: right end in USD per prompt, above ``low``.
 
@@ -36,21 +37,21 @@ def aiq(hull: Hull, low: float, high: float) -> float:
 
 
 def aiq_original_code(hull: Hull, max_cost: float) -> float:
-    """Area from the hull's own first cost to ``max_cost``, divided by ``max_cost`` (``AIQ.py`` of RouterBench's code).
+    """Compute the area from the hull's first cost to ``max_cost``, over ``max_cost`` (``AIQ.py`` of RouterBench).
 
-    Only to compare with published numbers. It differs from the paper: a router counts as quality 0 below its own
-    first cost, and the number changes with the other routers of the comparison, through ``max_cost``. The original
-    raises an IndexError on hulls of one or two points; they are as good as any here.
+    Use it only to compare with published numbers. It differs from the paper: quality counts as 0 below the router's
+    first cost, and through ``max_cost`` the number depends on the other routers. The original raises an IndexError on
+    hulls of one or two points, which are valid here.
 
     Args:
-        hull: of one router.
-        max_cost: the largest cost of all hulls compared, in USD per prompt.
+        hull: hull of a router.
+        max_cost: the largest cost of all compared hulls, in USD per prompt.
 
     Returns:
         Area per USD in [0, 1].
 
     Raises:
-        ValueError: the hull goes beyond ``max_cost``, or that is not positive.
+        ValueError: the hull extends beyond ``max_cost``, or that is not positive.
 
     Example:
         >>> round(aiq_original_code(Hull(np.array([2.0]), np.array([0.8])), max_cost=4), 12)
@@ -64,14 +65,14 @@ def aiq_original_code(hull: Hull, max_cost: float) -> float:
 def area_as_routed(
     cost: ArrayLike, quality: ArrayLike, low: ArrayLike, high: ArrayLike, floor_quality: ArrayLike
 ) -> NDArray[np.float64]:
-    """Mean height of a router's own curve on a cost interval, with no hull that picks the lucky points afterwards.
+    """Compute the mean height of a router's own curve on a cost interval, without a hull that selects lucky points.
 
-    The curve joins its points in order of lambda. It begins at (low, floor_quality), the cheapest single model, where
-    its first point lies to the right of ``low``, and is flat from its last point to ``high``. The area is signed: a
-    stretch on which more lambda costs *less* is taken off again, so that every cost in the interval counts once.
-    Stretches beyond the interval are cut off where they cross its ends, not squeezed into it.
+    The curve joins its points in order of lambda. If its first point is to the right of ``low``, it starts at
+    (low, floor_quality), the cheapest single model; it is constant from its last point to ``high``. The area is signed:
+    a segment on which a higher lambda costs *less* is subtracted, so that every cost in the interval counts once.
+    Segments that cross an end of the interval are cut there.
 
-    All arguments may have the same leading axes, as one row per bootstrap resample.
+    All arguments may have the same leading axes, such as one row per bootstrap resample.
 
     Args:
         cost: ``(..., L)`` mean USD per prompt at each lambda, ascending in lambda and hence mostly in cost.
@@ -81,10 +82,10 @@ def area_as_routed(
         floor_quality: ``(...)`` mean quality of the cheapest single model, in [0, 1].
 
     Returns:
-        ``(...)`` mean quality; NaN where the interval has no width, as in a resample on which all models cost alike.
+        ``(...)`` mean quality; NaN for an empty interval, such as a resample on which all models cost the same.
 
     Raises:
-        ValueError: shapes do not fit, a number is missing or infinite, or an interval ends before it begins.
+        ValueError: shapes do not match, a number is missing or infinite, or ``low`` exceeds ``high``.
 
     Example:
         >>> round(float(area_as_routed([2.0, 3.0], [0.4, 0.8], low=1, high=5, floor_quality=0.2)), 12)
@@ -97,12 +98,12 @@ def area_as_routed(
     )
     if not (low <= high).all():
         raise ValueError(f"low must not exceed high, got {low[low > high][0]} and {high[low > high][0]} USD")
-    # Where the curve covers an end by itself, the added stretch lies outside the interval and has no width in it.
+    # If the curve covers an end itself, the added segment is outside the interval and has no width in it.
     cost = np.concatenate([low, cost, high], axis=-1)
     quality = np.concatenate([floor_quality, quality, quality[..., -1:]], axis=-1)
     inside = np.clip(cost, low, high)
     width = np.diff(inside)
-    # The mean height of a straight stretch is its height at the middle of what is inside.
+    # The mean height of a straight segment is its height at the middle of the part inside the interval.
     to_middle = inside[..., :-1] + width / 2 - cost[..., :-1]
     share = np.divide(to_middle, np.diff(cost), out=np.zeros_like(width), where=width != 0)
     height = quality[..., :-1] + share * np.diff(quality)
@@ -113,25 +114,25 @@ def area_as_routed(
 def auc_cascade_routing(
     cost: ArrayLike, quality: ArrayLike, low: float, high: float, floor_quality: float
 ) -> NDArray[np.float64]:
-    """Area under the points sorted by cost, without a hull (cascade routing, arXiv 2410.10347).
+    """Compute the area under the points sorted by cost, without a hull (cascade routing, arXiv 2410.10347).
 
-    The original fills the gap on the left with a straight line from (low, floor_quality), the one on the right with
-    the last quality; so does this. Where no point at all lies in or to the left of the interval, or none in or to the
-    right of it, the original extrapolates the line through the outermost two points, past 1 if need be, and needs two;
-    here the two gap rules hold there as well.
+    As in the original, a straight line from (low, floor_quality) fills the gap on the left, and the last quality fills
+    the gap on the right. If no point is in or to the left of the interval, or none in or to the right of it, the
+    original instead extrapolates the line through the outermost two points, even beyond 1, and requires two points;
+    here the two gap rules still apply.
 
     Args:
         cost: ``(L,)`` mean USD per prompt, in any order.
         quality: ``(L,)`` mean quality in [0, 1].
         low: mean cost of the cheapest single model in USD per prompt.
-        high: mean cost of the dearest one.
-        floor_quality: the *lowest* mean quality of all single models, which need not be the cheapest's.
+        high: mean cost of the most expensive single model.
+        floor_quality: the *lowest* mean quality of all single models, which may differ from the cheapest model's.
 
     Returns:
         Mean quality.
 
     Raises:
-        ValueError: as ``area_as_routed``.
+        ValueError: see ``area_as_routed``.
 
     Example:
         >>> round(float(auc_cascade_routing([3.0, 2.0], [0.8, 0.4], low=1, high=5, floor_quality=0.2)), 12)
@@ -143,17 +144,16 @@ def auc_cascade_routing(
 
 
 def hypervolume(cost: ArrayLike, quality: ArrayLike, reference_cost: float, reference_quality: float) -> float:
-    """Area of all that some point beats: a staircase, as no two points are mixed (Zitzler and Thiele, PPSN 1998).
+    """Compute the area dominated by the points, a staircase without mixtures (Zitzler and Thiele, PPSN 1998).
 
-    The union of the rectangles from each point to the reference. It grows with every point that extends the Pareto
-    frontier and with no other. Divided by ``reference_cost - low`` with a reference quality of 0, it is what AIQ would
-    be if a router could not be mixed with another at random.
+    The union of the rectangles from each point to the reference. Only points that extend the Pareto frontier increase
+    it. Divided by ``reference_cost - low`` with a reference quality of 0, it is AIQ without random mixtures.
 
     Args:
         cost: ``(P,)`` in USD per prompt, in any order; lower is better.
         quality: ``(P,)`` in [0, 1]; higher is better.
-        reference_cost: the worst cost that counts; dearer points add nothing.
-        reference_quality: the worst quality that counts; poorer points add nothing.
+        reference_cost: the highest cost that counts; more expensive points add nothing.
+        reference_quality: the lowest quality that counts; worse points add nothing.
 
     Returns:
         Area in USD per prompt times quality; 0 if no point beats the reference.
@@ -175,7 +175,7 @@ def hypervolume(cost: ArrayLike, quality: ArrayLike, reference_cost: float, refe
 
 
 def _area(hull: Hull, low: float, high: float) -> float:
-    """Integral of the hull from ``low``, at or right of its first vertex, to ``high``."""
+    """Integrate the hull from ``low``, at or right of its first vertex, to ``high``."""
     inside = hull.cost[(hull.cost > low) & (hull.cost < high)]
     knots = np.concatenate(([low], inside, [high]))
     return float(np.trapezoid(hull.at(knots), knots))

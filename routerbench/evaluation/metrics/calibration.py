@@ -1,4 +1,4 @@
-"""May a predicted quality be believed? Measured quality is anything in [0, 1], a grade as well as right or wrong."""
+"""Calibration metrics of predicted quality. Measured quality may be any grade in [0, 1], not only 0 or 1."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from routerbench.evaluation.metrics.checks import ROUNDING, pairs
 
 
 class Reliability(NamedTuple):
-    """Predicted beside measured quality in K bins of predicted quality, ascending, none of them empty.
+    """Predicted and measured quality in K non-empty bins of predicted quality, ascending.
 
     Attributes:
         predicted: ``(K,)`` mean predicted quality in [0, 1].
-        measured: ``(K,)`` mean measured quality in [0, 1]; the same as ``predicted`` if that is calibrated.
-        num_cells: ``(K,)`` size of the bin, at least 1.
+        measured: ``(K,)`` mean measured quality in [0, 1], equal to ``predicted`` if the prediction is calibrated.
+        num_cells: ``(K,)`` number of cells in the bin, at least 1.
     """
 
     predicted: NDArray[np.float64]
@@ -29,7 +29,7 @@ class CalibrationErrors(NamedTuple):
         ece: expected calibration error in [0, 1].
         brier: mean squared error in [0, 1].
         nll: mean negative log-likelihood in nats.
-        num_cells: how many cells there are.
+        num_cells: number of cells.
     """
 
     ece: float
@@ -41,17 +41,16 @@ class CalibrationErrors(NamedTuple):
 def reliability(
     predicted: ArrayLike, measured: ArrayLike, num_bins: int = 15, *, equal_mass: bool = False
 ) -> Reliability:
-    """The reliability diagram (DeGroot and Fienberg 1983; bins as Guo et al. 2017, arXiv 1706.04599).
+    """Compute the reliability diagram (DeGroot and Fienberg 1983; bins as in Guo et al. 2017, arXiv 1706.04599).
 
     Args:
         predicted: ``(...)`` predicted quality in [0, 1].
         measured: ``(...)`` measured quality in [0, 1].
         num_bins: number of bins ``(low, high]``, the first with its lower end; empty ones are left out.
-        equal_mass: whether bins hold as many cells each, up to ties, which stay together, rather than being of
-            equal width.
+        equal_mass: whether bins have equal numbers of cells, up to ties, which share a bin, instead of equal widths.
 
     Returns:
-        Means and counts of each bin that is not empty.
+        Means and counts of each non-empty bin.
 
     Raises:
         ValueError: shapes differ, there is no cell, a number is missing or outside [0, 1], or there is no bin.
@@ -73,23 +72,23 @@ def reliability(
 
 
 def ece(predicted: ArrayLike, measured: ArrayLike, num_bins: int = 15, *, equal_mass: bool = False) -> float:
-    """Expected calibration error: mean distance of the bins from the diagonal (Naeini et al. 2015).
+    """Compute the expected calibration error, the mean distance of the bins from the diagonal (Naeini et al. 2015).
 
-    ``sum_b n_b / n |mean predicted - mean measured|``. A constant at the overall mean has 0, so read it beside the
-    Brier score. It grows with the number of bins, and for a calibrated prediction is above 0 by chance; equal-mass
-    bins suffer less from either.
+    ``sum_b n_b / n |mean predicted - mean measured|``. A constant prediction of the overall mean has 0, so read it
+    together with the Brier score. It increases with the number of bins, and by chance is above 0 for a calibrated
+    prediction; both effects are smaller with equal-mass bins.
 
     Args:
         predicted: ``(...)`` predicted quality in [0, 1].
         measured: ``(...)`` measured quality in [0, 1].
         num_bins: number of bins.
-        equal_mass: whether bins hold as many cells each rather than being of equal width.
+        equal_mass: whether bins have equal numbers of cells instead of equal widths.
 
     Returns:
         In [0, 1]; lower is better.
 
     Raises:
-        ValueError: as ``reliability``.
+        ValueError: see ``reliability``.
 
     Example:
         >>> ece([0.25, 0.25, 0.75, 1.0], [0.0, 1.0, 1.0, 0.5], num_bins=2)
@@ -100,14 +99,14 @@ def ece(predicted: ArrayLike, measured: ArrayLike, num_bins: int = 15, *, equal_
 
 
 def brier(predicted: ArrayLike, measured: ArrayLike) -> float:
-    """Mean squared error of the predicted quality: the score of Brier (1950) for one event.
+    """Compute the mean squared error of the predicted quality, the score of Brier (1950) for one event.
 
     Args:
         predicted: ``(...)`` predicted quality in [0, 1].
         measured: ``(...)`` measured quality in [0, 1].
 
     Returns:
-        In [0, 1]; lower is better. Least at the conditional mean, where grades and chance still leave their variance.
+        In [0, 1]; lower is better. Minimal at the conditional mean, where the variance of the outcomes remains.
 
     Raises:
         ValueError: shapes differ, there is no cell, or a number is missing or outside [0, 1].
@@ -121,20 +120,20 @@ def brier(predicted: ArrayLike, measured: ArrayLike) -> float:
 
 
 def nll(predicted: ArrayLike, measured: ArrayLike) -> float:
-    """Mean negative log-likelihood, the cross-entropy ``-y log p - (1 - y) log(1 - p)`` for any y in [0, 1].
+    """Compute the mean negative log-likelihood, ``-y log p - (1 - y) log(1 - p)`` for any y in [0, 1].
 
-    A prediction of exactly 0 or 1 is moved inside by 2e-16, as scikit-learn does: being sure and wrong costs 36 nats
-    rather than infinitely many. kNN with few neighbours is often sure.
+    As in scikit-learn, predictions are clipped 2e-16 from 0 and 1, so a wrong prediction of 0 or 1 costs 36 nats
+    instead of infinitely many. kNN with few neighbours often predicts 0 or 1.
 
     Args:
         predicted: ``(...)`` predicted quality in [0, 1].
         measured: ``(...)`` measured quality in [0, 1].
 
     Returns:
-        In nats, at least 0; lower is better. Least at the conditional mean, as ``brier``.
+        In nats, at least 0; lower is better. Minimal at the conditional mean.
 
     Raises:
-        ValueError: as ``brier``.
+        ValueError: see ``brier``.
 
     Example:
         >>> round(nll([0.5, 0.5], [1.0, 0.25]), 6)  # log 2
@@ -149,19 +148,19 @@ def nll(predicted: ArrayLike, measured: ArrayLike) -> float:
 def calibration_by(
     group: ArrayLike, predicted: ArrayLike, measured: ArrayLike, num_bins: int = 15
 ) -> dict[str, CalibrationErrors]:
-    """Calibration errors of each group of cells: a prediction that is calibrated overall may be wrong on each model.
+    """Compute calibration errors by group. An overall calibrated prediction may be miscalibrated for single models.
 
     Args:
         group: names that broadcast against ``(N, M)``: the ``(M,)`` models, or the ``(N, 1)`` benchmarks.
         predicted: ``(N, M)`` predicted quality in [0, 1].
         measured: ``(N, M)`` measured quality in [0, 1].
-        num_bins: number of bins of equal width of the calibration error.
+        num_bins: number of bins of equal width for the calibration error.
 
     Returns:
         The errors of each group, in order of name.
 
     Raises:
-        ValueError: as ``reliability``, or the names do not broadcast.
+        ValueError: see ``reliability``; or the names do not broadcast.
 
     Example:
         >>> errors = calibration_by(["small", "large"], [[0.5, 0.75], [0.5, 0.75]], [[0.0, 1.0], [0.0, 1.0]])
@@ -182,7 +181,7 @@ def _errors(predicted: NDArray[np.float64], measured: NDArray[np.float64], num_b
 
 
 def _checked(predicted: ArrayLike, measured: ArrayLike) -> list[NDArray[np.float64]]:
-    """All cells in one row each, within [0, 1] up to rounding."""
+    """Flatten the arrays; refuse values outside [0, 1], up to rounding."""
     arrays = pairs(predicted=predicted, measured=measured)
     for name, values in zip(("predicted", "measured"), arrays, strict=True):
         if values.min() < -ROUNDING or values.max() > 1 + ROUNDING:

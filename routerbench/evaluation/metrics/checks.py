@@ -1,14 +1,14 @@
-"""What the metrics ask of their arguments."""
+"""Validation of the arguments of metrics."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# A sum of many measurements may miss an equal one by rounding; that is no lack of quality.
+# Sums of many measurements may differ by rounding; that is not a lack of quality.
 ROUNDING = 1e-9
 
 
 def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """At least one number as float64, none missing or infinite; ``name`` is for the error."""
+    """Convert to float64; refuse empty arrays and missing or infinite numbers. ``name`` is for the message."""
     checked = np.asarray(values, np.float64)
     if not checked.size:
         raise ValueError(f"{name} is empty")
@@ -18,7 +18,7 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def pairs(**named: ArrayLike) -> list[NDArray[np.float64]]:
-    """Finite arrays of one shape, as the cost and quality of points, or the qualities of benchmarks."""
+    """Convert to finite arrays of one shape, such as the cost and quality of points."""
     arrays = {name: finite(name, values) for name, values in named.items()}
     shapes = {name: values.shape for name, values in arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -27,7 +27,7 @@ def pairs(**named: ArrayLike) -> list[NDArray[np.float64]]:
 
 
 def outcomes(quality: ArrayLike, chosen: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """``(N, M)`` measured quality and the ``(N,)`` index of the model that each prompt was sent to."""
+    """Validate ``(N, M)`` measured quality and the ``(N,)`` index of the model chosen for each prompt."""
     checked, choice = finite("quality", quality), np.asarray(chosen)
     if checked.ndim != 2 or choice.shape != checked.shape[:1]:
         raise ValueError(f"quality must be (N, M) and chosen (N,), got {checked.shape} and {choice.shape}")
@@ -35,7 +35,7 @@ def outcomes(quality: ArrayLike, chosen: ArrayLike) -> tuple[NDArray[np.float64]
 
 
 def indices(chosen: ArrayLike, num_models: int) -> NDArray[np.int64]:
-    """Indices of models, at least one, each from 0 to M - 1."""
+    """Validate the indices of at least one chosen model, each from 0 to M - 1."""
     choice = np.asarray(chosen)
     if not choice.size or choice.dtype.kind not in "iu" or choice.min() < 0 or choice.max() >= num_models:
         raise ValueError(f"chosen must be integers from 0 to {num_models - 1}, got {choice}")

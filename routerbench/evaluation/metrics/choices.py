@@ -1,4 +1,4 @@
-"""Which models a router calls: does it spread its calls, collapse onto the strongest, or find the one that knows?"""
+"""Metrics of the chosen models: spread of the calls, collapse onto the strongest model, and recall."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,19 @@ from routerbench.evaluation.metrics.checks import finite, indices, outcomes
 
 
 def selection_entropy(probability: ArrayLike) -> float:
-    """Mean entropy of a router's choice in bits: RouterEval's E_p (arXiv 2503.10657).
+    """Compute the mean entropy of a router's choice in bits, RouterEval's E_p (arXiv 2503.10657).
 
-    ``-1/N sum_n sum_m p log2 p``. It tells how sure the router is of each single prompt; one that is sure of a
-    different model each time has 0, just as one that always calls the same. For that difference see ``call_entropy``.
+    ``-1/N sum_n sum_m p log2 p``. It measures the certainty about each single prompt: a router that is certain of a
+    different model each time has 0, as has one that always calls the same model; ``call_entropy`` separates the two.
 
     Args:
-        probability: ``(N, M)`` of choosing each model, rows summing to 1, as a softmax of scores.
+        probability: ``(N, M)`` probability of choosing each model, rows summing to 1, such as a softmax of scores.
 
     Returns:
-        From 0, always sure, to log2 M, always undecided.
+        From 0, always certain, to log2 M, always uniform.
 
     Raises:
-        ValueError: it is no ``(N, M)`` of probabilities.
+        ValueError: the array is not ``(N, M)`` probabilities.
 
     Example:
         >>> selection_entropy([[0.5, 0.5], [1.0, 0.0]])
@@ -35,17 +35,17 @@ def selection_entropy(probability: ArrayLike) -> float:
 
 
 def call_shares(chosen: ArrayLike, num_models: int) -> NDArray[np.float64]:
-    """Share of the prompts that each model is called for.
+    """Compute the share of the prompts for which each model is called.
 
     Args:
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
         num_models: M.
 
     Returns:
         ``(M,)`` shares that sum to 1.
 
     Raises:
-        ValueError: there is no prompt, or an index is none of a model.
+        ValueError: there is no prompt, or an index is out of range.
 
     Example:
         >>> call_shares([0, 0, 2, 0], num_models=3).tolist()
@@ -56,17 +56,17 @@ def call_shares(chosen: ArrayLike, num_models: int) -> NDArray[np.float64]:
 
 
 def call_entropy(chosen: ArrayLike, num_models: int) -> float:
-    """Entropy of the call shares in bits: how far calls are spread over models, as they were made.
+    """Compute the entropy of the call shares in bits, the spread of the calls over models.
 
     Args:
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
         num_models: M.
 
     Returns:
-        From 0, one model only, to log2 M, all alike.
+        From 0, one model only, to log2 M, all models equally often.
 
     Raises:
-        ValueError: as ``call_shares``.
+        ValueError: see ``call_shares``.
 
     Example:
         >>> call_entropy([0, 1, 0, 1], num_models=4), call_entropy([3, 3], num_models=4)
@@ -76,12 +76,11 @@ def call_entropy(chosen: ArrayLike, num_models: int) -> float:
 
 
 class Collapse(NamedTuple):
-    """How far a router has collapsed onto the strongest model.
+    """Degree of collapse onto the strongest model.
 
     Attributes:
         collapse_index: in [0, 1], lower is better.
-        strong_call_rate: share of prompts sent to the strongest model; the index alone cannot tell collapse from
-            plain error.
+        strong_call_rate: share of prompts sent to the strongest model, which separates collapse from other errors.
     """
 
     collapse_index: float
@@ -89,21 +88,21 @@ class Collapse(NamedTuple):
 
 
 def routing_collapse(quality: ArrayLike, chosen: ArrayLike) -> Collapse:
-    """Routing collapse index of EquiRouter (arXiv 2602.03478), for the choices where money is no object.
+    """Compute EquiRouter's routing collapse index (arXiv 2602.03478), for choices at an unlimited budget.
 
-    One minus the share of prompts on which the router calls one of the best models, and one other than the strongest
-    unless only the strongest will do. The strongest model is the one with the highest mean quality on these prompts,
-    ties to the lower index. The index counts every wrong choice like a needless call of the strongest model.
+    One minus the share of prompts on which the router calls one of the best models, and the strongest one only if no
+    other is among the best. The strongest model has the highest mean quality on these prompts; ties go to the lower
+    index. A wrong choice counts the same as a needless call of the strongest model.
 
     Args:
         quality: ``(N, M)`` measured quality in [0, 1].
-        chosen: ``(N,)`` index of the model that each prompt was sent to, at the largest budget.
+        chosen: ``(N,)`` index of the model chosen for each prompt, at the largest budget.
 
     Returns:
         The index and the share of calls of the strongest model.
 
     Raises:
-        ValueError: shapes do not fit, a quality is missing, or an index is none of a model.
+        ValueError: shapes do not match, a quality is missing, or an index is out of range.
 
     Example:
         >>> quality = [[1.0, 1.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
@@ -119,11 +118,11 @@ def routing_collapse(quality: ArrayLike, chosen: ArrayLike) -> Collapse:
 
 
 class Recall(NamedTuple):
-    """How often a router finds a model that solves the prompt, by the number k of models that do.
+    """Recall of models that solve the prompt, by the number k of models that do.
 
     Attributes:
-        num_prompts: ``(M + 1,)`` how many prompts exactly k models solve, k from 0 to M.
-        recall: ``(M + 1,)`` share of them sent to a model that solves them, in [0, 1]; NaN where there are none.
+        num_prompts: ``(M + 1,)`` number of prompts that exactly k models solve, k from 0 to M.
+        recall: ``(M + 1,)`` share of them sent to a model that solves them, in [0, 1]; NaN if there are none.
     """
 
     num_prompts: NDArray[np.int64]
@@ -131,14 +130,14 @@ class Recall(NamedTuple):
 
 
 def recall_by_difficulty(quality: ArrayLike, chosen: ArrayLike, threshold: float = 0.5) -> Recall:
-    """Top-1 recall on prompts that exactly k of M models solve: where routers fall behind the oracle.
+    """Compute top-1 recall on prompts that exactly k of M models solve.
 
-    LLMRouterBench (arXiv 2601.07206) finds that the gap to the oracle is mostly made of prompts that few models solve.
-    A choice at random recalls ``k / M``; nobody recalls anything at k = 0, and nobody can fail at k = M.
+    LLMRouterBench (arXiv 2601.07206) finds that the gap to the oracle mostly comes from prompts that few models solve.
+    Random choice has recall ``k / M``; recall is always 0 at k = 0 and 1 at k = M.
 
     Args:
         quality: ``(N, M)`` measured quality in [0, 1].
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
         threshold: quality from which a prompt counts as solved. RouterBench grades grade-school-math in quarters,
             mostly 0.25 for wrong and 0.75 for right; other benchmarks may need a stricter one.
 
@@ -146,7 +145,7 @@ def recall_by_difficulty(quality: ArrayLike, chosen: ArrayLike, threshold: float
         Counts and recalls, indexed by k.
 
     Raises:
-        ValueError: shapes do not fit, a quality is missing, or an index is none of a model.
+        ValueError: shapes do not match, a quality is missing, or an index is out of range.
 
     Example:
         >>> found = recall_by_difficulty([[1.0, 0.0], [1.0, 0.0], [0.75, 0.5]], chosen=[0, 1, 1])

@@ -1,4 +1,4 @@
-"""LLMRouterBench's metrics (arXiv 2601.07206): relative gains per benchmark, and single settings of a router."""
+"""LLMRouterBench's metrics (arXiv 2601.07206): mean relative gains over benchmarks, and metrics of single settings."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,20 +8,20 @@ from routerbench.evaluation.metrics.checks import ROUNDING, finite, pairs
 
 
 def gain_at(quality: ArrayLike, baseline_quality: ArrayLike) -> float:
-    """Relative gain over a baseline, averaged over benchmarks: Gain@R over random, Gain@B over the best single model.
+    """Compute the relative gain over a baseline: Gain@R over random choice, Gain@B over the best single model.
 
-    The mean over benchmarks of ``(q - q_base) / q_base`` (arXiv 2601.07206). As the gains and not the qualities are
-    averaged, a benchmark on which the baseline is poor weighs more than one on which it is good.
+    The mean over benchmarks of ``(q - q_base) / q_base`` (arXiv 2601.07206). Because gains are averaged instead of
+    qualities, a benchmark with a poor baseline has more weight than one with a good baseline.
 
     Args:
         quality: ``(G,)`` mean quality of the router on each benchmark, in [0, 1].
-        baseline_quality: ``(G,)`` the same of the baseline, above 0.
+        baseline_quality: ``(G,)`` mean quality of the baseline, above 0.
 
     Returns:
-        At least -1; 0.05 is five per cent better.
+        At least -1; 0.05 means five per cent better.
 
     Raises:
-        ValueError: shapes differ, a quality is missing, or the baseline has none on a benchmark.
+        ValueError: shapes differ, a quality is missing, or the baseline's is 0 on a benchmark.
 
     Example:
         >>> gain_at([0.5, 0.75], baseline_quality=[0.25, 0.75])
@@ -32,20 +32,20 @@ def gain_at(quality: ArrayLike, baseline_quality: ArrayLike) -> float:
 
 
 def gap_at(quality: ArrayLike, oracle_quality: ArrayLike) -> float:
-    """Relative distance to the oracle, averaged over benchmarks: Gap@O (arXiv 2601.07206).
+    """Compute the relative distance to the oracle: Gap@O (arXiv 2601.07206).
 
-    The mean over benchmarks of ``(q_oracle - q) / q_oracle``. Of the published table it explains the random router,
-    which is at 48.79 where the oracle is at 91.64, and has a gap of 46.8 %.
+    The mean over benchmarks of ``(q_oracle - q) / q_oracle``. This reproduces one row of the published table: the
+    random router, at 48.79 with the oracle at 91.64, has a gap of 46.8 %.
 
     Args:
         quality: ``(G,)`` mean quality of the router on each benchmark, in [0, 1].
-        oracle_quality: ``(G,)`` the same of the oracle, above 0.
+        oracle_quality: ``(G,)`` mean quality of the oracle, above 0.
 
     Returns:
         In [0, 1]; lower is better.
 
     Raises:
-        ValueError: shapes differ, a quality is missing, or the oracle has none on a benchmark.
+        ValueError: shapes differ, a quality is missing, or the oracle's is 0 on a benchmark.
 
     Example:
         >>> gap_at([0.5, 0.75], oracle_quality=[1.0, 0.75])
@@ -56,20 +56,20 @@ def gap_at(quality: ArrayLike, oracle_quality: ArrayLike) -> float:
 
 
 def perf_gain(quality: ArrayLike, best_quality: float) -> float:
-    """PerfGain: relative gain of the router's best setting over the best single model (arXiv 2601.07206).
+    """Compute PerfGain, the relative gain of the router's best setting over the best single model (arXiv 2601.07206).
 
-    The best setting is picked on the prompts it is scored on, as in the original; chance flatters it, and the more the
-    more settings there are.
+    As in the original, the best setting is selected on the scored prompts, which biases the result upwards, the more
+    so the more settings there are.
 
     Args:
         quality: ``(L,)`` mean quality of each setting of the router, in [0, 1].
         best_quality: mean quality of the best single model, above 0.
 
     Returns:
-        At least -1; 0.04 is four per cent better.
+        At least -1; 0.04 means four per cent better.
 
     Raises:
-        ValueError: there is no setting, a quality is missing, or the best model has none.
+        ValueError: there is no setting, a quality is missing, or ``best_quality`` is 0.
 
     Example:
         >>> perf_gain([0.25, 0.75, 0.5], best_quality=0.5)
@@ -79,18 +79,18 @@ def perf_gain(quality: ArrayLike, best_quality: float) -> float:
 
 
 def cost_save(cost: ArrayLike, quality: ArrayLike, best_quality: float, best_cost: float) -> float | None:
-    """CostSave: money saved by the cheapest setting that is as good as the best single model (arXiv 2601.07206).
+    """Compute CostSave, the saving of the cheapest setting as good as the best single model (arXiv 2601.07206).
 
-    ``1 - c / c_best``, over the settings as they were run; ``cost_saving`` may mix two of them on the hull.
+    ``1 - c / c_best``, over the settings of the router; ``cost_saving`` may mix two of them on the hull.
 
     Args:
         cost: ``(L,)`` mean USD per prompt of each setting of the router.
-        quality: ``(L,)`` its mean quality in [0, 1]; missing ``best_quality`` by less than 1e-9 counts as reaching it.
+        quality: ``(L,)`` mean quality in [0, 1]; a difference to ``best_quality`` below 1e-9 is ignored.
         best_quality: mean quality of the best single model.
-        best_cost: its mean cost in USD per prompt.
+        best_cost: mean cost of the best single model in USD per prompt.
 
     Returns:
-        At most 1, negative if all these settings are dearer; None if there is no such setting or the model is free.
+        At most 1, negative if all these settings cost more; None if there is no such setting or the model is free.
 
     Raises:
         ValueError: there is no setting, shapes differ, or a number is missing.
@@ -105,16 +105,16 @@ def cost_save(cost: ArrayLike, quality: ArrayLike, best_quality: float, best_cos
 
 
 def pareto_dist(cost: ArrayLike, quality: ArrayLike, other_cost: ArrayLike, other_quality: ArrayLike) -> float:
-    """ParetoDist: mean distance of a router's settings to the Pareto frontier of everybody (arXiv 2601.07206).
+    """Compute ParetoDist, the mean distance of a router's settings to the Pareto frontier (arXiv 2601.07206).
 
-    Everybody is this router and all others. The distance is Euclidean, to the nearest point of the frontier, after both
-    axes are scaled to [0, 1] over all points; of the original only the idea is known here and not the scaling, so
-    compare among numbers of this function. One more good router moves all others away from the frontier.
+    The frontier is that of this router and all others. The distance is Euclidean, to the nearest point of the frontier,
+    after both axes are scaled to [0, 1] over all points. The scaling of the original is not known, so compare only
+    numbers from this function. Adding a good router moves all others away from the frontier.
 
     Args:
         cost: ``(L,)`` mean USD per prompt of each setting of the router.
-        quality: ``(L,)`` its mean quality in [0, 1].
-        other_cost: ``(P,)`` the same of all other routers and single models.
+        quality: ``(L,)`` mean quality of each setting in [0, 1].
+        other_cost: ``(P,)`` mean USD per prompt of all other routers and single models.
         other_quality: ``(P,)`` their mean quality.
 
     Returns:
@@ -137,7 +137,7 @@ def pareto_dist(cost: ArrayLike, quality: ArrayLike, other_cost: ArrayLike, othe
 
 
 def _relative(difference: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A difference as a share of what it is measured by."""
+    """Divide a difference by its base."""
     if not (base > 0).all():
         raise ValueError(f"a gain relative to a quality of {base.min()} does not exist; leave that benchmark out")
     return difference / base

@@ -1,7 +1,7 @@
-"""RouteLLM's metrics of a router between a weak and a strong model (arXiv 2406.18665), and their form for many models.
+"""RouteLLM's metrics for a weak and a strong model (arXiv 2406.18665), and their generalisation to many models.
 
-They look at quality as a function of the share of prompts that the strong model answers. With many models that share
-becomes ``normalised_cost``, the weak model the cheapest single one, the strong model the best single one.
+They describe quality as a function of the share of prompts that the strong model answers. With many models this share
+becomes ``normalised_cost``, the weak model is the cheapest and the strong model the best single one.
 """
 
 import numpy as np
@@ -12,20 +12,20 @@ from routerbench.evaluation.metrics.checks import ROUNDING, finite, pairs
 
 
 def normalised_cost(cost: ArrayLike, cheapest_cost: float, dearest_cost: float) -> NDArray[np.float64]:
-    """Cost on a scale from the cheapest single model, 0, to the dearest, 1.
+    """Scale cost to 0 for the cheapest single model and 1 for the most expensive one.
 
-    For two models that cost the same on every prompt this is the share of calls of the dearer one.
+    For two models with constant costs per prompt this is the share of calls of the more expensive one.
 
     Args:
         cost: ``(L,)`` mean USD per prompt.
         cheapest_cost: mean USD per prompt of the cheapest single model.
-        dearest_cost: the same of the dearest one.
+        dearest_cost: mean USD per prompt of the most expensive single model.
 
     Returns:
-        ``(L,)``, mostly in [0, 1]; below 0 where a router undercuts the cheapest model.
+        ``(L,)``, mostly in [0, 1]; below 0 if a router costs less than the cheapest model.
 
     Raises:
-        ValueError: the dearest model is not dearer than the cheapest, or a cost is missing or infinite.
+        ValueError: ``dearest_cost`` is not above ``cheapest_cost``, or a cost is missing or infinite.
 
     Example:
         >>> normalised_cost([1.0, 2.0, 5.0], cheapest_cost=1, dearest_cost=5).tolist()
@@ -37,7 +37,7 @@ def normalised_cost(cost: ArrayLike, cheapest_cost: float, dearest_cost: float) 
 
 
 def pgr(quality: ArrayLike, weak_quality: float, strong_quality: float) -> NDArray[np.float64]:
-    """Performance gap recovered: ``(q - q_weak) / (q_strong - q_weak)`` (arXiv 2406.18665, section 2).
+    """Compute the performance gap recovered: ``(q - q_weak) / (q_strong - q_weak)`` (arXiv 2406.18665, section 2).
 
     Args:
         quality: ``(...)`` mean quality of the router, in [0, 1].
@@ -45,7 +45,7 @@ def pgr(quality: ArrayLike, weak_quality: float, strong_quality: float) -> NDArr
         strong_quality: mean quality of the strong model, higher.
 
     Returns:
-        ``(...)`` shares of the gap: 0 as good as the weak model, 1 as the strong one; above 1 if better than both.
+        ``(...)`` shares of the gap: 0 for the weak model's quality, 1 for the strong model's, more if better than both.
 
     Raises:
         ValueError: the strong model is not better than the weak one, or a quality is missing or infinite.
@@ -60,11 +60,11 @@ def pgr(quality: ArrayLike, weak_quality: float, strong_quality: float) -> NDArr
 
 
 def apgr(fraction: ArrayLike, quality: ArrayLike, weak_quality: float, strong_quality: float) -> NDArray[np.float64]:
-    """Average performance gap recovered: mean of PGR over all shares of strong calls (arXiv 2406.18665, section 2).
+    """Compute the average performance gap recovered, the mean of PGR over all shares of strong calls.
 
-    The mean is over [0, 1], from the point (0, weak_quality) where the curve starts to the right of 0, and flat from
-    its last point to 1. The original averages over the shares that its ten thresholds happened to give; the numbers
-    agree where these go from 0 to 1. A random router between the two models has 0.5.
+    The mean is over [0, 1], from the point (0, weak_quality) if the curve starts to the right of 0, and constant from
+    its last point to 1 (arXiv 2406.18665, section 2). The original averages over the shares at its ten thresholds; the
+    numbers agree if these range from 0 to 1. Choosing randomly between the two models gives 0.5.
 
     Args:
         fraction: ``(L,)`` share of strong calls in order of the threshold, or ``normalised_cost`` in order of lambda.
@@ -76,7 +76,7 @@ def apgr(fraction: ArrayLike, quality: ArrayLike, weak_quality: float, strong_qu
         Share of the gap.
 
     Raises:
-        ValueError: as ``pgr``; or there is no point, or shapes differ.
+        ValueError: see ``pgr``; or there is no point, or shapes differ.
 
     Example:
         >>> float(apgr([0.0, 0.5, 1.0], [0.5, 0.75, 0.75], weak_quality=0.5, strong_quality=0.75))
@@ -88,24 +88,24 @@ def apgr(fraction: ArrayLike, quality: ArrayLike, weak_quality: float, strong_qu
 def cpt(
     fraction: ArrayLike, quality: ArrayLike, weak_quality: float, strong_quality: float, share: float
 ) -> float | None:
-    """Call-performance threshold: the least share of strong calls that recovers a share of the gap (arXiv 2406.18665).
+    """Compute the call-performance threshold: the smallest share of strong calls that recovers a share of the gap.
 
-    The paper reports CPT(50 %) and CPT(80 %), the code 20 % as well. This is the first crossing of the curve. The
-    original interpolates the share as a function of quality with ``np.interp``, which is undefined as soon as quality
-    falls anywhere along the curve: it says nothing and may return any crossing or none.
+    The paper (arXiv 2406.18665) reports CPT(50 %) and CPT(80 %), its code also 20 %. This is the first crossing of the
+    curve. The original interpolates the share as a function of quality with ``np.interp``, whose result is undefined if
+    quality decreases anywhere along the curve: without a warning it may return any crossing or none.
 
     Args:
         fraction: ``(L,)`` share of strong calls in order of the threshold, or ``normalised_cost`` in order of lambda.
         quality: ``(L,)`` mean quality in [0, 1].
         weak_quality: mean quality of the weak or cheapest model.
         strong_quality: mean quality of the strong or best single model, higher.
-        share: of the gap, as 0.5; missing it by less than 1e-9 counts as reaching it.
+        share: share of the gap, such as 0.5; a difference below 1e-9 is ignored.
 
     Returns:
-        Share of strong calls, or normalised cost; None if the curve never gets there.
+        Share of strong calls, or normalised cost; None if the curve never recovers the share.
 
     Raises:
-        ValueError: as ``apgr``.
+        ValueError: see ``apgr``.
 
     Example:
         >>> curve = [0.0, 0.5, 1.0], [0.5, 0.75, 0.625]

@@ -7,16 +7,16 @@ _BEST_COST, _WORST_COST = 0.0044, 200.0
 
 
 def arena_score(quality: float, cost: float, beta: float = 0.1) -> float:
-    """Weighted harmonic mean of quality and thrift (arXiv 2510.00202): ``(1 + beta) A C / (beta A + C)``.
+    """Compute the weighted harmonic mean of quality and cost (arXiv 2510.00202): ``(1 + beta) A C / (beta A + C)``.
 
-    A is the quality and C the thrift, ``(log c_max - log c) / (log c_max - log c_min)`` with c between $0.0044 and $200
-    per 1,000 prompts. The original clamps a cost beyond these ends in one of its two scripts and not in the other,
-    which then grades outside [0, 1]; here it is clamped. Where A and C are both 0, the score is 0.
+    A is the quality and C the cost score, ``(log c_max - log c) / (log c_max - log c_min)`` with c between $0.0044 and
+    $200 per 1,000 prompts. Only one of the original's two scripts clips costs to this range; the other then scores
+    outside [0, 1]. Here they are clipped. If A and C are both 0, the score is 0.
 
     Args:
         quality: mean quality in [0, 1].
-        cost: mean cost in USD per prompt, at least 0; the leaderboard shows a thousand times as much.
-        beta: weight of thrift against quality; the leaderboard's is 0.1.
+        cost: mean cost in USD per prompt, at least 0; the leaderboard shows it per 1,000 prompts.
+        beta: weight of the cost score relative to quality; 0.1 on the leaderboard.
 
     Returns:
         In [0, 1]; the leaderboard shows it in per cent.

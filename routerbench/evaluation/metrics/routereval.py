@@ -1,4 +1,4 @@
-"""RouterEval's metrics of quality alone (arXiv 2503.10657). Its selection entropy is in ``choices``."""
+"""RouterEval's quality metrics (arXiv 2503.10657). Its selection entropy is in ``choices``."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,17 +7,17 @@ from routerbench.evaluation.metrics.checks import outcomes
 
 
 def mean_chosen_quality(quality: ArrayLike, chosen: ArrayLike) -> float:
-    """Mean measured quality of the chosen models: RouterEval's mu (arXiv 2503.10657).
+    """Compute the mean measured quality of the chosen models, RouterEval's mu (arXiv 2503.10657).
 
     Args:
         quality: ``(N, M)`` measured quality in [0, 1].
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
 
     Returns:
         Mean quality in [0, 1].
 
     Raises:
-        ValueError: shapes do not fit, a quality is missing, or an index is none of a model.
+        ValueError: shapes do not match, a quality is missing, or an index is out of range.
 
     Example:
         >>> mean_chosen_quality([[1.0, 0.0], [0.5, 1.0]], [0, 0])
@@ -28,19 +28,19 @@ def mean_chosen_quality(quality: ArrayLike, chosen: ArrayLike) -> float:
 
 
 def v_r(quality: ArrayLike, chosen: ArrayLike, reference_quality: float) -> float:
-    """Quality relative to a fixed reference: RouterEval's V_R, ``mu / reference`` (arXiv 2503.10657).
+    """Compute the quality relative to a fixed reference, RouterEval's V_R, ``mu / reference`` (arXiv 2503.10657).
 
     Args:
         quality: ``(N, M)`` measured quality in [0, 1].
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
-        reference_quality: mean quality of a reference on the same benchmark, above 0. RouterEval's are published
-            results of strong models, as 0.864 on MMLU; on other prompts than theirs measure your own.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
+        reference_quality: mean quality of a reference on the same benchmark, above 0. RouterEval uses published results
+            of strong models, such as 0.864 on MMLU; on other prompts, measure your own.
 
     Returns:
         At least 0; above 1 if the router beats the reference.
 
     Raises:
-        ValueError: as ``mean_chosen_quality``, or the reference is not positive.
+        ValueError: see ``mean_chosen_quality``; or the reference is not positive.
 
     Example:
         >>> v_r([[1.0, 0.0], [0.5, 1.0]], [0, 0], reference_quality=0.5)
@@ -52,20 +52,20 @@ def v_r(quality: ArrayLike, chosen: ArrayLike, reference_quality: float) -> floa
 
 
 def v_b(quality: ArrayLike, chosen: ArrayLike) -> float:
-    """Quality relative to the best single model: RouterEval's V_B (arXiv 2503.10657).
+    """Compute the quality relative to the best single model, RouterEval's V_B (arXiv 2503.10657).
 
-    ``mu / max_m mean_n quality[n, m]``. As in the original, that model is picked on the very prompts it is scored on,
-    where chance flatters the best of M means; ``best_single`` of the references is picked on train.
+    ``mu / max_m mean_n quality[n, m]``. As in the original, that model is selected on the scored prompts, where the
+    best of M means is biased upwards; ``best_single`` of the references is selected on train.
 
     Args:
         quality: ``(N, M)`` measured quality in [0, 1].
-        chosen: ``(N,)`` index of the model that each prompt was sent to.
+        chosen: ``(N,)`` index of the model chosen for each prompt.
 
     Returns:
         At least 0; above 1 if the router beats every single model.
 
     Raises:
-        ValueError: as ``mean_chosen_quality``, or no model has any quality.
+        ValueError: see ``mean_chosen_quality``; or the quality of all models is 0.
 
     Example:
         >>> v_b([[1.0, 0.0], [0.5, 0.5]], [0, 1]), v_b([[1.0, 0.0], [0.5, 0.5]], [1, 1])

@@ -1,4 +1,4 @@
-"""What a hull saves or gains against the best single model."""
+"""Cost savings and quality gains of a hull relative to the best single model."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,14 @@ from routerbench.evaluation.metrics.checks import ROUNDING
 
 
 def cost_at_quality(hull: Hull, quality: float) -> float | None:
-    """Lowest cost at which the hull reaches a quality.
+    """Find the lowest cost at which the hull reaches a quality.
 
     Args:
-        hull: of one router.
-        quality: in [0, 1]; missing it by less than 1e-9 counts as reaching it.
+        hull: hull of a router.
+        quality: in [0, 1]; a difference below 1e-9 is ignored.
 
     Returns:
-        USD per prompt, or None if the hull never gets there.
+        USD per prompt, or None if the hull never reaches the quality.
 
     Example:
         >>> hull = Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6]))
@@ -29,15 +29,15 @@ def cost_at_quality(hull: Hull, quality: float) -> float | None:
 
 
 def qnc(hull: Hull, best_quality: float, best_cost: float) -> float | None:
-    """Quality-neutral cost: share of the best single model's cost that buys its quality (UniRoute, arXiv 2502.08773).
+    """Compute the quality-neutral cost: the share of the best single model's cost that reaches its quality.
 
     Args:
-        hull: of one router.
+        hull: hull of a router.
         best_quality: mean quality of the best single model, in [0, 1].
-        best_cost: its mean cost in USD per prompt.
+        best_cost: mean cost of the best single model in USD per prompt.
 
     Returns:
-        Relative cost, below 1 if the router saves; None if it never matches the model or the model is free.
+        Relative cost (UniRoute, arXiv 2502.08773), below 1 for a saving; None if not reached or the model is free.
 
     Example:
         >>> round(qnc(Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6])), best_quality=0.5, best_cost=5.0), 12)
@@ -48,17 +48,17 @@ def qnc(hull: Hull, best_quality: float, best_cost: float) -> float | None:
 
 
 def cost_saving(hull: Hull, best_quality: float, best_cost: float) -> float | None:
-    """Share of the best single model's cost that is saved at its quality: ``1 - qnc`` (FrugalGPT, arXiv 2305.05176).
+    """Compute the share of the best single model's cost saved at its quality: ``1 - qnc`` (arXiv 2305.05176).
 
-    Measured on the hull, which may mix two settings of the router; ``cost_save`` looks at single settings only.
+    FrugalGPT's metric, on the hull, which may mix two settings of the router; ``cost_save`` uses single settings only.
 
     Args:
-        hull: of one router.
+        hull: hull of a router.
         best_quality: mean quality of the best single model, in [0, 1].
-        best_cost: its mean cost in USD per prompt.
+        best_cost: mean cost of the best single model in USD per prompt.
 
     Returns:
-        At most 1, negative if the router needs more money; None if it never matches the model or the model is free.
+        At most 1, negative if the router costs more; None if the quality is not reached or the model is free.
 
     Example:
         >>> round(cost_saving(Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6])), best_quality=0.5, best_cost=10.0), 12)
@@ -69,14 +69,14 @@ def cost_saving(hull: Hull, best_quality: float, best_cost: float) -> float | No
 
 
 def quality_gain(hull: Hull, best_quality: float, best_cost: float) -> float | None:
-    """Quality gained at the cost of the best single model: height of the hull there minus the model's quality.
+    """Compute the quality gained at the cost of the best single model: height of the hull minus the model's quality.
 
-    The other half of ``cost_saving``: quality at equal cost rather than cost at equal quality.
+    The counterpart of ``cost_saving``: quality at equal cost instead of cost at equal quality.
 
     Args:
-        hull: of one router.
+        hull: hull of a router.
         best_quality: mean quality of the best single model, in [0, 1].
-        best_cost: its mean cost in USD per prompt.
+        best_cost: mean cost of the best single model in USD per prompt.
 
     Returns:
         In [-1, 1]; None if the hull starts at a higher cost.
@@ -91,11 +91,11 @@ def quality_gain(hull: Hull, best_quality: float, best_cost: float) -> float | N
 
 
 class Peak(NamedTuple):
-    """Where a hull is highest.
+    """Highest point of a hull.
 
     Attributes:
         quality: the highest quality, in [0, 1].
-        cost: the lowest cost that buys it, in USD per prompt.
+        cost: the lowest cost that reaches it, in USD per prompt.
     """
 
     quality: float
@@ -103,7 +103,7 @@ class Peak(NamedTuple):
 
 
 def peak(hull: Hull) -> Peak:
-    """Highest quality of a hull, and the cost at which it is reached (UniRoute's peak accuracy, arXiv 2502.08773).
+    """Find the highest quality of a hull and its cost (UniRoute's peak accuracy, arXiv 2502.08773).
 
     Example:
         >>> peak(Hull(np.array([1.0, 3.0]), np.array([0.2, 0.6])))

@@ -1,1 +1,1 @@
-"""What routers have in common: networks, ridge regression, neighbours, clusters. A router's own module is one up."""
+"""Components shared by several routers: networks, ridge regression, neighbours, clusters."""

@@ -1,4 +1,4 @@
-"""What the cluster routers share: k-means on train prompts, and what every model does on each cluster."""
+"""Shared by the cluster routers: k-means on train prompts, and the models' mean outcomes on each cluster."""
 
 from abc import abstractmethod
 from typing import Any, NamedTuple
@@ -11,19 +11,19 @@ from routerbench.routers.base import ClosedFormRouter, Prediction
 from routerbench.routers.families.neighbors import normalized
 from routerbench.routers.families.onboarding import Onboarding, shrunk_mean
 
-PRIOR_PROMPTS = 20  # how many prompts of a cluster the expectation that its mean is shrunken to counts for
+PRIOR_PROMPTS = 20  # number of prompts that the expected value counts for in a cluster's mean
 
 
 class Clusters(NamedTuple):
     """K clusters of train prompts with the outcomes of M models.
 
-    The mean of a model's n known cells in a cluster, with the sum s, is shrunken to ``(s + 20 a) / (n + 20)``, where a
-    is what to expect without them: few cells change little, many decide.
+    A model's mean over its n known cells in a cluster, with sum s, is shrunk to ``(s + 20 a) / (n + 20)``, where a is
+    the value expected without them.
 
     Attributes:
         centroids: ``(K, D)`` unit vectors.
-        quality: ``(K, M)`` shrunken mean quality in [0, 1]; a is the model's mean over all train prompts.
-        cost: ``(K, M)`` likewise, in USD per prompt; NaN for a model without any known cost.
+        quality: ``(K, M)`` shrunk mean quality in [0, 1]; a is the model's mean over all train prompts.
+        cost: ``(K, M)`` the same for cost, in USD per prompt; NaN for a model without any known cost.
     """
 
     centroids: NDArray[np.float32]
@@ -32,12 +32,12 @@ class Clusters(NamedTuple):
 
     @classmethod
     def fit(cls, train: Examples, num_clusters: int, seed: int) -> "Clusters":
-        """Cluster the N prompts of ``train`` by k-means on unit vectors, and take the models' means.
+        """Cluster the N prompts of ``train`` by k-means on unit vectors, and compute the models' means.
 
         Args:
-            train: the prompts to learn from.
-            num_clusters: K, or N if that is less.
-            seed: of the first centroids.
+            train: the train prompts.
+            num_clusters: K, limited to N.
+            seed: random seed of the initial centroids.
         """
         from sklearn.cluster import KMeans
 
@@ -53,21 +53,21 @@ class Clusters(NamedTuple):
         return normalized(embeddings) @ self.centroids.T
 
     def mixture(self, membership: NDArray[np.floating]) -> Prediction:
-        """Means of the clusters' outcomes, given how much N prompts belong to each.
+        """Average the clusters' outcomes with the memberships of N prompts.
 
         Args:
-            membership: ``(N, K)`` shares that sum to 1 over the clusters.
+            membership: ``(N, K)`` weights that sum to 1 over the clusters.
         """
         return Prediction(membership @ self.quality, membership @ self.cost)
 
     def with_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> "Clusters":
-        """The clusters with one more model, of which k scored prompts are known; the others stay as they are.
+        """Add a model with k scored prompts; the other models are unchanged.
 
-        What to expect of its quality in a cluster is the mean quality of the known models there, plus how much better
-        than these the new model is on the scored prompts, as far as chance does not explain it (`shrunk_mean`): a
-        cluster that is hard for all is hard for the newcomer. What to expect of its cost is its mean.
+        The expected quality in a cluster is the mean quality of the known models there, plus the new model's advantage
+        over these on the scored prompts, as far as chance does not explain it (`shrunk_mean`): a cluster that is hard
+        for all models is hard for a new one. The expected cost is the new model's mean cost.
 
         Args:
             embeddings: ``(k, D)``.
@@ -84,38 +84,37 @@ class Clusters(NamedTuple):
 
 
 class ClusterRouter(ClosedFormRouter, Onboarding):
-    """Predicts the outcomes of the clusters that a prompt belongs to; subclasses say by ``membership`` how far to each.
+    """Predicts the outcomes of a prompt's clusters; subclasses define ``membership``.
 
-    A model is added from its shrunken means on the clusters of its scored prompts; nothing is trained anew.
+    A model is added by its shrunk means on the clusters of its scored prompts, without retraining.
     """
 
     clusters: Clusters
 
     @abstractmethod
     def membership(self, embeddings: NDArray[np.float32]) -> NDArray[np.floating]:
-        """``(N, K)`` shares of ``(N, D)`` embeddings in the clusters, summing to 1."""
+        """``(N, K)`` weights of the clusters for ``(N, D)`` embeddings, summing to 1."""
 
     def predict(self, embeddings: NDArray[np.float32]) -> Prediction:
-        """Mean outcomes of the clusters of ``(N, D)`` embeddings."""
+        """Predict the mean outcomes of the clusters of ``(N, D)`` embeddings."""
         return self.clusters.mixture(self.membership(embeddings))
 
     def _append_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> None:
-        """Append the means of one more model."""
         self.clusters = self.clusters.with_model(embeddings, quality, cost)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The clusters' centroids and outcomes."""
+        """Centroids and outcomes of the clusters."""
         return self.clusters._asdict()
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take back the clusters, from among other arrays."""
+        """Restore the clusters; other arrays are ignored."""
         self.clusters = Clusters(*(arrays[name] for name in Clusters._fields))
 
 
 def one_hot(similarity: NDArray[np.floating]) -> NDArray[np.float64]:
-    """``(N, K)`` membership in the nearest cluster alone.
+    """``(N, K)`` one-hot membership in the nearest cluster.
 
     Example:
         >>> one_hot(np.array([[0.2, 0.9], [0.3, 0.1]])).tolist()
@@ -127,15 +126,15 @@ def one_hot(similarity: NDArray[np.floating]) -> NDArray[np.float64]:
 def shrunken(
     member: NDArray[np.float64], cells: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``(K, M)`` means of the known cells of each cluster and what to expect without them, which counts as 20 cells.
+    """``(K, M)`` means of the known cells of each cluster, shrunk to expected values, which count as 20 cells.
 
     Args:
         member: ``(N, K)`` one-hot.
-        cells: ``(N, M)``, NaN where not known.
+        cells: ``(N, M)``, NaN if unknown.
         expected: ``(M,)`` or ``(K, M)``.
 
     Example:
-        Twenty cells of 1 and one cell of 0, both with 0.5 expected.
+        Twenty cells of 1 and one cell of 0, with expected value 0.5.
 
         >>> member = one_hot(np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]]))
         >>> shrunken(member, np.array([[1.0]] * 20 + [[0.0]]), np.array([0.5])).round(3).tolist()
@@ -147,6 +146,6 @@ def shrunken(
 
 
 def _means(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(M,)`` means of the known cells, NaN where there is none."""
+    """``(M,)`` means of the known cells, NaN if there are none."""
     known = np.isfinite(cells)
     return np.where(known, cells, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)

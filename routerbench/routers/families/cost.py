@@ -1,4 +1,4 @@
-"""A learned cost for every router that is about quality: linear in the embedding, on the scale of logarithms."""
+"""Cost prediction shared by routers that only model quality: log cost is linear in the embedding."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from routerbench.data.outcomes import Examples
 from routerbench.routers.families.ridge import Standardisation, ridge
 
 ALPHAS = (1e1, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6)
-LOWEST_RATIO = 1e-3  # of a cost to its model's mean, because a cost of 0 has no logarithm
+LOWEST_RATIO = 1e-3  # minimum ratio of a cost to its model's mean, because a cost of 0 has no logarithm
 
 
 class RidgeCost:
     """Predicts the log cost of every model as a linear function of the embedding.
 
-    Costs are skewed and span orders of magnitude, so that their logarithm is regressed and the prediction scaled to the
-    model's mean cost on train: a budget is spent on means, and the exponential of a mean logarithm is less. The penalty
-    is chosen by the leave-one-out likelihood of gamma distributions, the loss of ``training/losses.py``.
+    Costs are skewed and span orders of magnitude, so their logarithm is regressed. The prediction is then scaled to the
+    model's mean cost on train, because budgets concern means, and the exponential of a mean logarithm is smaller. The
+    penalty is selected by the leave-one-out likelihood of gamma distributions, the loss of ``training/losses.py``.
     """
 
     weights: NDArray[np.float64]
@@ -27,7 +27,7 @@ class RidgeCost:
 
     @classmethod
     def fit(cls, train: Examples, alphas: Sequence[float] = ALPHAS) -> "RidgeCost":
-        """Learn from the known costs of ``train``; a model without any is predicted to cost NaN."""
+        """Fit to the known costs of ``train``; a model without any is predicted as NaN."""
         standardisation, cost = Standardisation.of(train.embeddings), train.table.cost
         penalties = np.sort(alphas)[::-1]
         mean_cost = _means(cost)
@@ -43,16 +43,16 @@ class RidgeCost:
         return found
 
     def predict(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """``(N, M)`` expected cost in USD of ``(N, D)`` embeddings."""
+        """``(N, M)`` expected cost in USD for ``(N, D)`` embeddings."""
         return np.exp(embeddings @ self.weights + self.bias)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """``(D, M)`` weights, ``(M,)`` bias and the ``(1,)`` chosen penalty, under names that begin with "cost."."""
+        """``(D, M)`` weights, ``(M,)`` bias and the ``(1,)`` selected penalty, with names that start with "cost."."""
         return {"cost.weights": self.weights, "cost.bias": self.bias, "cost.alpha": self.chosen_alpha}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "RidgeCost":
-        """Take back what ``arrays`` returned, from among other arrays."""
+        """Restore what ``arrays`` returned; other arrays are ignored."""
         found = cls()
         found.weights, found.bias, found.chosen_alpha = (
             arrays[f"cost.{name}"] for name in ("weights", "bias", "alpha")
@@ -61,12 +61,12 @@ class RidgeCost:
 
 
 def _means(cells: NDArray[np.float64], known: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Means over the prompts, the last axis but one, of the known cells, NaN where there is none."""
+    """Means of the known cells over the prompts, the last axis but one; NaN if there are none."""
     known = np.isfinite(cells) if known is None else known
     return np.where(known, cells, 0).sum(axis=-2) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
 def _loss(predicted: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
-    """Negative log-likelihood of gamma distributions with the ``predicted`` means, as in ``training/losses.py``."""
+    """Negative log-likelihood of gamma distributions with means ``predicted``, as in ``training/losses.py``."""
     known = np.isfinite(cost) & (predicted > 0)
     return float((cost[known] / predicted[known] + np.log(predicted[known])).sum())

@@ -1,24 +1,23 @@
-"""How well the models do on a prompt on the whole: what a ranking of them leaves out."""
+"""The mean quality of all models on a prompt, which a ranking of the models does not contain."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST = 0.01  # share of success, and of failure, that is believed of any neighbourhood; 0 has no logit
+LOWEST = 0.01  # minimum share of successes and failures, because 0 has no logit
 
 
 def levels(quality: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean quality of all models on each prompt; a model that was not observed counts as if it were as usual.
+    """Estimate the mean quality of all models on each prompt; models that were not observed count as average.
 
-    A ranking of the models says which of them is better, not whether any is good, and so a model's rank on one prompt
-    does not compare with its rank on another: hard prompts spread the models out, easy ones draw them together. With
-    the logit of the level added to every model, a higher score promises a higher quality across prompts as well, which
-    is what a calibration per model needs.
+    A ranking says which model is better, not whether any is good, so a model's ranks on two prompts are not comparable:
+    hard prompts spread the models out, easy ones draw them together. After adding the logit of the level to every
+    model, higher scores mean higher quality across prompts as well, which a calibration per model requires.
 
     Args:
-        quality: ``(N, M)`` in [0, 1], NaN where it was not observed.
+        quality: ``(N, M)`` in [0, 1], NaN if not observed.
 
     Returns:
-        ``(N,)`` levels, between those that any set of models could have.
+        ``(N,)`` levels, possibly outside [0, 1] if qualities are missing.
 
     Example:
         >>> levels(np.array([[1.0, 0.0], [1.0, np.nan], [0.0, 0.0]])).round(2).tolist()  # means .67 and 0
@@ -30,7 +29,7 @@ def levels(quality: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def logit(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log odds of levels, clipped to [0.01, 0.99].
+    """Compute the log odds of levels clipped to [0.01, 0.99].
 
     Example:
         >>> logit(np.array([0.5, 0.75, 1.0])).round(3).tolist()

@@ -1,4 +1,4 @@
-"""The memory that nearest-neighbour routers share: train prompts as unit vectors, searched exactly."""
+"""Exact nearest-neighbour search among train prompts, shared by the routers that use neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,13 @@ class Memory:
             num_neighbors: K, at most N.
 
         Returns:
-            ``(Q, K)`` cosine similarities, falling, and ``(Q, K)`` indices of train prompts.
+            ``(Q, K)`` cosine similarities in descending order, and ``(Q, K)`` indices of train prompts.
         """
         return self._index.search(normalized(embeddings), num_neighbors)
 
 
 def normalized(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors: with both sides normalised an inner product is a cosine.
+    """Scale rows to unit length, so that inner products are cosines.
 
     Example:
         >>> normalized(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()

@@ -1,4 +1,4 @@
-"""Adding a model to a fitted router from a few scored prompts, without training anew."""
+"""Add a model to a fitted router from a few scored prompts, without retraining."""
 
 from abc import ABC, abstractmethod
 
@@ -7,22 +7,22 @@ from numpy.typing import NDArray
 
 
 class Onboarding(ABC):
-    """Mixin of routers that can take in a model after they were fitted. It becomes the last of their models."""
+    """Mixin for routers to which models can be added after fitting; a new model becomes the last one."""
 
     num_models: int
 
     def add_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> None:
-        """Grow the router by one model.
+        """Add a model.
 
         Args:
-            embeddings: ``(k, D)`` of the k prompts, at least one, that the model was scored on.
-            quality: ``(k,)`` its measured quality in [0, 1].
-            cost: ``(k,)`` its measured cost in USD per prompt; all NaN for a router that was fitted without costs.
+            embeddings: ``(k, D)`` embeddings of the k prompts, at least one, on which the model was scored.
+            quality: ``(k,)`` measured quality in [0, 1].
+            cost: ``(k,)`` measured cost in USD per prompt; all NaN for a router that was fitted without costs.
 
         Raises:
-            ValueError: there is no prompt, lengths differ, or an outcome is missing or out of its range.
+            ValueError: there are no prompts, lengths differ, or an outcome is missing or out of range.
         """
         if not len(embeddings) == len(quality) == len(cost) > 0:
             raise ValueError(
@@ -40,16 +40,16 @@ class Onboarding(ABC):
     def _append_model(
         self, embeddings: NDArray[np.float32], quality: NDArray[np.float64], cost: NDArray[np.float64]
     ) -> None:
-        """Learn the outcomes of one more model."""
+        """Append a model to what was learned."""
 
 
 def shrunk_mean(quality: NDArray[np.float64], known_means: NDArray[np.float64]) -> float:
-    """Mean quality to expect of a new model, given few scores of it and the means of the models known so far.
+    """Estimate the mean quality of a new model from few scores and the means of the known models.
 
-    The best of several means over 10 prompts is mostly luck, and a router that believes it sends everything there. So
-    the mean is drawn to that of the known models as far as chance could have moved it: empirical Bayes after James and
-    Stein (Efron and Morris 1975, Data Analysis Using Stein's Estimator and Its Generalizations), with the variance
-    ``p (1 - p)`` of a score that is 0 or 1, which no other score in [0, 1] exceeds.
+    The best of several means over 10 prompts is mostly luck, and a router that trusts it sends everything there. The
+    mean is therefore shrunk towards that of the known models as far as chance could have moved it: empirical Bayes
+    after James and Stein (Efron and Morris 1975, Data Analysis Using Stein's Estimator and Its Generalizations), with
+    the variance ``p (1 - p)`` of a binary score, which is the largest for any score in [0, 1].
 
     Args:
         quality: ``(k,)`` scores of the new model in [0, 1].
@@ -64,7 +64,7 @@ def shrunk_mean(quality: NDArray[np.float64], known_means: NDArray[np.float64]) 
     """
     within = float(np.mean(known_means * (1 - known_means)))
     between = float(np.var(known_means, ddof=1))
-    if within + between == 0:  # all known models always fail, or never do: they say nothing of chance
+    if within + between == 0:  # all known models always fail, or always succeed: the variance is unknown
         return float(quality.mean())
     trust = between / (between + within / len(quality))
     return float(trust * quality.mean() + (1 - trust) * known_means.mean())

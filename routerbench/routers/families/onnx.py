@@ -1,4 +1,4 @@
-"""A network that was exported: predicts with ONNX Runtime alone."""
+"""Exported networks that only need ONNX Runtime."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from routerbench.onnx_runtime import Graph
 from routerbench.routers.base import Prediction, Router
 
-CHUNK = 65_536  # embeddings that pass through the graph at once
+CHUNK = 65_536  # embeddings per run of the graph
 
 
 class OnnxRouter(Router):
-    """Predicts with a graph that ``python -m routerbench export`` wrote.
+    """Predicts with a graph written by ``python -m routerbench export``.
 
     Args:
-        graph: from ``(B, D)`` embeddings to ``(B, M)`` quality and ``(B, M)`` cost.
+        graph: maps ``(B, D)`` embeddings to ``(B, M)`` quality and ``(B, M)`` cost.
         embedding_dim: D, the size of an embedding.
         num_models: M, the number of models.
-        is_ranking: whether its quality is a ranking only.
+        is_ranking: whether the quality is only a ranking.
     """
 
     def __init__(self, graph: Graph, embedding_dim: int, num_models: int, is_ranking: bool) -> None:
@@ -35,9 +35,9 @@ class OnnxRouter(Router):
         return Prediction(quality, cost, scale="ranking" if self.is_ranking else "quality")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The weights that came with the artefact; the graph has its own copy."""
+        """The weights from the artefact; the graph has its own copy."""
         return self._arrays
 
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Keep the weights, for another ``save``."""
+        """Keep the weights, so that the router can be saved again."""
         self._arrays = arrays

@@ -1,4 +1,4 @@
-"""Ridge regression in closed form: all penalties, all targets and all leave-one-out predictions at once."""
+"""Ridge regression in closed form, with all penalties, targets and leave-one-out predictions at once."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -8,26 +8,26 @@ from numpy.typing import NDArray
 
 
 class Standardisation(NamedTuple):
-    """Mean and standard deviation of every column of the train embeddings, ``(D,)`` each."""
+    """``(D,)`` mean and standard deviation of the columns of the train embeddings."""
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
 
     @classmethod
     def of(cls, embeddings: NDArray[np.float32]) -> "Standardisation":
-        """Statistics of ``(N, D)`` embeddings."""
+        """Compute the statistics of ``(N, D)`` embeddings."""
         std = embeddings.std(axis=0)
-        # A column that is constant on train says nothing; divided by nothing it would drown all others elsewhere.
+        # A column that is constant on train says nothing; dividing by its std would make it dominate elsewhere.
         return cls(embeddings.mean(axis=0, dtype=np.float64), np.where(std > 1e-6, std, 1))
 
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """``(N, D)`` embeddings in units of the statistics."""
+        """Standardise ``(N, D)`` embeddings."""
         return (embeddings - self.mean) / self.std
 
     def into(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``(D, T)`` weights and ``(T,)`` bias for standardised embeddings, as they are for embeddings as they come."""
+        """Convert ``(D, T)`` weights and ``(T,)`` bias for standardised embeddings to those for raw embeddings."""
         weights = weights / self.std[:, None]
         return weights, bias - self.mean @ weights
 
@@ -37,8 +37,8 @@ class RidgePath(NamedTuple):
 
     Attributes:
         weights: ``(A, D, T)``.
-        bias: ``(A, T)`` intercepts, NaN for a target that is never known.
-        held_out: ``(A, N, T)`` what is predicted for each prompt by the fit to all others.
+        bias: ``(A, T)`` intercepts, NaN for a target without known values.
+        held_out: ``(A, N, T)`` prediction for each prompt by the fit to all others.
     """
 
     weights: NDArray[np.float64]
@@ -47,18 +47,18 @@ class RidgePath(NamedTuple):
 
 
 def ridge(inputs: NDArray[np.float64], targets: NDArray[np.float64], alphas: NDArray[np.float64]) -> RidgePath:
-    """Ridge regression of each target on the prompts where it is known; the intercept is not penalised.
+    """Fit ridge regressions of each target on the prompts where it is known; the intercept is not penalised.
 
-    With the eigendecomposition ``X'X = V diag(s) V'`` of the centred inputs the weights are
-    ``V diag(1 / (s + alpha)) V'X'y``, so that one serves all penalties and all targets that are known on the same
-    prompts, in a complete table all. The prediction of prompt i without itself is ``y - (y - f) / (1 - h)``, where f is
-    the fit to all and h the i-th diagonal of the hat matrix (Hastie et al., The Elements of Statistical Learning, 2009,
-    sections 3.4.1 and 7.10).
+    With the eigendecomposition ``X'X = V diag(s) V'`` of the centred inputs, the weights are
+    ``V diag(1 / (s + alpha)) V'X'y``, so one decomposition serves all penalties and all targets that are known on the
+    same prompts; in a complete table, these are all targets. The leave-one-out prediction of prompt i is
+    ``y - (y - f) / (1 - h)``, where f is the fit to all prompts and h the i-th diagonal element of the hat matrix
+    (Hastie et al., The Elements of Statistical Learning, 2009, sections 3.4.1 and 7.10).
 
     Args:
         inputs: ``(N, D)``.
-        targets: ``(N, T)``, NaN where not known.
-        alphas: ``(A,)`` penalties above 0 of the squared weights, beside the sum of squared errors.
+        targets: ``(N, T)``, NaN if unknown.
+        alphas: ``(A,)`` penalties of the squared weights, above 0, relative to the sum of squared errors.
 
     Example:
         >>> path = ridge(np.array([[-1.0], [1.0]]), np.array([[2.0], [4.0]]), np.array([2.0]))

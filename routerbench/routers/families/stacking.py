@@ -1,4 +1,4 @@
-"""What a mean of routers needs: parts of the prompts to predict in turn, and weights by what the mean routes."""
+"""Ensemble weights: out-of-fold predictions, and weights chosen by how the mean routes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from routerbench.data.outcomes import Examples, OutcomeTable
 from routerbench.data.split import draw_folds
 from routerbench.routers.base import Prediction, Score
 
-ROUNDS = 10  # members that one bag picks, with repetition
+ROUNDS = 10  # members selected per bag, with repetition
 BAGS = 8
 
 
@@ -21,7 +21,7 @@ def routing_weights(
     score: Score,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Weights of ``(K, N, M)`` predictions by how their mean routes the prompts whose every outcome is known."""
+    """Weights of ``(K, N, M)`` predictions by how well their mean routes the prompts without missing values."""
     complete = np.flatnonzero(table.is_complete)
     if not len(complete):
         return np.full(len(quality), 1 / len(quality))
@@ -39,16 +39,16 @@ def ensemble_selection(
 ) -> NDArray[np.float64]:
     """Weights of members by bagged greedy selection (Caruana et al. 2004, Ensemble Selection from Libraries of Models).
 
-    On a random half of the prompts, the member that improves the mean most is added to it, ten times, with repetition;
-    what was best on the way counts, and the weights are the mean over eight such halves.
+    On a random half of the prompts, the member that improves the mean most is added, ten times, with repetition; the
+    best mean on the way counts. The weights are averaged over eight such halves.
 
     Args:
         quality: ``(K, N, M)`` predictions of the K members for N prompts.
-        score: of ``(n, M)`` predictions for n of the prompts, given their row numbers; higher is better.
-        rng: draws the halves.
+        score: scores ``(n, M)`` predictions for n of the prompts, given their row indices; higher is better.
+        rng: random number generator.
 
     Returns:
-        ``(K,)`` weights from 0 on that sum to 1.
+        ``(K,)`` non-negative weights that sum to 1.
     """
     num_members, num_prompts, _ = quality.shape
     weights = np.zeros(num_members)
@@ -66,13 +66,13 @@ def ensemble_selection(
 
 
 def folds(table: OutcomeTable, number: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
-    """Masks of ``number`` folds; copies of one prompt are in one."""
+    """Masks of ``number`` folds; duplicates of a prompt are in the same fold."""
     fold = draw_folds(table.prompts, rng, number)
     return (fold == k for k in np.unique(fold))
 
 
 def joined(first: Examples, second: Examples) -> Examples:
-    """Both one after the other."""
+    """Concatenate two sets of examples."""
     parts = first.table, second.table
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])

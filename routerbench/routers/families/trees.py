@@ -1,4 +1,4 @@
-"""Regression trees as plain arrays: fitted by scikit-learn, kept and walked without it."""
+"""Regression trees as plain arrays: fitted by scikit-learn, evaluated without it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LEAF = -1  # in place of a child
+LEAF = -1  # child index of a leaf
 
 
 class Trees(NamedTuple):
-    """T regression trees with T_1 + ... + T_n nodes in all, each node's value one number per model.
+    """T regression trees whose nodes are concatenated; each node has one value per model.
 
     Attributes:
-        root: ``(T,)`` first node of each tree.
-        feature: ``(nodes,)`` column of the embedding that a node asks for.
+        root: ``(T,)`` index of each tree's root.
+        feature: ``(nodes,)`` column of the embedding used by the split.
         threshold: ``(nodes,)`` a prompt goes left if the column is at most this.
-        left: ``(nodes,)`` child, or -1 at a leaf.
-        right: ``(nodes,)`` likewise.
-        value: ``(nodes, M)`` what a leaf predicts.
+        left: ``(nodes,)`` index of the left child, or -1 for a leaf.
+        right: ``(nodes,)`` index of the right child, or -1 for a leaf.
+        value: ``(nodes, M)`` prediction of a leaf.
     """
 
     root: NDArray[np.int32]
@@ -32,7 +32,7 @@ class Trees(NamedTuple):
 
     @classmethod
     def of(cls, trees: Sequence[Any]) -> Trees:
-        """The arrays of fitted ``sklearn.tree.DecisionTreeRegressor``."""
+        """Convert fitted ``sklearn.tree.DecisionTreeRegressor`` objects to arrays."""
         inner = [tree.tree_ for tree in trees]
         root = np.cumsum([0, *(tree.node_count for tree in inner)], dtype=np.int32)[:-1]
         left, right = (
@@ -49,14 +49,14 @@ class Trees(NamedTuple):
         )
 
     def first(self, number: int) -> Trees:
-        """The first few trees."""
+        """Return the first ``number`` trees."""
         if number >= len(self.root):
             return self
         end = self.root[number]
         return Trees(self.root[:number], **{name: getattr(self, name)[:end] for name in self._fields[1:]})
 
     def sum(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """``(N, M)`` sum over the trees of what ``(N, D)`` embeddings come to."""
+        """``(N, M)`` sum of the trees' predictions for ``(N, D)`` embeddings."""
         embeddings = np.asarray(embeddings, np.float32)
         total = np.zeros((len(embeddings), self.value.shape[1]))
         for root in self.root:
@@ -64,7 +64,7 @@ class Trees(NamedTuple):
         return total
 
     def _walk(self, embeddings: NDArray[np.float32], root: int) -> NDArray[np.int32]:
-        """``(N,)`` the leaf of one tree that each embedding comes to; all go down a level at a time."""
+        """``(N,)`` leaf of one tree for each embedding; all embeddings descend one level at a time."""
         node = np.full(len(embeddings), root, np.int32)
         moving = np.flatnonzero(self.left[node] != LEAF)
         while len(moving):
@@ -76,7 +76,7 @@ class Trees(NamedTuple):
 
 
 def filled(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, M)`` cells with each gap filled by the model's mean: a tree of several outputs has no use for gaps.
+    """``(N, M)`` cells with missing values replaced by the model's mean, because multi-output trees need complete data.
 
     Example:
         >>> filled(np.array([[1.0, 0.5], [np.nan, 0.5], [0.0, 0.5]]))[1].tolist()

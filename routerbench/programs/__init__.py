@@ -1,0 +1,1 @@
+"""What the entry points do, as functions of objects, which a notebook calls as well."""

@@ -1,0 +1,63 @@
+"""Replaying a table to a bandit that learns while it serves, and saving the bandit."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from routerbench.artefact.card import Configuration
+from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.encoders.base import Encoder, Store
+from routerbench.evaluation.references import best_single
+from routerbench.experiments.base import Pages
+from routerbench.online.replay import Replay
+from routerbench.programs.experiment import announce
+from routerbench.programs.train import save_router
+from routerbench.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def run_online(
+    replay: Replay,
+    name: str,
+    table: OutcomeTable,
+    encoder: Encoder,
+    *,
+    store: Store,
+    seed: int,
+    folder: Path,
+    configuration: Configuration,
+    tracker: Tracker,
+) -> float:
+    """Replay the train prompts to a bandit, write the report, and save the bandit as the first order left it.
+
+    Args:
+        replay: the bandit, the orders and lambda.
+        name: of the bandit in the report.
+        table: N outcomes with their split.
+        encoder: embeds the prompts.
+        store: keeps embeddings.
+        seed: of the orders and of whatever the bandit draws.
+        folder: of the report; the artefact is written to ``folder / "router"``.
+        configuration: what the artefact's card records of the data.
+        tracker: is told of report and router.
+
+    Returns:
+        The saved bandit's AIQ on validation, frozen.
+    """
+    from routerbench.online.report import findings, served_table, write_served
+
+    best_single(table.part("train"))  # refuses a model of which train knows nothing
+    parts = Parts.of(table, encoder.embed(table, store))
+    log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
+    served, bandit = replay.run(name, parts, np.random.default_rng(seed))
+    write_served(served, folder)
+    options = {"online": {"willingness_to_pay": served.willingness_to_pay}}
+    on_val = bandit.predict(parts.val.embeddings)
+    recorded = Configuration(configuration.data, options)
+    val_aiq = save_router(folder / "router", bandit, encoder, table, on_val, recorded, tracker)
+    announce(Pages("online", findings(served), served_table(served)), folder, tracker)
+    return val_aiq
