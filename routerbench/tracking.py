@@ -25,7 +25,7 @@ from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import evaluate
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.ranks import rank
-from routerbench.report.figures import write_frontier
+from routerbench.report.frontier_picture import write_frontier
 from routerbench.report.tables import result_rows
 from routerbench.report.verdict import verdict
 from routerbench.routers.base import Prediction
@@ -132,7 +132,7 @@ class Tracker:
             picture = Path(folder) / "frontier.png"
             write_frontier(evaluation, picture)
             tables = {"results": wandb.Table([*rows.header], [[*row] for group in rows.groups for row in group])}
-            if evaluation.cost_interval is not None:
+            if evaluation.measure == "aiq":
                 points = _points(evaluation)
                 tables["frontier_points"] = wandb.Table(["router", "USD per 1,000 prompts", "quality"], points)
                 shares = _call_shares(evaluation)
@@ -151,7 +151,7 @@ class Tracker:
         if self.run is None:
             return
         for name, scored in (evaluation.references | evaluation.routers).items():
-            for figure in ("aiq", "peak_quality", "qnc"):
+            for figure in ("aiq", "peak_quality", "qnc") if evaluation.measure == "aiq" else ("peak_quality",):
                 self.run.summary[f"test/{figure}/{name}"] = getattr(scored, figure).value
         self.frontier(evaluation, "test")
         self.reported(verdict(evaluation), folder / "report.html")

@@ -10,6 +10,7 @@ from typing import Any
 from routerbench.artefact.card import digest
 from routerbench.artefact.reading import Artefact
 from routerbench.errors import InputError
+from routerbench.evaluation.results import Measure, measure_on
 from routerbench.report.formatting import per_thousand, share
 from routerbench.report.tables import Table, markdown
 
@@ -147,8 +148,12 @@ def _use(artefact: Artefact, place: str) -> Iterator[str]:
 def _models(artefact: Artefact) -> Iterator[str]:
     yield "## Models"
     yield ""
-    rows = ((name, per_thousand(cost)) for name, cost in artefact.card["mean_cost_usd_per_prompt"].items())
-    yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (tuple(rows),)))
+    costs = artefact.card["mean_cost_usd_per_prompt"]
+    if not _has_cost(artefact):
+        yield markdown(Table(("model",), "l", (tuple((name,) for name in costs),)))
+        return
+    rows = tuple((name, per_thousand(cost)) for name, cost in costs.items())
+    yield markdown(Table(("model", "mean USD per 1,000 prompts in training"), "lr", (rows,)))
 
 
 def _data(artefact: Artefact, license: str | None) -> Iterator[str]:
@@ -164,8 +169,11 @@ def _data(artefact: Artefact, license: str | None) -> Iterator[str]:
 def _validation(artefact: Artefact, with_picture: bool) -> Iterator[str]:
     yield "## Validation"
     yield ""
-    for name, value in artefact.card["validation"].items():
+    for name, value in _validation_figures(artefact).items():
         yield f"- {name}: {share(value)}"
+    if measure_of(artefact) != "aiq":
+        yield f"- quality only: {'all models cost the same' if _has_cost(artefact) else 'no cost is known'}"
+        return
     points = artefact.operating
     if points is None:
         return
@@ -204,7 +212,8 @@ def _evaluation(found: dict[str, Any] | None, artefact: Artefact, with_picture: 
         yield line
     if with_picture:
         yield ""
-        yield f"![Quality against cost on test]({PICTURE})"
+        axes = "Quality against cost" if measure_on(found.get("cost_interval")) == "aiq" else "Quality"
+        yield f"![{axes} on test]({PICTURE})"
 
 
 def _limits(artefact: Artefact) -> Iterator[str]:
@@ -233,6 +242,12 @@ def _has_cost(artefact: Artefact) -> bool:
     return any(cost is not None for cost in artefact.card["mean_cost_usd_per_prompt"].values())
 
 
+def measure_of(artefact: Artefact) -> Measure:
+    """What routers over its models are compared by, going by the mean costs that it learned from."""
+    costs = [cost for cost in artefact.card["mean_cost_usd_per_prompt"].values() if cost is not None]
+    return measure_on((min(costs), max(costs)) if costs else None)
+
+
 def _encoder(artefact: Artefact) -> str:
     """Return the encoder's folder name (without its path), name on the hub, or value of ``encoder=``."""
     encoder = artefact.card["encoder"]
@@ -248,9 +263,17 @@ def _source(artefact: Artefact) -> str:
     return Path(config["path"]).name if config.get("path") else config.get("_target_", "data..").split(".")[-2]
 
 
+def _validation_figures(artefact: Artefact) -> dict[str, float | None]:
+    """What validation found, under the name of what it is: ``val/aiq`` is a quality where there is no AIQ."""
+    figures = artefact.card["validation"]
+    if measure_of(artefact) == "aiq":
+        return figures
+    return {name.replace("aiq", "peak_quality"): value for name, value in figures.items()}
+
+
 def _validated(artefact: Artefact) -> list[tuple[str, str, float]]:
     """List type, name and value of the validation metrics."""
-    found = artefact.card["validation"].items()
+    found = _validation_figures(artefact).items()
     return [(name.rpartition("/")[2], name, round(value, 4)) for name, value in found if value is not None]
 
 

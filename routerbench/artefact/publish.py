@@ -10,11 +10,11 @@ from typing import Any
 
 from routerbench import hub
 from routerbench.artefact.layout import CARD, ENCODER, EXPORTED, WEIGHTS, artefact_files
-from routerbench.artefact.model_card import PICTURE, read_evaluation, repository_card
+from routerbench.artefact.model_card import PICTURE, measure_of, read_evaluation, repository_card
 from routerbench.artefact.reading import read
 from routerbench.errors import InputError
 from routerbench.files import sha256_of
-from routerbench.report.figures import write_validation
+from routerbench.report.frontier_picture import write_validation
 
 REPLACED = (f"{ENCODER}/*", *EXPORTED, PICTURE)  # deleted if not uploaded again; other files of the repository stay
 
@@ -38,7 +38,7 @@ def publish(folder: Path, repo_id: str, evaluation: Path | str | None, license: 
             picture = Path(evaluation) / PICTURE
             if not picture.is_file():
                 raise InputError(f"{picture}: missing; run evaluate.py again")
-        elif artefact.operating is not None:
+        elif artefact.operating is not None and measure_of(artefact) == "aiq":
             picture = Path(scratch) / PICTURE
             write_validation(artefact.operating, picture)
         if picture:

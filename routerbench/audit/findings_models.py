@@ -13,22 +13,21 @@ _UNEVEN = 0.1
 
 
 def _prices(audit: Audit) -> Finding | None:
-    cost = audit.models.cost
-    if cost is None:
+    if audit.models.measure == "aiq":
+        return None
+    if audit.models.cost is None:
         return Finding(
             "act",
             "The table has no cost",
-            "Only quality can be compared: there is no AIQ, and no saving.",
+            "Only quality can be compared.",
             "Add a column '<model>|total_cost' in USD per prompt for each model.",
         )
-    if cost.min() == cost.max():
-        return Finding(
-            "act",
-            "All models cost the same",
-            "There is nothing to save and no AIQ: quality only.",
-            "Check the columns of cost.",
-        )
-    return None
+    return Finding(
+        "act",
+        "All models cost the same",
+        "Only quality can be compared.",
+        "Check the columns of cost.",
+    )
 
 
 def _needless(audit: Audit) -> Finding:
@@ -38,7 +37,7 @@ def _needless(audit: Audit) -> Finding:
     if not names:
         return Finding("fine", "Every model has its use", "Each is undominated, or among the best now and then.")
     why = "Each is among the best on less than 1 % of the prompts"
-    if models.cost is not None:
+    if models.measure == "aiq":
         why = "Each is dominated by another, and over all lambdas the oracle calls it on less than 1 % of the prompts"
     return Finding(
         "mind",
@@ -50,7 +49,7 @@ def _needless(audit: Audit) -> Finding:
 
 def _dominated(audit: Audit) -> Finding | None:
     models = audit.models
-    if models.cost is None:
+    if models.cost is None or models.measure != "aiq":
         return None
     pairs = [
         f"{models.names[m]} (by {models.names[by]})"
@@ -82,7 +81,8 @@ def _twins(audit: Audit) -> Finding:
         "mind",
         f"{count(len(twins), 'pair')} of models with nearly the same outcomes",
         f"They differ on less than 5 % of the prompts: {listed(twins)}.",
-        "Keep the cheaper one of each pair, unless the columns are one model copied by mistake.",
+        f"Keep {'the cheaper' if models.measure == 'aiq' else 'only'} one of each pair, "
+        "unless the columns are one model copied by mistake.",
     )
 
 
@@ -136,7 +136,8 @@ def _spend(audit: Audit) -> Finding | None:
         "mind",
         f"1 % of the prompts cost {percent(audit.costs.top_share)} of all money",
         text,
-        "Mean costs, and with them AIQ, hang on these few prompts; look at them first.",
+        f"Mean costs{', and with them AIQ,' if audit.models.measure == 'aiq' else ''} hang on these few prompts; "
+        "look at them first.",
     )
 
 

@@ -22,11 +22,12 @@ def _resolution(audit: Audit) -> Finding | None:
             "There is nothing to choose between.",
             "Check the quality columns.",
         )
+    also = "; AIQ, a mean of qualities, is known about as well" if audit.models.measure == "aiq" else ""
     small = [part.name for part in audit.benchmarks if part.num_test < _SMALL_TEST]
     text = (
         f"With {count(audit.size.num_scored, 'test prompt')} a difference of two mean qualities is known to "
-        f"±{share(noise)} (95 % interval, median pair of models); AIQ, a mean of qualities, is known about as well. A "
-        f"difference below {share(noise)} is lost in noise, one of {share(2 * noise)} is almost always found."
+        f"±{share(noise)} (95 % interval, median pair of models){also}. A difference "
+        f"below {share(noise)} is lost in noise, one of {share(2 * noise)} is almost always found."
     )
     if small and len(audit.benchmarks) > 1:
         text += (
@@ -129,8 +130,8 @@ def _ties(audit: Audit) -> Finding:
     text = (
         f"On {percent(ties.tied)} of {count(ties.num_prompts, 'prompt')} several models are equally the best, "
         f"{ties.mean_best:.1f} in the mean over all. Every model is perfect on {percent(ties.all_solve)} and at 0 on "
-        f"{percent(ties.none_solves)}; on {percent(ties.all_alike)} all have the same quality, so that only cost can "
-        "be saved."
+        f"{percent(ties.none_solves)}; on {percent(ties.all_alike)} all have the same quality"
+        f"{', so that only cost can be saved' if audit.models.measure == 'aiq' else ''}."
     )
     if ties.tied < _MANY_TIES:
         return Finding("fine", f"Best models are tied on {percent(ties.tied)} of the prompts", text)

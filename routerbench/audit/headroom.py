@@ -12,6 +12,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.evaluation.frontier import open_hull
 from routerbench.evaluation.metrics import aiq
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle, zero_router
+from routerbench.evaluation.results import cost_interval_of, measure_on
 from routerbench.evaluation.sweep import sweep_prediction
 from routerbench.routers.base import Prediction
 
@@ -91,18 +92,16 @@ def aiq_headroom(test: OutcomeTable, train: OutcomeTable) -> Headroom | None:
         test: complete prompts to score on.
         train: table that benchmark_oracle learns on.
     """
-    if not (test.has_cost and train.has_cost):
+    interval = cost_interval_of(test)
+    if interval is None or measure_on(interval) != "aiq" or not train.has_cost:
         return None
     cost, quality = test.cost.mean(axis=0), test.quality.mean(axis=0)
-    low, high = float(cost.min()), float(cost.max())
-    if low == high:
-        return None
 
     def area(prediction: Prediction) -> float:
         curve = sweep_prediction(prediction, test.quality, test.cost)
-        return aiq(open_hull(curve.cost, curve.quality, cost, quality), low, high)
+        return aiq(open_hull(curve.cost, curve.quality, cost, quality), *interval)
 
-    blind = aiq(zero_router(cost, quality), low, high)
+    blind = aiq(zero_router(cost, quality), *interval)
     return Headroom(blind, area(benchmark_oracle(train, test)), area(oracle(test)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.data.outcomes import OutcomeTable
+from routerbench.evaluation.results import Measure, cost_interval_of, measure_on
 from routerbench.evaluation.sweep import sweep
 
 _MAD_TO_SD = 1.4826  # for a normal distribution
@@ -26,13 +27,14 @@ class Models:
         names: M names.
         quality: ``(M,)`` mean quality in [0, 1].
         cost: ``(M,)`` mean cost in USD per prompt, or None without costs.
+        measure: measure by which routers over these models are compared.
         oracle_share: ``(M,)`` share of the prompts on which the oracle calls the model for at least one lambda;
-            without costs, on which no other model is better.
+            without different costs, on which no other model is better.
         alone_best: ``(M,)`` share of the prompts on which every other model is worse.
         dominated_by: for each model the best one with higher mean quality at no more cost, or as good at less cost;
-            None if there is none or costs are unknown.
-        needless: models that are dominated and that the oracle calls on less than 1 % of the prompts; without costs,
-            models among the best on so few, except the best single one.
+            None if there is none or costs are unknown or equal.
+        needless: models that are dominated and that the oracle calls on less than 1 % of the prompts; without
+            different costs, models among the best on so few, except the best single one.
         needless_loss: mean quality that the oracle loses without all of them.
         closest: ``(M,)`` the other model with the most equal outcomes.
         differing: ``(M,)`` share of the prompts on which the two have different qualities.
@@ -41,6 +43,7 @@ class Models:
     names: tuple[str, ...]
     quality: NDArray[np.float64]
     cost: NDArray[np.float64] | None
+    measure: Measure
     oracle_share: NDArray[np.float64]
     alone_best: NDArray[np.float64]
     dominated_by: tuple[int | None, ...]
@@ -95,19 +98,20 @@ def compare_models(table: OutcomeTable) -> Models:
         table: outcomes; prompts with a missing cell are left out, and at least one must be complete.
     """
     table = table.take(table.is_complete)
-    quality, cost = table.quality, table.cost.mean(axis=0) if table.has_cost else None
-    means = quality.mean(axis=0)
+    quality, cost = table.quality, table.cost.mean(axis=0)
+    means, measure = quality.mean(axis=0), measure_on(cost_interval_of(table))
     is_best = quality == quality.max(axis=1, keepdims=True)
-    oracle_share = _oracle_share(quality, table.cost) if table.has_cost else is_best.mean(axis=0)
-    dominated_by = (None,) * table.num_models if cost is None else _dominators(means, cost)
+    oracle_share = _oracle_share(quality, table.cost) if measure == "aiq" else is_best.mean(axis=0)
+    dominated_by = _dominators(means, cost) if measure == "aiq" else (None,) * table.num_models
     # An oracle may not need the best single model, but a router that cannot foresee outcomes does.
-    can_go = [by is not None for by in dominated_by] if cost is not None else means < means.max()
+    can_go = [by is not None for by in dominated_by] if measure == "aiq" else means < means.max()
     needless = np.flatnonzero((oracle_share < NEEDLESS_SHARE) & can_go)
     closest, differing = _twins(quality)
     return Models(
         names=table.models,
         quality=means,
-        cost=cost,
+        cost=cost if table.has_cost else None,
+        measure=measure,
         oracle_share=oracle_share,
         alone_best=(is_best & (is_best.sum(axis=1, keepdims=True) == 1)).mean(axis=0),
         dominated_by=dominated_by,

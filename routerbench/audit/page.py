@@ -67,6 +67,7 @@ _TERMS = {
     "values": "distinct qualities among the labels of the benchmark.",
     "USD/1k": "US dollars per 1,000 prompts, as measured.",
 }
+_COST_TERMS = ("AIQ", "USD/1k")
 
 
 def audit_text(audit: Audit, remarks: Sequence[str] = ()) -> str:
@@ -106,15 +107,15 @@ def write_audit(audit: Audit, path: Path, remarks: Sequence[str] = ()) -> None:
 
 def model_rows(audit: Audit) -> Table:
     """Each model with what the findings say of it, the best first."""
-    models = audit.models
+    models, has_aiq = audit.models, audit.models.measure == "aiq"
     rows = []
     for m in sorted(range(len(models.names)), key=lambda m: -models.quality[m]):
         by = models.dominated_by[m]
-        cost = () if models.cost is None else (per_thousand(models.cost[m]),)
-        dominator = () if models.cost is None else ("" if by is None else models.names[by],)
+        cost = (per_thousand(models.cost[m]),) if has_aiq and models.cost is not None else ()
+        dominator = ("" if by is None else models.names[by],) if has_aiq else ()
         called, alone = percent(models.oracle_share[m]), percent(models.alone_best[m])
         rows.append((models.names[m], share(models.quality[m]), *cost, called, alone, *dominator))
-    if models.cost is None:
+    if not has_aiq:
         return Table(("model", "quality", "oracle calls", "alone best"), "lrrr", (tuple(rows),))
     header = ("model", "quality", "USD/1k", "oracle calls", "alone best", "dominated by")
     return Table(header, "lrrrrl", (tuple(rows),))
@@ -147,7 +148,8 @@ def _title(audit: Audit) -> str:
 
 def _page(audit: Audit, remarks: Sequence[str]) -> str:
     heading = escape(_title(audit))
-    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in _TERMS.items())
+    unused = () if audit.models.measure == "aiq" else _COST_TERMS
+    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(_TERMS[term])}</dd>" for term in _TERMS if term not in unused)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -191,8 +193,10 @@ def _pictures(audit: Audit) -> str:
     if audit.quality is not None:
         parts.append((headroom_figure(audit), "What there is to win: a router stands between the first mark and the "
                       "last; up to the second, the name of the benchmark is enough."))  # fmt: skip
-    parts.append((ties_figure(audit.ties), "Where one model alone is best (green) the choice decides quality; where "
-                  "many are, it decides cost; where none gets anything (orange), only cost."))  # fmt: skip
+    text = "Where one model alone is best (green) the choice decides quality"
+    text += "; where many are, it decides cost; where none gets anything (orange), only cost." if (
+        audit.models.measure == "aiq") else "."  # fmt: skip
+    parts.append((ties_figure(audit.ties), text))
     return "".join(f"<figure>{svg}<figcaption>{escape(text)}</figcaption></figure>" for svg, text in parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from routerbench.audit.audit import Audit
 from routerbench.audit.headroom import Headroom
 from routerbench.audit.prompts import Ties
+from routerbench.report.pictures import FAINT, FONT, INK, PALETTE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
 
 # As wide as a telephone, so that its letters stay readable there.
 _WIDTH = 4.4
-_INK, _FAINT = "#333333", "#b5b5b5"
-_BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 9, "text.color": _INK, "axes.labelcolor": _INK}
+_BLUE, _ORANGE, _GREEN = PALETTE[:3]
 # Letters as outlines look alike everywhere, and names of parts drawn from a fixed salt make equal pages equal files.
 _SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "audit"}
 
@@ -30,13 +30,13 @@ def headroom_figure(audit: Audit) -> str:
     Args:
         audit: one whose ``quality`` is known.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     assert audit.quality is not None
     rows = [("quality", audit.quality)] + ([("AIQ", audit.aiq)] if audit.aiq is not None else [])
     height = 1.05 + 0.38 * len(rows)
-    with mpl.rc_context(_FONT | _SVG):
+
+    def draw() -> Figure:
         figure = Figure(figsize=(_WIDTH, height))
         axes = figure.add_axes((0.14, 0.42 / height, 0.82, (height - 0.95) / height))
         for place, (_, headroom) in enumerate(rows):
@@ -47,8 +47,10 @@ def headroom_figure(audit: Audit) -> str:
             *_legend(), loc="lower left", bbox_to_anchor=(-0.17, 1.0), ncols=3, frameon=False, fontsize=8,
             handletextpad=0.1, columnspacing=0.8,
         )  # fmt: skip
-        _plain(axes)
-        return _svg(figure)
+        plain(axes, None)
+        return figure
+
+    return _svg(draw)
 
 
 def ties_figure(ties: Ties) -> str:
@@ -57,11 +59,10 @@ def ties_figure(ties: Ties) -> str:
     Args:
         ties: counts over prompts.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    with mpl.rc_context(_FONT | _SVG):
+    def draw() -> Figure:
         figure = Figure(figsize=(_WIDTH, 2.1))
         axes = figure.add_axes((0.14, 0.21, 0.82, 0.75))
         colours = [_ORANGE, _GREEN, *[_BLUE] * (len(ties.counts) - 2)]
@@ -69,13 +70,15 @@ def ties_figure(ties: Ties) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.set_xlabel("models that reach the best quality (0: all models fail)")
         axes.set_ylabel("prompts")
-        _plain(axes)
-        return _svg(figure)
+        plain(axes, None)
+        return figure
+
+    return _svg(draw)
 
 
 def _draw_headroom(axes: Axes, headroom: Headroom, height: int) -> None:
     values = (headroom.blind, headroom.benchmark_oracle, headroom.oracle)
-    axes.plot([min(values), max(values)], [height, height], color=_FAINT, linewidth=2, zorder=1)
+    axes.plot([min(values), max(values)], [height, height], color=FAINT, linewidth=2, zorder=1)
     for value, style in zip(values, _markers(), strict=True):
         axes.plot([value], [height], linestyle="none", zorder=2, **style)
 
@@ -83,7 +86,7 @@ def _draw_headroom(axes: Axes, headroom: Headroom, height: int) -> None:
 def _markers() -> list[dict[str, Any]]:
     """Marks of blind, benchmark_oracle and oracle; of equal values all three can be seen."""
     return [
-        {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgecolor": _INK},
+        {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgecolor": INK},
         {"marker": "o", "markersize": 5, "color": _BLUE},
         {"marker": "|", "markersize": 13, "markeredgewidth": 2, "color": _ORANGE},
     ]
@@ -96,16 +99,12 @@ def _legend() -> tuple[list[Any], list[str]]:
     return handles, ["best single / zero_router", "benchmark_oracle", "oracle"]
 
 
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(length=0, colors="#555555", labelsize=8)
-
-
-def _svg(figure: Figure) -> str:
+def _svg(draw: Callable[[], Figure]) -> str:
     """The ``<svg>`` element alone, without the declarations that a file of its own would need."""
+    import matplotlib as mpl
+
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    with mpl.rc_context(FONT | _SVG):
+        draw().savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]

@@ -10,6 +10,7 @@ from routerbench.evaluation.curve import Curve
 from routerbench.evaluation.frontier import Hull, mean_hull, non_decreasing_hull, open_hull
 from routerbench.evaluation.metrics import aiq, aiq_original_code, area_as_routed, cost_at_quality
 from routerbench.evaluation.references import random_point, zero_router
+from routerbench.evaluation.results import measure_on
 from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep, sweep_prediction, sweep_rollout
 from routerbench.routers.base import Prediction
@@ -77,7 +78,7 @@ class Contest:
         entrants: predictions of each router or informed reference for the N prompts, by name, one per seed; rollouts
             of a sequential policy, one per draw.
         quality: ``(N, M)`` measured quality in [0, 1], none missing.
-        cost: ``(N, M)`` measured cost in USD per prompt, none missing; None if the table has no cost.
+        cost: ``(N, M)`` measured cost in USD per prompt, none missing; None to compare quality alone.
         best: index of best_single.
 
     Attributes:
@@ -120,14 +121,14 @@ class Contest:
     def band_costs(self) -> NDArray[np.float64]:
         """``(P,)`` costs over the interval at which the heights of the hulls are resampled."""
         low, high = self.interval or (0.0, 0.0)
-        if not low < high:
+        if measure_on((low, high)) != "aiq":
             return np.array([low])
         return np.geomspace(low, high, _BAND_POINTS) if low > 0 else np.linspace(low, high, _BAND_POINTS)
 
     def seed_aiq(self, name: str) -> tuple[float | None, ...]:
         """Compute the AIQ of each seed of an entrant; empty for the other references."""
         interval = self.interval
-        if interval is None or not interval[0] < interval[1]:
+        if interval is None or measure_on(interval) != "aiq":
             return tuple(None for _ in self.sweeps.get(name, ()))
         hulls = (self._hull(self.means, *self._points(curve)) for curve in self.sweeps.get(name, ()))
         return tuple(aiq(hull, *interval) for hull in hulls)
@@ -240,9 +241,9 @@ class Contest:
             if self.has_cost:
                 row["peak_cost"] = peak_cost
                 row["gain"] = float(hull.at(max(best_cost, hull.cost[0]))) - best_quality
-            if low < high:
+            if measure_on((low, high)) == "aiq":
                 row["aiq"], row["area"] = aiq(hull, low, high), area
-            if max_cost > 0:
+            if self.has_cost and max_cost > 0:
                 row["aiq_original_code"] = aiq_original_code(hull, max_cost)
             if best_cost > 0:
                 reached = cost_at_quality(hull, best_quality)

@@ -14,7 +14,14 @@ from routerbench.evaluation.deployment import Deployment, Validation
 from routerbench.evaluation.metrics import brier, ece, reliability
 from routerbench.evaluation.references import benchmark_oracle, best_single, oracle
 from routerbench.evaluation.resample import BENCHMARK_SHARE, NUM_RESAMPLES
-from routerbench.evaluation.results import CalibrationFigures, Evaluation, Scored, Targets
+from routerbench.evaluation.results import (
+    CalibrationFigures,
+    Evaluation,
+    Scored,
+    Targets,
+    cost_interval_of,
+    measure_on,
+)
 from routerbench.evaluation.rollout import Rollout
 from routerbench.routers.base import Prediction
 
@@ -61,7 +68,7 @@ def evaluate(
         seed: random seed of the resamples.
 
     Returns:
-        All figures; on a table without cost only those of quality have a value.
+        All figures; where no cost is known, or all models cost the same, only those of quality have a value.
 
     Raises:
         InputError: no prompt of test is complete, or predictions do not match the tables.
@@ -76,15 +83,19 @@ def evaluate(
     predicted = {name: [p.take(is_scored) for p in group] for name, group in (routers | helpers).items()}
     entrants: Entrants = {**predicted, **plays}
     entrants |= {"benchmark_oracle": [benchmark_oracle(train, table)], "oracle": [oracle(table)]}
-    contest, benchmarks = _contest(entrants, table, best), _benchmarks(table)
-    deployment = Deployment(contest, validation, best) if validation is not None and test.has_cost else None
+    interval, benchmarks = cost_interval_of(table), _benchmarks(table)
+    cost = table.cost if measure_on(interval) == "aiq" else None
+    contest = Contest(entrants, table.quality, cost, best)
+    deployment = Deployment(contest, validation, best) if validation is not None and cost is not None else None
     rng = np.random.default_rng(seed)
     num_resamples = num_resamples if len(table) > 1 else 0  # one prompt resamples to itself
     columns = None if deployment is None else deployment.columns
     whole = Bootstrap.of(contest, num_resamples, rng, extras=columns, benchmark=table.benchmark)
     parts = {
         name: Bootstrap.of(
-            _contest(_take(entrants, rows), table.take(rows), best), num_resamples // BENCHMARK_SHARE, rng
+            Contest(_take(entrants, rows), table.quality[rows], None if cost is None else cost[rows], best),
+            num_resamples // BENCHMARK_SHARE,
+            rng,
         )
         for name, rows in benchmarks.items()
     }
@@ -94,14 +105,14 @@ def evaluate(
     return Evaluation(
         source=test.source,
         models=test.models,
-        model_cost=contest.means.cost,
+        model_cost=table.cost.mean(axis=0) if table.has_cost else contest.means.cost,
         model_quality=contest.means.quality,
         best_single=test.models[best],
         benchmark_counts={name: len(rows) for name, rows in benchmarks.items()},
         num_left_out=len(test) - len(table),
         num_resamples=num_resamples,
         targets=Targets() if deployment is None or validation is None else validation.targets,
-        cost_interval=contest.interval,
+        cost_interval=interval,
         references={
             name: scorer(name, seen) for name, seen in (INFORMATION | dict.fromkeys(helpers, "prompt only")).items()
         },
@@ -180,10 +191,9 @@ def validation_aiq(prediction: Prediction, table: OutcomeTable) -> float:
         raise InputError(f"{table.source}: no prompt to validate on. {_gaps(table)}")
     table, prediction = table.take(is_scored), prediction.take(is_scored)
     is_blind = bool(np.isnan(prediction.cost).all())
-    cost = np.zeros_like(prediction.quality) if is_blind else prediction.cost
-    contest = Contest({"router": [prediction._replace(cost=cost)]}, table.quality, _cost(table), best=0)
-    area = contest.figures[0, FIGURES.index("aiq")]
-    return float(contest.sweeps["router"][0].quality[-1] if is_blind or np.isnan(area) else area)
+    measure = "peak_quality" if is_blind else measure_on(cost_interval_of(table))
+    contest = Contest({"router": [prediction]}, table.quality, table.cost if measure == "aiq" else None, best=0)
+    return float(contest.figures[0, FIGURES.index(measure)])
 
 
 def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> CalibrationFigures:
@@ -192,14 +202,6 @@ def _calibration(predictions: Sequence[Prediction], table: OutcomeTable) -> Cali
     measured = np.tile(table.quality.ravel(), len(predictions))
     predicted = predicted.clip(0, 1)
     return CalibrationFigures(reliability(predicted, measured), ece(predicted, measured), brier(predicted, measured))
-
-
-def _contest(entrants: Entrants, table: OutcomeTable, best: int) -> Contest:
-    return Contest(entrants, table.quality, _cost(table), best)
-
-
-def _cost(table: OutcomeTable) -> NDArray[np.float64] | None:
-    return table.cost if table.has_cost else None
 
 
 def _groups(predictions: Predictions) -> dict[str, list[Prediction]]:

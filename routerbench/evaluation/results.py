@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from routerbench.evaluation.frontier import Hull
 from routerbench.evaluation.metrics import Reliability
 from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep
+
+if TYPE_CHECKING:
+    from routerbench.data.outcomes import OutcomeTable
 
 Measure = Literal["aiq", "peak_quality"]
 
@@ -23,6 +26,19 @@ def measure_on(cost_interval: tuple[float, float] | None) -> Measure:
         cost_interval: mean cost of the cheapest and of the most expensive single model, or None if costs are unknown.
     """
     return "aiq" if cost_interval is not None and cost_interval[0] < cost_interval[1] else "peak_quality"
+
+
+def cost_interval_of(table: OutcomeTable) -> tuple[float, float] | None:
+    """Compute the mean cost of the cheapest and of the most expensive single model in USD per prompt.
+
+    Args:
+        table: prompts without missing cells.
+
+    Returns:
+        The two means, or None if costs are unknown.
+    """
+    means = table.cost.mean(axis=0)
+    return (float(means.min()), float(means.max())) if table.has_cost else None
 
 
 @dataclass(frozen=True)
@@ -147,7 +163,7 @@ class Scored:
         rollouts: rollouts of a sequential policy, one per draw.
         realised: their means over the prompts, one per setting.
         hull: non-decreasing convex hull of its points and of the cheapest single model's point, averaged over seeds at
-            equal cost; on a table without cost, the single point at the best predicted quality, at cost 0.
+            equal cost; without an AIQ, the single point at the best predicted quality, at cost 0.
         information: what it may read, such as "prompt only" or "measured outcomes".
         aiq: mean height of ``hull`` on the cost interval, as normalised in the RouterBench paper.
         area: mean height of the curve as routed, without a hull over points selected on test; None without a sweep.
@@ -218,7 +234,7 @@ class Evaluation:
         num_resamples: number of bootstrap resamples behind each interval; 0 without intervals.
         targets: targets of the deployed routers.
         cost_interval: mean cost of the cheapest and of the most expensive single model in USD per prompt, or None if
-            the table has no cost; all figures that need a cost are then None.
+            the table has no cost. All figures that need a cost are None if there is none or all models cost the same.
         references: "zero_router", "best_single", "benchmark_oracle", "oracle", "random" and the baselines.
         routers: results of the evaluated routers, by name.
     """
@@ -240,3 +256,7 @@ class Evaluation:
     def measure(self) -> Measure:
         """The figure by which routers are compared."""
         return measure_on(self.cost_interval)
+
+    def score(self, scored: Scored) -> Figure:
+        """That figure of a router or reference."""
+        return scored.aiq if self.measure == "aiq" else scored.peak_quality

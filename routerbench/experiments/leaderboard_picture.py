@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.experiments.standings import Standings
-from routerbench.files import atomic_path
-from routerbench.report.formatting import difference, merit, ranked, share, shorten
+from routerbench.report.formatting import MEASURES, difference, merit, ranked, share, shorten
 from routerbench.report.labels import spread
-from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
+from routerbench.report.pictures import DPI, FAINT, INK, LANDMARK_STYLES, PALETTE, plain, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DPI = 200
-_INK, _FAINT = "#333333", "#8a8a8a"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 COLOURS = {"better": PALETTE[2], "not distinguishable": PALETTE[0], "worse": PALETTE[1]}
 _LINES = {
     "zero_router": LANDMARK_STYLES["zero_router"],
-    "linear": {"color": _INK, "linestyle": "solid", "linewidth": 0.9},
+    "linear": {"color": INK, "linestyle": "solid", "linewidth": 0.9},
     "benchmark_oracle": LANDMARK_STYLES["benchmark_oracle"],
 }
 _ROW, _TOP, _BOTTOM = 0.2, 0.8, 0.8  # inches
-_COLUMNS = {1.13: "AIQ", 1.28: "to linear", 1.43: "train, s"}  # right edges, in widths of the axes
+_COLUMNS = (1.13, 1.28, 1.43)  # right edges, in widths of the axes
 
 
 def write_picture(standings: Standings, path: Path) -> None:
@@ -41,40 +37,45 @@ def write_picture(standings: Standings, path: Path) -> None:
         standings: what was found.
         path: the PNG to write.
     """
-    import matplotlib as mpl
+    save_picture(path, lambda: _picture(standings))
+
+
+def _picture(standings: Standings) -> Figure:
     from matplotlib.figure import Figure
 
-    routers = ranked(standings.evaluation)
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
-        height = _TOP + _ROW * len(routers) + _BOTTOM
-        figure = Figure(figsize=(7.2, height), dpi=_DPI)
-        axes = figure.add_axes((0.215, _BOTTOM / height, 0.545, _ROW * len(routers) / height))
-        axes.set_ylim(len(routers) - 0.5, -0.5)
-        everyone = {**standings.evaluation.references, **standings.evaluation.routers}
-        lines = {name: merit(everyone[name]) for name in _LINES}
-        for name, place in lines.items():
-            axes.axvline(place, **_LINES[name], zorder=1)
-        comparisons = standings.against("linear")
-        for row, (name, scored) in enumerate(routers):
-            relation = comparisons[name].relation if name in comparisons else "not distinguishable"
-            colour = _INK if name == "linear" else COLOURS[relation]
-            _draw_row(axes, row, scored, lines["linear"], colour)
-            _name_row(axes, row, name, standings, scored, colour)
-        _plain(axes)
-        _name_lines(axes, lines)
-        _words(figure, axes, standings)
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+    evaluation = standings.evaluation
+    routers = ranked(evaluation)
+    height = _TOP + _ROW * len(routers) + _BOTTOM
+    figure = Figure(figsize=(7.2, height), dpi=DPI)
+    axes = figure.add_axes((0.215, _BOTTOM / height, 0.545, _ROW * len(routers) / height))
+    axes.set_ylim(len(routers) - 0.5, -0.5)
+    everyone = {**evaluation.references, **evaluation.routers}
+    lines = {name: merit(evaluation, everyone[name]) for name in _LINES}
+    for name, place in lines.items():
+        axes.axvline(place, **_LINES[name], zorder=1)
+    comparisons = standings.against("linear")
+    for row, (name, scored) in enumerate(routers):
+        relation = comparisons[name].relation if name in comparisons else "not distinguishable"
+        colour = INK if name == "linear" else COLOURS[relation]
+        _draw_row(axes, row, evaluation, scored, lines["linear"], colour)
+        _name_row(axes, row, name, standings, scored, colour)
+    plain(axes, "x")
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    _name_lines(axes, lines)
+    _words(figure, axes, standings)
+    return figure
 
 
-def _draw_row(axes: Axes, row: int, scored: Scored, linear: float, colour: str) -> None:
-    own = scored.peak_quality if scored.aiq.value is None else scored.aiq
+def _draw_row(axes: Axes, row: int, evaluation: Evaluation, scored: Scored, linear: float, colour: str) -> None:
+    own = evaluation.score(scored)
     if own.low is not None and own.high is not None:
         axes.plot([own.low, own.high], [row, row], color=colour, linewidth=0.7, alpha=0.6, zorder=2)
     paired = scored.differences.get("linear")
     if paired is not None and paired.prompts is not None:
         ends = [linear + paired.prompts.low, linear + paired.prompts.high]
         axes.plot(ends, [row, row], color=colour, linewidth=4.5, alpha=0.35, solid_capstyle="butt", zorder=3)
-    axes.scatter([merit(scored)], [row], s=20, color=colour, linewidth=0, zorder=4)
+    axes.scatter([merit(evaluation, scored)], [row], s=20, color=colour, linewidth=0, zorder=4)
 
 
 def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Scored, colour: str) -> None:
@@ -84,7 +85,7 @@ def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Sco
               transform=place_at)  # fmt: skip
     paired = scored.differences.get("linear")
     cells = (
-        share(merit(scored)),
+        share(standings.evaluation.score(scored).value),
         "" if paired is None else difference(paired.value),
         f"{standings.entries[name].fit_seconds:.1f}",
     )
@@ -109,28 +110,23 @@ def _name_lines(axes: Axes, lines: dict[str, float]) -> None:
 def _words(figure: Figure, axes: Axes, standings: Standings) -> None:
     """Heads of the columns, what the colours and bars mean, and the oracle, which would be off the axis."""
     inch = 1 / figure.get_figheight()
-    evaluation = standings.evaluation
+    evaluation, measure = standings.evaluation, MEASURES[standings.evaluation.measure]
     title = f"{shorten(table_name(evaluation), 40)}: {len(evaluation.routers)} routers on "
     title += f"{sum(evaluation.benchmark_counts.values()):,} test prompts"
     figure.text(0.015, 1 - 0.1 * inch, title, size=9.5, weight="bold", va="top", parse_math=False)
-    oracle = f"oracle, off the axis: {share(merit(evaluation.references['oracle']))}"
-    figure.text(0.985, 1 - 0.12 * inch, oracle, size=7.5, color=_FAINT, ha="right", va="top")
-    for x, head in _COLUMNS.items():
-        axes.text(x, 1.0, head.replace("AIQ", measure(evaluation)), ha="right", va="bottom", size=7, color=_FAINT,
+    oracle = f"oracle, off the axis: {share(evaluation.score(evaluation.references['oracle']).value)}"
+    figure.text(0.985, 1 - 0.12 * inch, oracle, size=7.5, color=FAINT, ha="right", va="top")
+    for x, head in zip(_COLUMNS, (measure, "to linear", "train, s"), strict=True):
+        axes.text(x, 1.0, head, ha="right", va="bottom", size=7, color=FAINT,
                   transform=axes.transAxes)  # fmt: skip
-    axes.set_xlabel(measure(evaluation))
+    axes.set_xlabel(measure)
     if not evaluation.num_resamples:
         return
-    figure.text(0.215, 0.25 * inch, "against linear, Holm-corrected:", size=7.5, color=_FAINT)
+    figure.text(0.215, 0.25 * inch, "against linear, Holm-corrected:", size=7.5, color=FAINT)
     for x, (relation, colour) in zip((0.475, 0.57, 0.76), COLOURS.items(), strict=True):
         figure.text(x, 0.25 * inch, f"● {relation}", size=7.5, color=colour)
     text = "thin: 95 % interval of a router's own score; thick: paired interval of its difference to linear"
-    figure.text(0.215, 0.08 * inch, text, size=7, color=_FAINT)
-
-
-def measure(evaluation: Evaluation) -> str:
-    """What routers are ranked by: AIQ, or the quality reached where there is none."""
-    return "peak quality" if evaluation.references["oracle"].aiq.value is None else "AIQ"
+    figure.text(0.215, 0.08 * inch, text, size=7, color=FAINT)
 
 
 def table_name(evaluation: Evaluation) -> str:
@@ -142,12 +138,3 @@ def table_name(evaluation: Evaluation) -> str:
         'logs'
     """
     return PurePath(evaluation.source).stem or evaluation.source
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.set_yticks([])
-    axes.grid(color="#e4e4e4", linewidth=0.6, axis="x")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color("#b5b5b5")
-    axes.tick_params(length=0, colors="#555555", labelsize=8)

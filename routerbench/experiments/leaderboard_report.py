@@ -9,12 +9,13 @@ from typing import Any
 
 from routerbench.errors import InputError
 from routerbench.evaluation.results import Difference, Figure, Scored
-from routerbench.experiments.leaderboard_picture import measure, table_name, write_picture
+from routerbench.experiments.leaderboard_picture import table_name, write_picture
 from routerbench.experiments.standings import LEVEL, Comparison, Entry, Standings
 from routerbench.files import atomic_path
 from routerbench.report import write_report
-from routerbench.report.formatting import difference, merit, p_value, ranked, share, with_interval
-from routerbench.report.tables import Table, definitions, escape, markdown, scope
+from routerbench.report.formatting import MEASURES, difference, merit, p_value, ranked, share, with_interval
+from routerbench.report.tables import Table, escape, markdown, scope
+from routerbench.report.terms import definitions
 
 AGAINST = ("zero_router", "benchmark_oracle", "linear")
 _MARKS = {"better": " ↑", "not distinguishable": "", "worse": " ↓"}
@@ -56,15 +57,15 @@ def findings(standings: Standings) -> str:
     Args:
         standings: what was found.
     """
-    name, scored = ranked(standings.evaluation)[0]
-    figure = scored.peak_quality if scored.aiq.value is None else scored.aiq
-    lines = [f"{name} leads: {measure(standings.evaluation)} {with_interval(figure, share)}."]
+    evaluation = standings.evaluation
+    name, scored = ranked(evaluation)[0]
+    lines = [f"{name} leads: {MEASURES[evaluation.measure]} {with_interval(evaluation.score(scored), share)}."]
     for other in reversed(AGAINST):
         comparisons = standings.against(other)
         if comparisons:
             count = f"Holm-corrected for {len(comparisons)} comparisons" if len(comparisons) > 1 else "one comparison"
             lines.append(f"Against {other} ({count}, level {LEVEL}): {_groups(comparisons)}.")
-    if not standings.evaluation.num_resamples:
+    if not evaluation.num_resamples:
         lines.append("No intervals were computed: small differences may be noise.")
     return "\n".join(lines)
 
@@ -76,17 +77,19 @@ def leaderboard_table(standings: Standings) -> str:
         standings: what was found.
     """
     evaluation = standings.evaluation
-    references = sorted(evaluation.references.items(), key=lambda item: merit(item[1]))
+    references = sorted(evaluation.references.items(), key=lambda item: merit(evaluation, item[1]))
     groups = tuple(
         tuple((name, *_cells(standings, name, scored)) for name, scored in group)
         for group in (ranked(evaluation), references)
     )
-    columns = ("AIQ", *(f"to {other}" for other in AGAINST), "peak quality", "train, s", "predict, µs/prompt", "seeds")
-    return markdown(Table(("router", *columns, "sees"), "lrrrrrrrrl", groups))
+    compared = (MEASURES[evaluation.measure], *(f"to {other}" for other in AGAINST))
+    peak = ("peak quality",) if evaluation.measure == "aiq" else ()
+    header = ("router", *compared, *peak, "train, s", "predict, µs/prompt", "seeds", "sees")
+    return markdown(Table(header, "l" + "r" * (len(header) - 2) + "l", groups))
 
 
 def merged_table(paths: Sequence[Path]) -> str:
-    """The AIQ of every router on several tables as one Markdown table, the best mean first; peak quality without cost.
+    """What every router scores on several tables, as one Markdown table, the best mean first.
 
     Args:
         paths: files leaderboard.csv, or the folders they are in.
@@ -108,10 +111,13 @@ def merged_table(paths: Sequence[Path]) -> str:
     )
     header = ("router", *(next(iter(board.values()))["table"] for board in boards))
     table = markdown(Table(header, "l" + "r" * len(boards), groups))
-    note = (
+    notes = [
         f"↑ better than linear on that table, ↓ worse (Holm-corrected, level {LEVEL}); unmarked: not distinguishable."
-    )
-    return f"{table}\n\n{note}"
+    ]
+    by_quality = [row["table"] for board in boards if not (row := next(iter(board.values())))["aiq"]]
+    if by_quality:
+        notes.append(f"By peak quality, as costs are unknown or do not differ: {escape(', '.join(by_quality))}.")
+    return "\n\n".join([table, *notes])
 
 
 def _groups(comparisons: dict[str, Comparison]) -> str:
@@ -130,8 +136,9 @@ def _cells(standings: Standings, name: str, scored: Scored) -> tuple[str, ...]:
     effort = ("", "", "")
     if entry is not None:
         effort = (f"{entry.fit_seconds:.1f}", _microseconds(entry.predict_microseconds), str(len(entry.seeds)))
-    aiq, peak = with_interval(scored.aiq, share), with_interval(scored.peak_quality, share)
-    return (aiq, *differences, peak, *effort, scored.information)
+    evaluation = standings.evaluation
+    peak = (with_interval(scored.peak_quality, share),) if evaluation.measure == "aiq" else ()
+    return (with_interval(evaluation.score(scored), share), *differences, *peak, *effort, scored.information)
 
 
 def _microseconds(value: float) -> str:

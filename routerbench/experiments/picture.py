@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.evaluation.results import Difference, Scored
+from routerbench.evaluation.results import Difference, Evaluation, Scored
 from routerbench.experiments.study import Study
-from routerbench.files import atomic_path
-from routerbench.report.formatting import merit, shorten
-from routerbench.report.labels import spread
-from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
+from routerbench.report.formatting import MEASURES, gain, merit, shorten
+from routerbench.report.pictures import DPI, FAINT, INK, LANDMARK_STYLES, colour_of, name_ends, plain, save_picture
 from routerbench.report.tables import by_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DPI = 200
-_INK, _FAINT = "#333333", "#8a8a8a"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 _DODGE = 0.012  # of the axis, so that the bars of several routers stand side by side
 _LINES = ("zero_router", "benchmark_oracle")
 
@@ -37,36 +32,32 @@ def write_picture(study: Study, path: Path) -> None:
         study: what was found.
         path: the PNG to write.
     """
-    import matplotlib as mpl
-
     has_axis = any(condition.position is not None for condition in study.conditions)
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
-        figure = _along_axis(study) if has_axis else _by_benchmark(study)
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+    save_picture(path, lambda: _along_axis(study) if has_axis else _by_benchmark(study))
 
 
 def _along_axis(study: Study) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.5), dpi=_DPI)
+    figure = Figure(figsize=(7.2, 4.5), dpi=DPI)
     axes = figure.add_axes((0.085, 0.165, 0.725, 0.755))
     places = _places(study)
     width = np.ptp(places)
-    ends: list[tuple[str, float, dict[str, Any]]] = []
+    ends: list[tuple[str, float, str]] = []
     for number, router in enumerate(study.routers):
         shift = (number - (len(study.routers) - 1) / 2) * _DODGE * width
-        style = {"color": PALETTE[number % len(PALETTE)]}
-        ends.append((router, _draw_router(axes, study, router, places + shift, style), style | {"weight": "bold"}))
+        colour = colour_of(number)
+        ends.append((router, _draw_router(axes, study, router, places + shift, colour), colour))
     for name in _LINES:
-        height = merit(study.evaluation.references[name])
+        height = merit(study.evaluation, study.evaluation.references[name])
         axes.axhline(height, **LANDMARK_STYLES[name], zorder=1)
-        ends.append((name, height, {"color": LANDMARK_STYLES[name]["color"]}))
+        ends.append((name, height, LANDMARK_STYLES[name]["color"]))
     axes.set_xlim(places[0] - 0.05 * width, places[-1] + 0.05 * width)
     axes.set_xticks(places, [_tick(*condition) for condition in study.conditions])
     axes.set_xlabel(study.axis + (", log scale" if study.log_axis else ""))
-    axes.set_ylabel(measure(study))
-    _plain(axes)
-    _name_ends(axes, ends)
+    axes.set_ylabel(MEASURES[study.evaluation.measure])
+    plain(axes)
+    name_ends(axes, ends, bold=study.routers)
     _words(figure, study)
     return figure
 
@@ -88,35 +79,23 @@ def _tick(label: str, position: float | None) -> str:
     return label.replace(" ", "\n", 1) if position is None else f"{position:,g}"
 
 
-def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float64], style: dict[str, Any]) -> float:
+def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float64], colour: str) -> float:
     """Draw one router's runs; return the height at which its name belongs, that of its last run."""
     runs = [study.scored(router, condition.label) for condition in study.conditions]
-    heights = np.array([np.nan if run is None else merit(run) for run in runs])
+    heights = np.array([np.nan if run is None else merit(study.evaluation, run) for run in runs])
     inside = np.array([condition.position is not None for condition in study.conditions])
-    axes.plot(places[inside], heights[inside], linewidth=1.6, zorder=3, **style)
+    axes.plot(places[inside], heights[inside], linewidth=1.6, zorder=3, color=colour)
     # To a condition off the axis the way is not known: it is dotted.
-    axes.plot(places, heights, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5, **style)
-    axes.scatter(places[inside], heights[inside], s=16, zorder=4, **style)
-    axes.scatter(places[~inside], heights[~inside], s=18, facecolor="white", edgecolor=style["color"], zorder=4)
-    base = merit(study.scored(router, study.baseline))  # type: ignore[arg-type]
+    axes.plot(places, heights, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5, color=colour)
+    axes.scatter(places[inside], heights[inside], s=16, zorder=4, color=colour)
+    axes.scatter(places[~inside], heights[~inside], s=18, facecolor="white", edgecolor=colour, zorder=4)
+    base = merit(study.evaluation, study.scored(router, study.baseline))  # type: ignore[arg-type]
     for place, condition in zip(places, study.conditions, strict=True):
         change = study.changes.get(study.names.get((router, condition.label), ""), {}).get(None)
         if change is not None and change.prompts is not None:
-            axes.plot([place] * 2, [base + change.prompts.low, base + change.prompts.high], linewidth=0.8, **style)
+            ends = [base + change.prompts.low, base + change.prompts.high]
+            axes.plot([place] * 2, ends, linewidth=0.8, color=colour)
     return float(heights[np.isfinite(heights)][-1])
-
-
-def _name_ends(axes: Axes, ends: list[tuple[str, float, dict[str, Any]]]) -> None:
-    """Name every line at its right end, pushed apart where ends are close."""
-    from matplotlib.transforms import blended_transform_factory
-
-    low, high = axes.get_ylim()
-    heights = np.array([height for _, height, _ in ends])
-    places = spread(heights, 0.05 * (high - low), low, high)
-    place_at = blended_transform_factory(axes.transAxes, axes.transData)
-    for (name, height, style), place in zip(ends, places, strict=True):
-        axes.plot([1, 1.02], [height, place], color=style["color"], linewidth=0.6, transform=place_at, clip_on=False)
-        axes.text(1.03, place, shorten(name, 22), va="center", size=8, transform=place_at, parse_math=False, **style)
 
 
 def _by_benchmark(study: Study) -> Figure:
@@ -129,7 +108,7 @@ def _by_benchmark(study: Study) -> Figure:
     rows |= {name: f"{shorten(name, 20)} ({count:,})" for name, count in by_count(study.evaluation)}
     pitch = len(study.routers) + 0.8
     height = 1.35 + 0.135 * len(rows) * pitch
-    figure = Figure(figsize=(7.2, height), dpi=_DPI)
+    figure = Figure(figsize=(7.2, height), dpi=DPI)
     axes = figure.add_axes((0.25, 0.72 / height, 0.72, 1 - 1.24 / height))
     axes.axvline(0, **LANDMARK_STYLES["zero_router"], zorder=1)
     for number, (benchmark, label) in enumerate(rows.items()):
@@ -137,28 +116,28 @@ def _by_benchmark(study: Study) -> Figure:
         if number % 2:
             axes.axhspan(top - pitch + 0.9, top + 0.9, color="#f6f6f6", zorder=0, linewidth=0)
         for place, router in enumerate(study.routers):
-            known, unseen = (_gain(study, study.scored(router, s), benchmark) for s in (study.baseline, other))
+            pair = (study.scored(router, label) for label in (study.baseline, other))
+            known, unseen = (_gain(study.evaluation, run, benchmark) for run in pair)
             change = study.changes[study.names[router, other]][benchmark]
-            _draw_pair(axes, top - place, known, unseen, change, PALETTE[place % len(PALETTE)])
+            _draw_pair(axes, top - place, known, unseen, change, colour_of(place))
         axes.text(-0.015, top - (len(study.routers) - 1) / 2, label, ha="right", va="center", size=8, parse_math=False,
                   weight="normal" if number else "bold", transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_yticks([])
     axes.set_ylim(-len(rows) * pitch + 0.9, 0.9)
-    axes.set_xlabel(f"{measure(study)} above that of zero_router, which reads no prompt")
-    _plain(axes)
+    axes.set_xlabel(f"{MEASURES[study.evaluation.measure]} above that of zero_router, which reads no prompt")
+    plain(axes, "x")
     _legend(axes, study, other)
     _words(figure, study)
     return figure
 
 
-def _gain(study: Study, run: Scored | None, benchmark: str | None) -> float:
+def _gain(evaluation: Evaluation, run: Scored | None, benchmark: str | None) -> float:
     """Score of a run above that of zero_router, over all prompts or on one benchmark."""
     assert run is not None
-    zero = study.evaluation.references["zero_router"]
     if benchmark is None:
-        return merit(run) - merit(zero)
-    figure = "peak_quality" if measure(study) == "peak quality" else "aiq"
-    values = [scored.per_benchmark[benchmark][figure].value for scored in (run, zero)]
+        return gain(evaluation, run)
+    everyone = (run, evaluation.references["zero_router"])
+    values = [scored.per_benchmark[benchmark][evaluation.measure].value for scored in everyone]
     return np.nan if None in values else values[0] - values[1]  # type: ignore[operator]
 
 
@@ -177,8 +156,8 @@ def _legend(axes: Axes, study: Study, other: str) -> None:
     def dot(colour: str, face: str) -> Line2D:
         return Line2D([], [], marker="o", linestyle="none", markersize=4, markeredgecolor=colour, markerfacecolor=face)
 
-    colours = [PALETTE[number % len(PALETTE)] for number in range(len(study.routers))]
-    handles = [*(dot(colour, colour) for colour in colours), dot(_INK, "white"), dot(_INK, _INK)]
+    colours = map(colour_of, range(len(study.routers)))
+    handles = [*(dot(colour, colour) for colour in colours), dot(INK, "white"), dot(INK, INK)]
     labels = [*(shorten(router, 18) for router in study.routers), study.baseline, other]
     axes.legend(handles, labels, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(labels), frameon=False,
                 fontsize=8, handletextpad=0.1, columnspacing=1.0, borderaxespad=0.1)  # fmt: skip
@@ -190,20 +169,7 @@ def _words(figure: Figure, study: Study) -> None:
     figure.text(0.015, 1 - 0.1 * inch, study.title, size=9.5, weight="bold", va="top", parse_math=False)
     if len(study.names) < len(study.routers) * len(study.conditions):
         text = "where a router has no dot it is unable"
-        figure.text(0.985, 1 - 0.12 * inch, text, size=7, color=_FAINT, ha="right", va="top")
+        figure.text(0.985, 1 - 0.12 * inch, text, size=7, color=FAINT, ha="right", va="top")
     if study.evaluation.num_resamples:
         text = f"bars: 95 % interval of the difference to “{study.baseline}” of the same router, on the same prompts"
-        figure.text(0.985, 0.08 * inch, text, size=7, color=_FAINT, ha="right", parse_math=False)
-
-
-def measure(study: Study) -> str:
-    """What runs are compared by: AIQ, or the quality reached where there is none."""
-    return "peak quality" if study.evaluation.references["oracle"].aiq.value is None else "AIQ"
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.grid(color="#e4e4e4", linewidth=0.6, axis="both" if axes.get_ylabel() else "x")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
-    axes.tick_params(length=0, colors="#555555", labelsize=8)
+        figure.text(0.985, 0.08 * inch, text, size=7, color=FAINT, ha="right", parse_math=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from routerbench.evaluation.results import Difference, Figure, Scored
-from routerbench.experiments.picture import measure, write_picture
+from routerbench.evaluation.results import Difference, Figure
+from routerbench.experiments.picture import write_picture
 from routerbench.experiments.study import Study
 from routerbench.files import atomic_path
 from routerbench.report import write_report
-from routerbench.report.formatting import LANDMARKS, difference, merit, share, with_interval
+from routerbench.report.formatting import LANDMARKS, MEASURES, difference, gain, share, with_interval
 from routerbench.report.tables import Table, by_count, escape, markdown, scope
+from routerbench.report.terms import benchmark_note
 
 _ROUNDING = 1e-9  # by which equal runs may differ
 _INTERVALS = (
@@ -30,7 +31,7 @@ def write_study(study: Study, folder: Path) -> None:
     blocks = [f"# {escape(study.title)}", "\n".join(f"- {escape(line)}" for line in findings(study).split("\n"))]
     blocks.append(study_table(study))
     if is_by_benchmark(study):
-        blocks += ["## Benchmarks", f"{measure(study)} on the prompts of each benchmark alone.", benchmark_table(study)]
+        blocks += ["## Benchmarks", benchmark_note(study.evaluation), benchmark_table(study)]
     notes = [*study.notes, scope(study.evaluation), _INTERVALS]
     blocks += ["## Notes", "\n".join(f"- {escape(note)}" for note in notes)]
     with atomic_path(folder / "experiment.md") as part:
@@ -47,7 +48,7 @@ def findings(study: Study) -> str:
     Args:
         study: what was found.
     """
-    lines = []
+    lines, measure = [], MEASURES[study.evaluation.measure]
     for router in study.routers:
         scored = study.scored(router, study.baseline)
         assert scored is not None
@@ -58,7 +59,7 @@ def findings(study: Study) -> str:
         }
         lower, higher = _significant(found, -1), _significant(found, 1)
         words = [f"significantly {way}: {cases}" for way, cases in (("lower", lower), ("higher", higher)) if cases]
-        start = f"{router}, {study.baseline}: {measure(study)} {share(merit(scored))}"
+        start = f"{router}, {study.baseline}: {measure} {share(study.evaluation.score(scored).value)}"
         lines.append(f"{start}; {'; '.join(words) or 'no other condition differs significantly'}.")
     return "\n".join(lines)
 
@@ -73,11 +74,15 @@ def study_table(study: Study) -> str:
         tuple((router, condition.label, *_cells(study, router, condition.label)) for condition in study.conditions)
         for router in study.routers
     ]
-    references = study.evaluation.references
+    evaluation, measure = study.evaluation, MEASURES[study.evaluation.measure]
+    references = ((name, evaluation.references[name]) for name in REFERENCES)
     groups.append(
-        tuple((name, "", share(merit(references[name])), "", _gain(study, references[name])) for name in REFERENCES)
+        tuple(
+            (name, "", share(evaluation.score(one).value), "", difference(gain(evaluation, one)))
+            for name, one in references
+        )
     )
-    header = ("router", "condition", measure(study), f"against {study.baseline}", "ΔAIQ zero")
+    header = ("router", "condition", measure, f"against {study.baseline}", f"Δ{measure} zero")
     return markdown(Table(header, "llrrr", tuple(groups)))
 
 
@@ -88,8 +93,7 @@ def benchmark_table(study: Study) -> str:
         study: one whose conditions have no position on an axis.
     """
     (other,) = (condition.label for condition in study.conditions if condition.label != study.baseline)
-    figure = "aiq" if study.evaluation.cost_interval else "peak_quality"
-    rows = []
+    figure, rows = study.evaluation.measure, []
     for benchmark, count in by_count(study.evaluation):
         zero = study.evaluation.references["zero_router"].per_benchmark[benchmark][figure]
         row = [benchmark, f"{count:,}", share(zero.value)]
@@ -112,13 +116,8 @@ def _cells(study: Study, router: str, condition: str) -> tuple[str, str, str]:
     scored = study.scored(router, condition)
     if scored is None:
         return "-", "-", "-"
-    figure = scored.aiq if measure(study) == "AIQ" else scored.peak_quality
     change = "" if condition == study.baseline else _change(study.changes[study.names[router, condition]][None])
-    return with_interval(figure, share), change, _gain(study, scored)
-
-
-def _gain(study: Study, scored: Scored) -> str:
-    return difference(scored.delta_aiq_zero.value)
+    return with_interval(study.evaluation.score(scored), share), change, difference(gain(study.evaluation, scored))
 
 
 def _change(found: Difference) -> str:

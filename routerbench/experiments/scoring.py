@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.data.outcomes import Parts
 from routerbench.evaluation.bootstrap import Bootstrap
 from routerbench.evaluation.contest import Contest
 from routerbench.evaluation.evaluate import evaluate
@@ -57,7 +57,11 @@ def score(
         scopes |= {
             name: np.flatnonzero(table.is_complete & (table.benchmark == name)) for name in evaluation.benchmark_counts
         }
-    paired = {scope: _paired(predictions, pairs, table, rows, scope is None, rng) for scope, rows in scopes.items()}
+    cost = table.cost if evaluation.measure == "aiq" else None
+    paired = {
+        scope: _paired(predictions, pairs, table.quality, cost, rows, scope is None, rng)
+        for scope, rows in scopes.items()
+    }
     return Study(
         title=title,
         axis=axis,
@@ -75,13 +79,14 @@ def score(
 def _paired(
     predictions: Mapping[str, Prediction],
     pairs: Mapping[str, str],
-    table: OutcomeTable,
+    quality: NDArray[np.float64],
+    cost: NDArray[np.float64] | None,
     rows: NDArray[np.int64],
     is_whole: bool,
     rng: np.random.Generator,
 ) -> dict[str, Difference]:
     """Compute the paired difference of the two runs of each pair on some rows, over shared resamples."""
     entrants = {name: [prediction.take(rows)] for name, prediction in predictions.items()}
-    contest = Contest(entrants, table.quality[rows], table.cost[rows] if table.has_cost else None, best=0)
+    contest = Contest(entrants, quality[rows], None if cost is None else cost[rows], best=0)
     measured = Bootstrap.of(contest, NUM_RESAMPLES if is_whole else NUM_RESAMPLES // BENCHMARK_SHARE, rng)
     return {name: measured.difference(name, other) for name, other in pairs.items()}

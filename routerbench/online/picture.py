@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routerbench.files import atomic_path
 from routerbench.online.served import Served, half_width
-from routerbench.report.formatting import share, shorten
-from routerbench.report.labels import spread
-from routerbench.report.pictures import LANDMARK_STYLES, PALETTE
+from routerbench.report.formatting import share
+from routerbench.report.pictures import DPI, FAINT, LANDMARK_STYLES, PALETTE, name_ends, plain, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_DPI = 200
-_INK, _FAINT = "#333333", "#8a8a8a"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 _POINTS = 300  # of a curve
 _STYLES: dict[str, dict[str, Any]] = {
     "full_information": {"color": PALETTE[2], "linewidth": 1.4},
@@ -29,31 +25,35 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def write_picture(served: Served, path: Path) -> None:
-    """Draw the reward lost to the best single model over the stream, and the frozen policies' hulls on test.
+    """Draw the reward lost to the best single model over the stream and, where there is an AIQ, the hulls on test.
 
     Args:
         served: what was found.
         path: the PNG to write.
     """
-    import matplotlib as mpl
+    save_picture(path, lambda: _picture(served))
+
+
+def _picture(served: Served) -> Figure:
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
-        figure = Figure(figsize=(9.6, 4.1), dpi=_DPI)
-        figure.text(0.01, 0.975, f"{served.name}: learning while serving", size=9.5, weight="bold", va="top")
-        lambda_ = f"lambda = {served.willingness_to_pay:.3g} USD per unit of quality, {served.num_orders} orders"
-        figure.text(0.99, 0.97, lambda_, size=7.5, color=_FAINT, ha="right", va="top")
-        _draw_regret(figure.add_axes((0.065, 0.13, 0.315, 0.75)), served)
-        if served.evaluation.cost_interval is not None:
-            _draw_frontier(figure.add_axes((0.56, 0.13, 0.285, 0.75)), served)
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+    has_aiq = served.evaluation.measure == "aiq"
+    width = 9.6 if has_aiq else 5.4  # inches
+    figure = Figure(figsize=(width, 4.1), dpi=DPI)
+    figure.text(0.01, 0.975, f"{served.name}: learning while serving", size=9.5, weight="bold", va="top")
+    lambda_ = f"lambda = {served.willingness_to_pay:.3g} USD per unit of quality, {served.num_orders} orders"
+    figure.text(0.99, 0.97, lambda_, size=7.5, color=FAINT, ha="right", va="top")
+    _draw_regret(figure.add_axes((0.624 / width, 0.13, 3.024 / width, 0.75)), served)
+    if has_aiq:
+        _draw_frontier(figure.add_axes((0.56, 0.13, 0.27, 0.75)), served)
+    return figure
 
 
 def _draw_regret(axes: Axes, served: Served) -> None:
     """Reward lost to the best single model, with a band of its 95 % interval over orders."""
-    axes.axhline(0, color=_FAINT, linewidth=0.8)
+    axes.axhline(0, color=FAINT, linewidth=0.8)
     steps = np.unique(np.linspace(1, served.num_served, _POINTS).astype(int))
-    ends = [("best_arm", 0.0, {"color": _FAINT})]
+    ends = [("best_arm", 0.0, FAINT)]
     for name in ("random", "full_information", served.name):
         lost = served.behind_best_arm(name).cumsum(axis=1)[:, steps - 1]
         style, mean = _style(served, name), lost.mean(axis=0)
@@ -61,7 +61,7 @@ def _draw_regret(axes: Axes, served: Served) -> None:
         if len(lost) > 1:
             reach = half_width(lost)
             axes.fill_between(steps, mean - reach, mean + reach, color=style["color"], alpha=0.18, linewidth=0)
-        ends.append((name, float(mean[-1]), style))
+        ends.append((name, float(mean[-1]), style["color"]))
     # What random loses would flatten all else; its line leaves the picture.
     (_, lost_at_random, _), *others = ends[1:]
     heights = [height for _, height, _ in (ends[0], *others)]
@@ -70,47 +70,30 @@ def _draw_regret(axes: Axes, served: Served) -> None:
     axes.set_xlim(0, served.num_served)
     axes.set_xlabel("prompts served")
     axes.set_ylabel("reward lost to the best single model")
-    _finish(axes, ends)
+    plain(axes)
+    name_ends(axes, ends, 26)
 
 
 def _draw_frontier(axes: Axes, served: Served) -> None:
     """Hulls on the test prompts, over the cost interval of the evaluation."""
     evaluation = served.evaluation
-    low, high = evaluation.cost_interval or (0.0, 0.0)
+    assert evaluation.cost_interval is not None
+    low, high = evaluation.cost_interval
     costs = np.geomspace(max(low, 1e-3 * high), high, _POINTS)
-    everyone, ends = {**evaluation.references, **evaluation.routers}, []
+    everyone, ends, figures = {**evaluation.references, **evaluation.routers}, [], []
     for name in ("zero_router", "linear", "full_information", served.name):
         heights, style = everyone[name].hull.at(costs), _style(served, name)
         axes.plot(costs * 1000, heights, **style)
-        aiq = everyone[name].aiq.value
-        ends.append((name if aiq is None else f"{name} {share(aiq)}", float(heights[-1]), style))
+        ends.append((name, float(heights[-1]), style["color"]))
+        figures.append(share(everyone[name].aiq.value))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:g}")
     axes.set_xlim(costs[0] * 1000, costs[-1] * 1000)
     axes.set_xlabel("USD per 1,000 test prompts, log scale")
-    axes.set_ylabel("quality, frozen after the stream; AIQ at the right")
-    _finish(axes, ends)
+    axes.set_ylabel("quality, frozen after the stream")
+    plain(axes)
+    name_ends(axes, ends, 26, figures=figures, head="AIQ")
 
 
 def _style(served: Served, name: str) -> dict[str, Any]:
     return {"color": PALETTE[0], "linewidth": 1.9} if name == served.name else _STYLES[name]
-
-
-def _finish(axes: Axes, ends: list[tuple[str, float, dict[str, Any]]]) -> None:
-    """Name every line at its right end, pushed apart where ends are close, and take away what is not needed."""
-    from matplotlib.transforms import blended_transform_factory
-
-    low, high = axes.get_ylim()
-    heights = np.array([height for _, height, _ in ends]).clip(low, high)
-    places = spread(heights, 0.06 * (high - low), low, high)
-    place_at = blended_transform_factory(axes.transAxes, axes.transData)
-    for (name, _, style), height, place in zip(ends, heights, places, strict=True):
-        colour = style["color"]
-        axes.plot([1, 1.03], [height, place], color=colour, linewidth=0.6, transform=place_at, clip_on=False)
-        axes.text(1.045, place, shorten(name, 26), va="center", size=8, color=colour, transform=place_at,
-                  parse_math=False)  # fmt: skip
-    axes.set_axisbelow(True)
-    axes.grid(color="#e4e4e4", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
-    axes.tick_params(which="both", length=0, colors="#555555", labelsize=8)

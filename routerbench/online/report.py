@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.evaluation.results import Difference, Evaluation, Figure, Scored
 from routerbench.files import atomic_path
 from routerbench.online.picture import write_picture
 from routerbench.online.served import Served, StreamOutcomes, over_orders
 from routerbench.report import write_report
-from routerbench.report.formatting import LANDMARKS, difference, per_thousand, share, with_interval
+from routerbench.report.formatting import LANDMARKS, MEASURES, difference, gain, per_thousand, share, with_interval
 from routerbench.report.tables import Table, escape, markdown, scope
 
 _REFERENCES = (*LANDMARKS, "linear", "best_single")
@@ -52,13 +52,12 @@ def findings(served: Served) -> str:
         f"({served.best_arm}): {_count(_negative(lost))}.",
         f"Regret per prompt: {share(first)} in the first tenth, {share(last)} in the last.",
     ]
-    scored = served.evaluation.routers[served.name]
-    if scored.aiq.value is not None:
-        lines.append(
-            f"Frozen, on test: AIQ {with_interval(scored.aiq, share)}, "
-            f"{_paired(scored.differences['zero_router'])} to zero_router, "
-            f"{_paired(scored.differences['linear'])} to linear, which was told all outcomes."
-        )
+    evaluation, scored = served.evaluation, served.evaluation.routers[served.name]
+    lines.append(
+        f"Frozen, on test: {MEASURES[evaluation.measure]} {with_interval(evaluation.score(scored), share)}, "
+        f"{_paired(scored.differences['zero_router'])} to zero_router, "
+        f"{_paired(scored.differences['linear'])} to linear, which was told all outcomes."
+    )
     return "\n".join(lines)
 
 
@@ -70,11 +69,13 @@ def served_table(served: Served) -> str:
     """
     evaluation = served.evaluation
     policies = tuple(
-        (name, *_serving(served, name, service), *_frozen(evaluation.routers.get(name)))
+        (name, *_serving(served, name, service), *_frozen(evaluation, evaluation.routers.get(name)))
         for name, service in served.services.items()
     )
-    references = tuple((name, "", "", "", "", *_frozen(evaluation.references[name])) for name in _REFERENCES)
-    header = ("policy", "regret", "to best_arm", "quality", "USD/1k", "frozen: AIQ", "to zero_router")
+    everyone = evaluation.references
+    references = tuple((name, "", "", "", "", *_frozen(evaluation, everyone[name])) for name in _REFERENCES)
+    frozen = f"frozen: {MEASURES[evaluation.measure]}"
+    header = ("policy", "regret", "to best_arm", "quality", "USD/1k", frozen, "to zero_router")
     return markdown(Table(header, "lrrrrrr", (policies, references)))
 
 
@@ -84,10 +85,10 @@ def _serving(served: Served, name: str, service: StreamOutcomes) -> tuple[str, s
     return _count(regret), to_best, share(float(service.quality.mean())), per_thousand(float(service.cost.mean()))
 
 
-def _frozen(scored: Scored | None) -> tuple[str, str]:
+def _frozen(evaluation: Evaluation, scored: Scored | None) -> tuple[str, str]:
     if scored is None:
         return "", ""
-    return with_interval(scored.aiq, share), difference(scored.delta_aiq_zero.value)
+    return with_interval(evaluation.score(scored), share), difference(gain(evaluation, scored))
 
 
 def _count(figure: Figure) -> str:
@@ -126,7 +127,8 @@ def _notes(served: Served) -> list[str]:
         f"best_arm: always the model with the largest mean reward in hindsight ({served.best_arm}). random: the mean "
         "over all models. full_information: the same regression, told all outcomes of all other prompts in advance.",
         "To best_arm: regret minus that of best_arm; below 0 a policy earned more. In brackets: Student's 95 % "
-        "intervals over orders; of the AIQ, 95 % bootstrap intervals over test prompts and orders.",
+        f"intervals over orders; of the {MEASURES[served.evaluation.measure]}, 95 % bootstrap intervals over test "
+        "prompts and orders.",
         "Frozen: the posterior means after the stream, swept over all lambda; each order is a seed. linear and the "
         "references were told all train outcomes, zero_router and oracle read those of test.",
         f"Serving took {served.seconds:.1f} s for all orders together, "

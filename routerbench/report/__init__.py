@@ -6,7 +6,7 @@ from typing import Any
 
 from routerbench.evaluation.results import Evaluation
 from routerbench.report.curves import write_curves
-from routerbench.report.figures import write_frontier
+from routerbench.report.frontier_picture import write_frontier
 from routerbench.report.html import write_html
 from routerbench.report.metrics import write_metrics
 from routerbench.report.tables import write_table

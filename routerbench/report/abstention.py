@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,17 +12,14 @@ from routerbench.evaluation.abstention import Abstention
 from routerbench.evaluation.metrics import RiskCoverage
 from routerbench.evaluation.results import Figure
 from routerbench.files import atomic_path
-from routerbench.report.formatting import p_value, percent, share, shorten, with_interval
-from routerbench.report.labels import spread
-from routerbench.report.pictures import PALETTE
+from routerbench.report.formatting import p_value, percent, share, with_interval
+from routerbench.report.pictures import DPI, FAINT, colour_of, name_ends, plain, save_picture
 from routerbench.report.tables import Table, markdown
 
 if TYPE_CHECKING:
+    from matplotlib import figure as mpl_figure
     from matplotlib.axes import Axes
 
-_DPI = 200
-_INK, _FAINT = "#333333", "#8a8a8a"
-_FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": _INK, "axes.labelcolor": _INK}
 # Below a twentieth of the prompts the error is noise.
 _LEAST_COVERAGE = 0.05
 
@@ -70,16 +67,18 @@ def draw_abstention(found: Mapping[str, Abstention], path: Path) -> None:
         found: by name of the router.
         path: the PNG to write.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Picture
+    save_picture(path, lambda: _picture(found))
 
-    with mpl.rc_context(_FONT), atomic_path(path) as part:
-        figure = Picture(figsize=(7.2, 4.0), dpi=_DPI)
-        axes = figure.add_axes((0.08, 0.125, 0.645, 0.79))
-        for number, one in enumerate(found.values()):
-            _draw(axes, one, PALETTE[number % len(PALETTE)])
-        _dress(axes, found)
-        figure.savefig(part, dpi=_DPI, facecolor="white")
+
+def _picture(found: Mapping[str, Abstention]) -> mpl_figure.Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.0), dpi=DPI)
+    axes = figure.add_axes((0.08, 0.125, 0.645, 0.79))
+    for number, one in enumerate(found.values()):
+        _draw(axes, one, colour_of(number))
+    _dress(axes, found)
+    return figure
 
 
 def _cells(one: Abstention) -> tuple[str, ...]:
@@ -119,40 +118,23 @@ def _grid(curve: RiskCoverage) -> np.ndarray:
 
 def _dress(axes: Axes, found: Mapping[str, Abstention]) -> None:
     from matplotlib.ticker import FuncFormatter
-    from matplotlib.transforms import blended_transform_factory
 
     axes.set_xlim(1.0, _LEAST_COVERAGE)  # from all prompts, on the left, to ever fewer
-    low, high = axes.get_ylim()
-    low = min(0.0, low)
-    axes.set_ylim(low, high)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda coverage, _: f"{100 * coverage:.0f} %"))
     axes.set_xlabel("share of the prompts that is answered")
     axes.set_ylabel("error among them: 1 - mean quality")
-    axes.grid(color="#e4e4e4", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b5b5b5")
-    axes.tick_params(length=0, colors="#555555", labelsize=8)
-    ends = np.array([float(one.curve.at(_LEAST_COVERAGE)) for one in found.values()])
-    room = high - low
-    labels = spread(ends + 1e-9 * np.arange(len(ends)), 0.05 * room, low, high - 0.06 * room)
-    place = blended_transform_factory(axes.transAxes, axes.transData)
-    for number, ((name, one), end, label) in enumerate(zip(found.items(), ends, labels, strict=True)):
-        colour = PALETTE[number % len(PALETTE)]
-        axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place,
-                  clip_on=False)  # fmt: skip
-        axes.text(
-            1.035, label, share(one.aurc.value), color=colour, weight="bold", size=8, va="center", transform=place
-        )
-        axes.text(1.115, label, shorten(name, 18), color=colour, weight="bold", size=8, va="center", transform=place,
-                  parse_math=False)  # fmt: skip
-    if len(labels):
-        axes.text(1.035, labels.max() + 0.055 * room, "AURC", color=_FAINT, size=7, va="center", transform=place)
+    plain(axes)
+    ends = [
+        (name, float(one.curve.at(_LEAST_COVERAGE)), colour_of(number))
+        for number, (name, one) in enumerate(found.items())
+    ]
+    name_ends(axes, ends, 18, bold=found, figures=[share(one.aurc.value) for one in found.values()], head="AURC")
     handles = [
-        axes.plot([], [], color=_FAINT, linewidth=1.8)[0],
-        axes.plot([], [], color=_FAINT, linewidth=1.2, linestyle=(0, (1, 1.5)))[0],
-        axes.plot([], [], color=_FAINT, linewidth=0.7)[0],
-        axes.scatter([], [], s=34, marker="X", color=_FAINT, linewidth=0),
+        axes.plot([], [], color=FAINT, linewidth=1.8)[0],
+        axes.plot([], [], color=FAINT, linewidth=1.2, linestyle=(0, (1, 1.5)))[0],
+        axes.plot([], [], color=FAINT, linewidth=0.7)[0],
+        axes.scatter([], [], s=34, marker="X", color=FAINT, linewidth=0),
     ]
     words = ["the least sure declined", "declined at random", "the worst declined (oracle)", "threshold of validation"]
     axes.legend(handles, words, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, frameon=False, fontsize=7.5,

@@ -22,7 +22,7 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
     """Write every breakpoint of every router, and of every reference that has a curve.
 
     Columns: ``router``, ``seed`` (its number, from 0), ``lambda`` in USD per unit of quality, ``cost`` in USD per
-    prompt, ``quality`` in [0, 1]; in the order of lambda within a seed.
+    prompt (null where quality alone is compared), ``quality`` in [0, 1]; in the order of lambda within a seed.
 
     Args:
         evaluation: what was found.
@@ -39,6 +39,8 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
     for column, attribute in (("lambda", "lambdas"), ("cost", "cost"), ("quality", "quality")):
         parts = [np.asarray(getattr(sweep, attribute), np.float64) for _, _, sweep in curves]
         columns[column] = pa.array(np.concatenate([np.empty(0), *parts]))
+    if evaluation.measure != "aiq":
+        columns["cost"] = pa.nulls(len(names), pa.float64())
     with atomic_path(path) as part:
         parquet.write_table(pa.table(columns), part, compression="zstd")
 

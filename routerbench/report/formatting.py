@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from routerbench.evaluation.results import Evaluation, Figure, Scored
+from routerbench.evaluation.results import Evaluation, Figure, Measure, Scored
 
 # The references every picture and per-benchmark table shows, from the lowest bar to the highest.
 LANDMARKS = ("zero_router", "benchmark_oracle", "oracle")
+MEASURES: dict[Measure, str] = {"aiq": "AIQ", "peak_quality": "peak quality"}
 
 
 def share(value: float | None) -> str:
@@ -131,12 +132,24 @@ def short_names(names: Sequence[str], length: int = 28) -> list[str]:
     ]
 
 
-def merit(scored: Scored) -> float:
-    """What routers are ranked by: AIQ, or the quality reached where there is no cost."""
-    value = scored.peak_quality.value if scored.aiq.value is None else scored.aiq.value
-    return -math.inf if value is None or math.isnan(value) else value
+def quality_only(evaluation: Evaluation) -> str:
+    """Why routers are compared by quality alone, as a clause; empty where there is an AIQ."""
+    if evaluation.measure == "aiq":
+        return ""
+    return "this table has no cost" if evaluation.cost_interval is None else "all models cost the same"
+
+
+def merit(evaluation: Evaluation, scored: Scored) -> float:
+    """What routers are ranked by: the figure that they are compared by, as a number."""
+    value = evaluation.score(scored).value
+    return -math.inf if value is None else value
+
+
+def gain(evaluation: Evaluation, scored: Scored) -> float:
+    """How much higher that is than that of zero_router."""
+    return merit(evaluation, scored) - merit(evaluation, evaluation.references["zero_router"])
 
 
 def ranked(evaluation: Evaluation) -> list[tuple[str, Scored]]:
     """The routers, best first; equals stay in the order they were given."""
-    return sorted(evaluation.routers.items(), key=lambda item: -merit(item[1]))
+    return sorted(evaluation.routers.items(), key=lambda item: -merit(evaluation, item[1]))

@@ -15,12 +15,8 @@ from routerbench.report.interactive.shares import call_shares
 from routerbench.report.interactive.style import below
 from routerbench.report.panels import benchmark_panels
 from routerbench.report.tables import (
-    DEPLOYED,
-    DIFFERENCES,
-    SETTINGS,
     Table,
     benchmark_rows,
-    definitions,
     deployed_rows,
     difference_rows,
     model_rows,
@@ -30,6 +26,7 @@ from routerbench.report.tables import (
     setting_rows,
     title,
 )
+from routerbench.report.terms import DEPLOYED, DIFFERENCES, SETTINGS, benchmark_note, definitions
 from routerbench.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -87,7 +84,7 @@ def _page(evaluation: Evaluation) -> str:
 
 
 def _frontier(evaluation: Evaluation) -> str:
-    if evaluation.cost_interval is None:
+    if evaluation.measure != "aiq":
         return ""
     routers = evaluation.routers.values()
     text = "Thick: the hull, which mixing points of the curve can reach. "
@@ -103,8 +100,7 @@ def _frontier(evaluation: Evaluation) -> str:
 
 
 def _benchmarks(evaluation: Evaluation) -> str:
-    figure = "Peak quality" if evaluation.cost_interval is None else "AIQ"
-    text = f"{figure} on the prompts of each benchmark alone, the largest first; each panel has its own scale."
+    text = f"{benchmark_note(evaluation)[:-1]}, the largest first; each panel has its own scale."
     if evaluation.num_resamples:
         text += " Lines: 95 % intervals."
     text += " The upright line is zero_router."
@@ -113,7 +109,7 @@ def _benchmarks(evaluation: Evaluation) -> str:
 
 
 def _shares(evaluation: Evaluation) -> str:
-    if evaluation.cost_interval is None or not any(scored.sweeps for scored in evaluation.routers.values()):
+    if evaluation.measure != "aiq" or not any(scored.sweeps for scored in evaluation.routers.values()):
         return ""
     text = "Share of the prompts that go to each model, along the willingness to pay."
     return _section("Who answers", _picture(call_shares(evaluation), "shares"), _note(text))

@@ -35,7 +35,7 @@ class _Scale(NamedTuple):
 
 
 def benchmark_panels(evaluation: Evaluation) -> str:
-    """HTML of a panel per benchmark, the largest first: AIQ, or peak quality where there is no cost.
+    """HTML of a panel per benchmark, the largest first: AIQ, or peak quality where there is none.
 
     Each panel has a scale of its own, written below it. Panels are text and lines with no script: they
     flow into as many columns as the page has room for, and print.
@@ -77,9 +77,8 @@ def _rows(evaluation: Evaluation, benchmark: str) -> list[tuple[str, str, Figure
         for name in LANDMARKS[:2]
         if (scored := evaluation.references.get(name))
     ]
-    figure = "aiq" if evaluation.cost_interval else "peak_quality"
     return [
-        (name, colour, scored.per_benchmark.get(benchmark, {}).get(figure, Figure(None)))
+        (name, colour, scored.per_benchmark.get(benchmark, {}).get(evaluation.measure, Figure(None)))
         for name, scored, colour in [*coloured(evaluation), *landmarks]
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,9 +31,14 @@ FONT: Any = {"font.family": "sans-serif", "font.size": 8.5, "text.color": INK, "
 _GRID, _SPINE, _TICK = "#e4e4e4", "#b5b5b5", "#555555"
 
 
+def colour_of(number: int) -> str:
+    """The colour of the router that is number so and so, from 0 on."""
+    return PALETTE[number % len(PALETTE)]
+
+
 def coloured(evaluation: Evaluation) -> list[tuple[str, Scored, str]]:
     """The routers, best first, each with the colour that it has in every picture."""
-    return [(name, scored, PALETTE[number % len(PALETTE)]) for number, (name, scored) in enumerate(ranked(evaluation))]
+    return [(name, scored, colour_of(number)) for number, (name, scored) in enumerate(ranked(evaluation))]
 
 
 def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
@@ -64,21 +69,40 @@ def plain(axes: Axes, grid: Literal["x", "y", "both"] | None = "both") -> None:
     axes.tick_params(which="both", length=0, colors=_TICK, labelsize=8)
 
 
-def name_ends(axes: Axes, ends: Sequence[tuple[str, float, str]], max_length: int = 22) -> None:
+def name_ends(
+    axes: Axes,
+    ends: Sequence[tuple[str, float, str]],
+    max_length: int = 22,
+    *,
+    bold: Collection[str] = (),
+    figures: Sequence[str] = (),
+    head: str = "",
+) -> None:
     """Name every line at its right end, pushed apart where ends are close.
 
     Args:
         axes: with the lines drawn and the limits set.
-        ends: of each line its name, the height of its end in data units, and its colour.
+        ends: of each line its name, the height of its end in data units, and its colour; of equal heights the last one
+            is uppermost.
         max_length: characters of a name that are shown.
+        bold: names in bold type.
+        figures: of each line a number that stands before its name.
+        head: what these numbers are.
     """
     from matplotlib.transforms import blended_transform_factory
 
     low, high = axes.get_ylim()
+    room, inch = high - low, 1 / (axes.get_position().width * axes.figure.get_figwidth())  # type: ignore[union-attr]
     heights = np.array([height for _, height, _ in ends]).clip(low, high)
-    places = spread(heights, 0.05 * (high - low), low, high)
+    places = spread(heights, 0.046 * room, low, high - (0.05 * room if head else 0))
     place_at = blended_transform_factory(axes.transAxes, axes.transData)
-    for (name, _, color), height, place in zip(ends, heights, places, strict=True):
-        axes.plot([1, 1.02], [height, place], color=color, linewidth=0.6, transform=place_at, clip_on=False)
-        axes.text(1.03, place, shorten(name, max_length), va="center", size=8, color=color, transform=place_at,
-                  parse_math=False)  # fmt: skip
+    for number, ((name, _, color), height, place) in enumerate(zip(ends, heights, places, strict=True)):
+        style: Any = {"color": color, "weight": "bold" if name in bold else "normal", "size": 8, "va": "center"}
+        axes.plot([1, 1 + 0.12 * inch], [height, place], color=color, linewidth=0.6, transform=place_at, clip_on=False)
+        if figures:
+            axes.text(1 + 0.17 * inch, place, figures[number], transform=place_at, **style)
+        axes.text(1 + (0.53 if figures else 0.17) * inch, place, shorten(name, max_length), parse_math=False,
+                  transform=place_at, **style)  # fmt: skip
+    if head and len(places):
+        axes.text(1 + 0.17 * inch, places.max() + 0.05 * room, head, color=FAINT, size=7, va="center",
+                  transform=place_at)  # fmt: skip

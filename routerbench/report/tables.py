@@ -17,37 +17,14 @@ from routerbench.report.formatting import (
     p_value,
     per_thousand,
     percent,
+    quality_only,
     ranked,
     share,
     with_interval,
 )
+from routerbench.report.terms import DEPLOYED, DIFFERENCES, SETTINGS, benchmark_note, definitions
 from routerbench.report.verdict import verdict
 
-DEFINITIONS = {
-    "AIQ": "mean height of a router's cost-quality hull on the cost interval (RouterBench paper, arXiv 2403.12031).",
-    "as routed": "the same of the curve over lambda as it is, without a hull over points that were picked on test.",
-    "peak quality": "highest mean quality of the hull, in [0, 1].",
-    "QNC": "quality-neutral cost: what the quality of the best single model costs, as a share of that model's cost.",
-    "gain": "height of the hull at the best single model's cost, minus that model's quality.",
-    "AIQ macro": "unweighted mean of the AIQ of each benchmark.",
-    "AIQ original code": "the area as RouterBench's code normalises it; it depends on who is compared.",
-    "zero_router": "mixes single models at random and reads no prompt.",
-    "benchmark_oracle": "sends all prompts of a benchmark where they did best on train: knowing the benchmark alone.",
-    "USD/1k": "US dollars per 1,000 prompts, as measured.",
-    "(low, high)": "95 % bootstrap interval over the test prompts, and over seeds where there are several.",
-    "sees": "what a row was allowed to see when it chose a model.",
-}
-_COST_TERMS = ("AIQ", "as routed", "QNC", "gain", "AIQ macro", "AIQ original code", "USD/1k")
-DIFFERENCES = (
-    "How much higher a router scores than the others on the same prompts. Resampled prompts ask whether that holds for "
-    "other prompts of these benchmarks, resampled benchmarks whether it holds for other benchmarks."
-)
-DEPLOYED = (
-    "One lambda, chosen on validation and realised on test: what a service would have got. The last column is the "
-    "quality above that of zero_router at the same cost."
-)
-
-SETTINGS = "What policies in several steps spent and reached, at some of their settings; all are in metrics.json."
 _SHOWN_SETTINGS = 6
 
 
@@ -84,7 +61,7 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
         *_section("## Settings", SETTINGS, setting_rows(evaluation)),
         *_section("## Other figures", "", other_rows(evaluation)),
         "## Benchmarks",
-        f"{'AIQ' if evaluation.cost_interval else 'Peak quality'} on the prompts of each benchmark alone.",
+        benchmark_note(evaluation),
         markdown(benchmark_rows(evaluation)),
         "## Single models",
         markdown(model_rows(evaluation)),
@@ -96,26 +73,22 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
 
 
 def results_table(evaluation: Evaluation) -> str:
-    """The main table as Markdown that also reads well in a terminal: routers by AIQ, then the references.
+    """The main table as Markdown that also reads well in a terminal: routers, best first, then the references.
 
     Args:
         evaluation: what was found.
-
-    Returns:
-        Markdown; a table with no cost gets a line that says so, and no column that needs one.
     """
-    table = markdown(result_rows(evaluation))
-    return table if evaluation.cost_interval else f"{table}\n\nThis table has no cost: quality only."
+    return markdown(result_rows(evaluation))
 
 
 def result_rows(evaluation: Evaluation) -> Table:
     """Routers, best first, then the references, from the lowest to the highest."""
-    references = sorted(evaluation.references.items(), key=lambda item: merit(item[1]))
+    references = sorted(evaluation.references.items(), key=lambda item: merit(evaluation, item[1]))
     groups = tuple(
         tuple((name, *_cells(evaluation, scored), scored.information) for name, scored in group)
         for group in (ranked(evaluation), references)
     )
-    if evaluation.cost_interval is None:
+    if evaluation.measure != "aiq":
         return Table(("router", "peak quality", "sees"), "lrl", groups)
     return Table(("router", "AIQ", "as routed", "peak quality", "QNC", "gain", "sees"), "lrrrrrl", groups)
 
@@ -177,7 +150,7 @@ def setting_rows(evaluation: Evaluation) -> Table | None:
 
 def other_rows(evaluation: Evaluation) -> Table | None:
     """Figures for the comparison with other papers."""
-    if evaluation.cost_interval is None:
+    if evaluation.measure != "aiq":
         return None
     rows = tuple(
         (
@@ -193,13 +166,12 @@ def other_rows(evaluation: Evaluation) -> Table | None:
 
 
 def benchmark_rows(evaluation: Evaluation) -> Table:
-    """AIQ per benchmark, the largest first; peak quality where there is no cost."""
-    figure = "peak_quality" if evaluation.cost_interval is None else "aiq"
+    """AIQ per benchmark, the largest first; peak quality where there is none."""
     landmarks = [(name, evaluation.references[name]) for name in LANDMARKS if name in evaluation.references]
     columns = [*ranked(evaluation), *landmarks]
     rows = []
     for benchmark, count in by_count(evaluation):
-        figures = [scored.per_benchmark.get(benchmark, {}).get(figure) for _, scored in columns]
+        figures = [scored.per_benchmark.get(benchmark, {}).get(evaluation.measure) for _, scored in columns]
         cells = ("-" if found is None else with_interval(found, share) for found in figures)
         rows.append((benchmark, f"{count:,}", *cells))
     return Table(
@@ -211,7 +183,7 @@ def model_rows(evaluation: Evaluation) -> Table:
     """Mean quality and cost of each single model, the best first."""
     models = zip(evaluation.models, evaluation.model_quality, evaluation.model_cost, strict=True)
     ordered = sorted(models, key=lambda model: -model[1])
-    if evaluation.cost_interval is None:
+    if evaluation.measure != "aiq":
         return Table(("model", "quality"), "lr", (tuple((name, share(quality)) for name, quality, _ in ordered),))
     rows = tuple((name, share(quality), per_thousand(cost)) for name, quality, cost in ordered)
     return Table(("model", "quality", "USD/1k"), "lrr", (rows,))
@@ -228,25 +200,16 @@ def title(evaluation: Evaluation) -> str:
 
 
 def scope(evaluation: Evaluation) -> str:
-    """What the numbers are about: prompts scored and left out, the best single model, the cost interval."""
+    """What the numbers are about: prompts scored and left out, best single model, cost interval."""
     scored = sum(evaluation.benchmark_counts.values())
     text = f"{scored:,} prompts scored, {evaluation.num_left_out:,} left out because a cell is missing; "
     text += f"best single model on train: {evaluation.best_single}"
-    if evaluation.cost_interval is None:
-        return f"{text}."
+    if evaluation.cost_interval is None or evaluation.measure != "aiq":
+        return f"{text}; {quality_only(evaluation)}: quality only."
     low, high = (per_thousand(cost) for cost in evaluation.cost_interval)
     return (
         f"{text}; cost interval {low} to {high} USD per 1,000 prompts, from the cheapest single model to the dearest."
     )
-
-
-def definitions(evaluation: Evaluation) -> dict[str, str]:
-    """The terms that the tables of this evaluation use, each in one line."""
-    unused = () if evaluation.cost_interval else _COST_TERMS
-    meanings = {term: meaning for term, meaning in DEFINITIONS.items() if term not in unused}
-    if not evaluation.cost_interval:
-        meanings["peak quality"] = "mean quality when every prompt goes to the model that is thought best, in [0, 1]."
-    return meanings
 
 
 def markdown(table: Table) -> str:
@@ -277,7 +240,7 @@ def escape(text: str) -> str:
 
 def _cells(evaluation: Evaluation, scored: Scored) -> tuple[str, ...]:
     peak = with_interval(scored.peak_quality, share)
-    if evaluation.cost_interval is None:
+    if evaluation.measure != "aiq":
         return (peak,)
     return (
         with_interval(scored.aiq, share),

@@ -13,6 +13,7 @@ from routerbench.data.outcomes import OutcomeTable
 from routerbench.errors import InputError
 from routerbench.evaluation.frontier import open_hull
 from routerbench.evaluation.metrics import aiq
+from routerbench.evaluation.results import measure_on
 from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import sweep
 from routerbench.routers.base import Prediction
@@ -178,8 +179,8 @@ def area_of_points(cost: NDArray[np.float64], quality: NDArray[np.float64], tabl
     """Compute the AIQ of ``(P,)`` points on the cost interval of the single models; the best quality if it is empty."""
     single = table.cost.mean(axis=0)
     hull = open_hull(cost, quality, single, table.quality.mean(axis=0))
-    low, high = float(single.min()), float(single.max())
-    return aiq(hull, low, high) if low < high else float(hull.quality[-1])
+    interval = float(single.min()), float(single.max())
+    return aiq(hull, *interval) if measure_on(interval) == "aiq" else float(hull.quality[-1])
 
 
 def _of(scene: Scene, models: NDArray[np.int64]) -> Scene:

@@ -130,14 +130,15 @@ def test_a_router_without_cost_on_a_table_with_cost_is_refused_but_may_be_valida
     assert validation_aiq(blind, table) == 1
 
 
-def test_models_of_one_price_have_no_aiq(table, prediction):
-    flat = replace(table, cost=np.full_like(table.cost, 2.0))
-    result = evaluate({"ours": prediction}, flat, flat)
-    assert result.cost_interval == (2, 2)
-    scored = values(result.routers["ours"])
-    assert [scored[name] for name in ("aiq", "aiq_macro", "delta_aiq_zero")] == [None, None, None]
-    assert (scored["peak_quality"], scored["peak_cost"], scored["qnc"]) == pytest.approx((1, 2, 1))
-    assert validation_aiq(prediction, flat) == 1
+@pytest.mark.parametrize("price", [2.0, 0.0])
+def test_models_of_one_price_are_scored_by_quality_alone(table, prediction, price):
+    flat, none = (replace(table, cost=np.full_like(table.cost, each)) for each in (price, np.nan))
+    for routed in (prediction, Prediction(np.array([[0, 1.0, 0]] * 4), table.cost)):
+        result, without = (evaluate({"ours": routed}, each, each) for each in (flat, none))
+        assert (result.cost_interval, result.model_cost.tolist()) == ((price, price), [price] * 3)
+        for name, scored in (result.references | result.routers).items():
+            assert values(scored) == values((without.references | without.routers)[name])
+        assert validation_aiq(routed, flat) == validation_aiq(routed, none)
 
 
 def test_a_benchmark_of_one_price_is_left_out_of_the_macro_mean(table, prediction):
@@ -145,12 +146,6 @@ def test_a_benchmark_of_one_price_is_left_out_of_the_macro_mean(table, predictio
     scored = evaluate({"ours": prediction}, partly, partly).routers["ours"]
     assert scored.per_benchmark["b"]["aiq"].value is None
     assert scored.aiq_macro.value == scored.per_benchmark["a"]["aiq"].value == pytest.approx(23 / 24)
-
-
-def test_free_models_give_no_qnc_and_no_crash(table, prediction):
-    free = replace(table, cost=np.zeros_like(table.cost))
-    scored = values(evaluate({"ours": prediction}, free, free).routers["ours"])
-    assert (scored["aiq"], scored["aiq_original_code"], scored["qnc"], scored["peak_cost"]) == (None, None, None, 0)
 
 
 @pytest.mark.parametrize("what", ["quality", "cost"])

@@ -166,15 +166,8 @@ def test_without_intervals(browser, evaluation, tmp_path):
     check(browser, tmp_path / "report.html", ["frontier", "shares"])
 
 
-@pytest.mark.parametrize("factor", [[0.0, 1, 1, 1], [0.0, 0, 0, 0]], ids=["a free model", "all free"])
-def test_free_models(browser, make, tmp_path, factor):
-    write_html(make(num_prompts=60, cost_of=lambda cost: cost * np.array(factor)), tmp_path / "report.html")
-    browser.open(tmp_path / "report.html", 1100)
-    check(browser, tmp_path / "report.html", ["frontier", "shares", "reliability"])
-
-
-def test_one_price_for_all(browser, make, tmp_path):
-    write_html(make(num_prompts=60, cost_of=lambda cost: np.full_like(cost, 0.25)), tmp_path / "report.html")
+def test_a_free_model(browser, make, tmp_path):
+    write_html(make(num_prompts=60, cost_of=lambda cost: cost * np.array([0.0, 1, 1, 1])), tmp_path / "report.html")
     browser.open(tmp_path / "report.html", 1100)
     check(browser, tmp_path / "report.html", ["frontier", "shares", "reliability"])
 

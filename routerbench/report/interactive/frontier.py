@@ -13,15 +13,13 @@ from routerbench.evaluation.results import Band, Deployed, Evaluation, Figure, S
 from routerbench.evaluation.rollout import Rollout
 from routerbench.evaluation.sweep import Sweep
 from routerbench.report.formatting import LANDMARKS, share, shorten
-from routerbench.report.interactive.style import LAYOUT, label, literal, router_lines
-from routerbench.report.pictures import LANDMARK_STYLES
+from routerbench.report.interactive.style import LANDMARK_LINES, LAYOUT, label, literal, router_lines
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 # Points of a router's curves, all seeds together.
 _MAX_POINTS = 2000
-_DASHES = {"zero_router": "dash", "benchmark_oracle": "dot", "oracle": "solid"}
 _SYMBOLS = {"budget": "diamond", "keep": "square"}
 _WHERE = "%{x:.3g} USD per 1,000 prompts<br>quality %{y:.3f}<extra></extra>"
 
@@ -30,20 +28,19 @@ def frontier(evaluation: Evaluation) -> go.Figure:
     """Every router among the landmarks and the single models; cost on a log axis unless a model is free.
 
     Args:
-        evaluation: on a table with costs.
+        evaluation: with an AIQ.
     """
     import plotly.graph_objects as go
 
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     room = max((high / low) ** 0.08, 1.05) if low > 0 else 1.08
-    right = (high or 1) * room
+    right = high * room
     routers = router_lines(evaluation)
     figure = go.Figure([band for name, scored, line in routers for band in _bands(name, scored.band, line["color"])])
     for name in LANDMARKS:
         if scored := evaluation.references.get(name):
-            line = {"color": LANDMARK_STYLES[name]["color"], "dash": _DASHES[name], "width": 1.5}
-            figure.add_trace(_hull(name, scored, line, right, rank=2000))
+            figure.add_trace(_hull(name, scored, LANDMARK_LINES[name], right, rank=2000))
     for number, (name, scored, line) in reversed(list(enumerate(routers))):
         figure.add_trace(_hull(name, scored, line | {"width": 3}, right, rank=number))
         figure.add_traces(list(_curves(name, scored.sweeps, line["color"])))

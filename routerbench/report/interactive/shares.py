@@ -27,7 +27,7 @@ def call_shares(evaluation: Evaluation) -> go.Figure:
     """Share of the prompts that each model answers, mean over seeds, stacked; a menu changes the router.
 
     Args:
-        evaluation: with costs, and a router that has a curve.
+        evaluation: with an AIQ, and a router that has a curve.
     """
     import plotly.graph_objects as go
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerbench.evaluation.results import Evaluation, Scored
 from routerbench.report.formatting import shorten
-from routerbench.report.pictures import PALETTE, coloured
+from routerbench.report.pictures import LANDMARK_STYLES, PALETTE, coloured
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,7 +21,13 @@ LAYOUT: dict[str, Any] = {
     "xaxis": {"title": {"font": {"size": 13}}, "tickangle": 0},
     "yaxis": {"title": {"font": {"size": 13}}},
 }
+# The dashes of pictures.py in the words of Plotly.
 _DASHES = ("solid", "dash", "dashdot", "dot")
+_LANDMARK_DASHES = {"zero_router": "dash", "benchmark_oracle": "dot", "oracle": "solid"}
+LANDMARK_LINES: dict[str, dict[str, Any]] = {
+    name: {"color": LANDMARK_STYLES[name]["color"], "dash": dash, "width": 1.5}
+    for name, dash in _LANDMARK_DASHES.items()
+}
 # Pixels on a narrow page: the plot itself, the axis title below it, and a row of the legend below that.
 _PLOT, _TITLE, _ROW = 300, 58, 21
 # The longest entry of which two stand side by side in a legend 350 pixels wide.

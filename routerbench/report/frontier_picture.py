@@ -11,10 +11,20 @@ from numpy.typing import NDArray
 from routerbench.evaluation.frontier import Hull, pareto_frontier
 from routerbench.evaluation.operating import OperatingPoints
 from routerbench.evaluation.results import Evaluation, Scored
-from routerbench.files import atomic_path
-from routerbench.report.formatting import LANDMARKS, merit, share, short_names, shorten
-from routerbench.report.labels import place, spread
-from routerbench.report.pictures import DASHES, DPI, FAINT, FONT, INK, LANDMARK_STYLES, PALETTE, coloured, plain
+from routerbench.report.formatting import LANDMARKS, merit, quality_only, share, short_names, shorten
+from routerbench.report.labels import place
+from routerbench.report.pictures import (
+    DASHES,
+    DPI,
+    FAINT,
+    INK,
+    LANDMARK_STYLES,
+    PALETTE,
+    coloured,
+    name_ends,
+    plain,
+    save_picture,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,18 +40,13 @@ _TURNS = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
     """Draw the hulls of the routers among the references and the single models, cost on a log axis.
 
-    Shaded: the interval of each hull; diamonds and squares: deployed points. A table with no cost becomes bars of
-    quality.
+    Shaded: the interval of each hull; diamonds and squares: deployed points. Without an AIQ: bars of quality.
 
     Args:
         evaluation: what was found.
         path: the PNG to write.
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context(FONT), atomic_path(path) as part:
-        figure = _bars(evaluation) if evaluation.cost_interval is None else _frontier(evaluation)
-        figure.savefig(part, dpi=DPI, facecolor="white")
+    save_picture(path, lambda: _frontier(evaluation) if evaluation.measure == "aiq" else _bars(evaluation))
 
 
 def write_validation(points: OperatingPoints, path: Path) -> None:
@@ -51,22 +56,24 @@ def write_validation(points: OperatingPoints, path: Path) -> None:
         points: of the router.
         path: the PNG to write.
     """
-    import matplotlib as mpl
+    save_picture(path, lambda: _validation(points))
+
+
+def _validation(points: OperatingPoints) -> Figure:
     from matplotlib.figure import Figure
 
-    cost, quality = points.cost * 1000, points.quality
-    with mpl.rc_context(FONT), atomic_path(path) as part:
-        figure = Figure(figsize=(7.2, 4.5), dpi=DPI)
-        axes = figure.add_axes((0.08, 0.115, 0.88, 0.8))
-        room = max((cost.max() / cost.min()) ** 0.06, 1.05) if cost.min() > 0 else 0
-        _axis_of_cost(axes, cost.min() / room if room else -0.04, cost.max() * (room or 1.08))
-        axes.step(cost, quality, where="post", color=PALETTE[0], linewidth=1.8)
-        axes.axhline(points.best_quality, color="#808080", linestyle=(0, (5, 2)), linewidth=1.3)
-        axes.text(0.01, points.best_quality, "best single model", color="#808080", size=8, va="bottom",
-                  transform=axes.get_yaxis_transform())  # fmt: skip
-        axes.set_ylabel("mean quality")
-        axes.set_title("on validation, on which it was chosen", size=8.5, color=FAINT, loc="left")
-        figure.savefig(part, dpi=DPI, facecolor="white")
+    cost, style = points.cost * 1000, LANDMARK_STYLES["zero_router"]
+    figure = Figure(figsize=(7.2, 4.5), dpi=DPI)
+    axes = figure.add_axes((0.08, 0.115, 0.88, 0.8))
+    room = max((cost.max() / cost.min()) ** 0.06, 1.05) if cost.min() > 0 else 0
+    _axis_of_cost(axes, cost.min() / room if room else -0.04, cost.max() * (room or 1.08))
+    axes.step(cost, points.quality, where="post", color=PALETTE[0], linewidth=1.8)
+    axes.axhline(points.best_quality, **style)
+    axes.text(0.01, points.best_quality, "best single model", color=style["color"], size=8, va="bottom",
+              transform=axes.get_yaxis_transform())  # fmt: skip
+    axes.set_ylabel("mean quality")
+    axes.set_title("on validation, on which it was chosen", size=8.5, color=FAINT, loc="left")
+    return figure
 
 
 def _frontier(evaluation: Evaluation) -> Figure:
@@ -78,27 +85,30 @@ def _frontier(evaluation: Evaluation) -> Figure:
     axes = figure.add_axes((0.08 * 7.2 / width, 0.115, 0.68 * 7.2 / width, 0.845))
     left, right = _cost_limits(evaluation)
     _axis_of_cost(axes, left, right)
-    _axis_of_quality(axes, evaluation, [float(hull.quality[-1]) for _, hull, _, _ in lines])
+    _axis_of_quality(axes, evaluation, [float(scored.hull.quality[-1]) for _, scored, _ in lines])
     assert evaluation.cost_interval is not None
     axes.axvspan(*(1000 * cost for cost in evaluation.cost_interval), color="#f6f6f6", zorder=0, linewidth=0)
-    drawn = [_draw_hull(axes, hull, style, left, right) for _, hull, _, style in lines]
+    drawn = [_draw_hull(axes, scored.hull, style, left, right) for _, scored, style in lines]
     drawn += [_draw_band_and_points(axes, scored, colour) for _, scored, colour in coloured(evaluation)]
     _draw_models(axes, evaluation, np.concatenate(drawn))
-    _name_lines(axes, lines, right)
+    lines.sort(key=lambda line: merit(evaluation, line[1]))
+    ends = [(name, float(s.hull.at(max(right / 1000, s.hull.cost[0]))), style["color"]) for name, s, style in lines]
+    figures = [share(scored.aiq.value) for _, scored, _ in lines]
+    name_ends(axes, ends, 28, bold=evaluation.routers, figures=figures, head="AIQ")
     return figure
 
 
-def _lines(evaluation: Evaluation) -> list[tuple[str, Hull, float | None, dict[str, Any]]]:
-    """Name, hull, AIQ and style of every line, routers last so that they lie on top."""
+def _lines(evaluation: Evaluation) -> list[tuple[str, Scored, dict[str, Any]]]:
+    """Name, figures and style of every line, routers last so that they lie on top."""
     lines = [
-        (name, scored.hull, scored.aiq.value, LANDMARK_STYLES[name] | {"zorder": 2})
+        (name, scored, LANDMARK_STYLES[name] | {"zorder": 2})
         for name in LANDMARKS
         if (scored := evaluation.references.get(name))
     ]
     routers = list(enumerate(coloured(evaluation)))
     for number, (name, scored, colour) in reversed(routers):
         style = {"color": colour, "linestyle": DASHES[number // len(PALETTE) % len(DASHES)]}
-        lines.append((name, scored.hull, scored.aiq.value, style | {"linewidth": 1.8, "zorder": 3}))
+        lines.append((name, scored, style | {"linewidth": 1.8, "zorder": 3}))
     return lines
 
 
@@ -107,7 +117,7 @@ def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
     if low <= 0:  # a free model has no place on a log axis
-        return -0.04 * (high or 1), 1.08 * (high or 1)
+        return -0.04 * high, 1.08 * high
     room = max((high / low) ** 0.06, 1.05)
     return low / room**1.5, high * room
 
@@ -123,8 +133,7 @@ def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.10g}"))
     axes.set_xlim(left, right)
     axes.set_xlabel("mean cost in USD per 1,000 prompts" + (", log scale" if left > 0 else ""))
-    axes.grid(color="#e4e4e4", linewidth=0.6)
-    plain(axes, grid=None)
+    plain(axes)
 
 
 def _axis_of_quality(axes: Axes, evaluation: Evaluation, heights: list[float]) -> None:
@@ -202,33 +211,12 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
             axes.plot(*to_data([point, nearest]).T, color=FAINT, linewidth=0.5, zorder=3.5)
 
 
-def _name_lines(axes: Axes, lines: list[tuple[str, Hull, float | None, dict[str, Any]]], right: float) -> None:
-    """Name every line at its right end, with its AIQ, pushed apart where ends are close."""
-    from matplotlib.transforms import blended_transform_factory
-
-    low, high = axes.get_ylim()
-    ends = np.array([float(hull.at(max(right / 1000, hull.cost[0]))) for _, hull, _, _ in lines])
-    # Equal ends keep the order of the AIQ.
-    nudged = ends + 1e-9 * np.argsort(np.argsort([-1.0 if aiq is None else aiq for _, _, aiq, _ in lines]))
-    room = high - low
-    labels = spread(nudged, 0.046 * room, low, high - 0.05 * room)
-    place_at = blended_transform_factory(axes.transAxes, axes.transData)
-    for (name, _, aiq, style), end, label in zip(lines, ends, labels, strict=True):
-        colour, is_router = style["color"], style["zorder"] == 3
-        axes.plot([1, 1.025], [end, label], color=colour, linewidth=0.6, transform=place_at, clip_on=False)
-        weight = "bold" if is_router else "normal"
-        axes.text(1.035, label, share(aiq), color=colour, weight=weight, size=8, va="center", transform=place_at)
-        axes.text(1.108, label, shorten(name), color=colour, weight=weight, size=8, va="center",
-                  transform=place_at, parse_math=False)  # fmt: skip
-    axes.text(1.035, labels.max() + 0.05 * room, "AIQ", color=FAINT, size=7, va="center", transform=place_at)
-
-
 def _bars(evaluation: Evaluation) -> Figure:
     """Qualities as horizontal bars, the best on top: routers in colour, references dark, single models light."""
     from matplotlib.figure import Figure
 
-    routers = [(shorten(name), _peak(scored), colour) for name, scored, colour in coloured(evaluation)]
-    references = [(name, _peak(evaluation.references[name]), "#4d4d4d") for name in evaluation.references]
+    routers = [(shorten(name), merit(evaluation, scored), colour) for name, scored, colour in coloured(evaluation)]
+    references = [(name, merit(evaluation, scored), "#4d4d4d") for name, scored in evaluation.references.items()]
     names = short_names(evaluation.models)
     models = [(name, float(q), "#c9c9c9") for name, q in zip(names, evaluation.model_quality, strict=True)]
     bars = sorted([*routers, *references, *models], key=lambda bar: bar[1])
@@ -243,10 +231,6 @@ def _bars(evaluation: Evaluation) -> Figure:
                   transform=axes.get_yaxis_transform())  # fmt: skip
         axes.text(length, row, f" {share(length)}", va="center", size=7.5)
     axes.set(ylim=(-0.6, len(bars) - 0.4), xlim=(0, 1.06 * max(*lengths, 0.01)))
-    axes.set_xlabel("mean quality (this table has no cost)")
+    axes.set_xlabel(f"mean quality ({quality_only(evaluation)})")
     plain(axes, grid=None)
     return figure
-
-
-def _peak(scored: Scored) -> float:
-    return max(merit(scored), 0.0)
