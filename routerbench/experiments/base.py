@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.baselines import Fit, with_baselines
 from routerbench.experiments.study import Study
@@ -70,15 +69,12 @@ class Experiment(ABC):
     """Trains routers, scores them on the same test prompts, and writes a report."""
 
     @abstractmethod
-    def conduct(
-        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
-    ) -> Pages:
+    def conduct(self, recipes: Recipes, parts: Parts, seed: int, folder: Path) -> Pages:
         """Run the experiment and write its report.
 
         Args:
             recipes: routers to train.
-            table: N outcomes with their split.
-            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            parts: the splits of a table, with embeddings.
             seed: random seed.
             folder: folder of the report.
 
@@ -91,33 +87,24 @@ class StudyExperiment(Experiment):
     """Modifies train and val before routers are trained on them. Test is not modified."""
 
     @abstractmethod
-    def run(
-        self,
-        fits: Mapping[str, Fit],
-        table: OutcomeTable,
-        embeddings: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Study:
+    def run(self, fits: Mapping[str, Fit], parts: Parts, rng: np.random.Generator) -> Study:
         """Train every router under every condition and score all of them on the test prompts.
 
         Args:
             fits: functions that train a router, by its name.
-            table: N outcomes with their split.
-            embeddings: ``(N, D)`` embeddings of the prompts of ``table``.
+            parts: the splits of a table, with embeddings.
             rng: random number generator; the same state gives the same study.
 
         Raises:
             InputError: the table is too small for the protocol.
         """
 
-    def conduct(
-        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
-    ) -> Pages:
+    def conduct(self, recipes: Recipes, parts: Parts, seed: int, folder: Path) -> Pages:
         """Study the chosen router and the baselines, and write experiment.md and experiment.png."""
         from routerbench.experiments.report import findings, study_table, write_study
 
         fits = with_baselines(recipes.name, recipes.fit)
-        study = self.run(fits, table, embeddings, np.random.default_rng(seed))
+        study = self.run(fits, parts, np.random.default_rng(seed))
         write_study(study, folder)
         return Pages("experiment", findings(study), study_table(study))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable, Parts
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Lesson, StudyExperiment, fit_each, percent
 from routerbench.experiments.baselines import Fit
@@ -35,15 +35,8 @@ class LabelNoise(StudyExperiment):
                 f"experiment.rates must list at least two shares of labels from 0 to 0.5, got {list(self.rates)}"
             )
 
-    def run(
-        self,
-        fits: Mapping[str, Fit],
-        table: OutcomeTable,
-        embeddings: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Study:
-        """Train every router at every rate; see `Experiment.run`."""
-        parts = Parts.of(table, embeddings)
+    def run(self, fits: Mapping[str, Fit], parts: Parts, rng: np.random.Generator) -> Study:
+        """Train every router at every rate; see `StudyExperiment.run`."""
         train, val, test = parts
         rates = sorted(set(self.rates))
         fates, val_fates = rng.random(train.table.quality.shape), rng.random(val.table.quality.shape)

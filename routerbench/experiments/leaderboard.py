@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.evaluation.evaluate import check_prediction, evaluate, validation_aiq
 from routerbench.experiments.base import Experiment, Pages, Recipe, Recipes
@@ -78,9 +77,7 @@ class Leaderboard(Experiment):
             if not all(isinstance(values, Sequence) and values for values in grid.values()):
                 raise InputError(f"experiment.grids.{router} must list values of each option, got {dict(grid)}")
 
-    def conduct(
-        self, recipes: Recipes, table: OutcomeTable, embeddings: NDArray[np.float32], seed: int, folder: Path
-    ) -> Pages:
+    def conduct(self, recipes: Recipes, parts: Parts, seed: int, folder: Path) -> Pages:
         """Rank the routers, and write leaderboard.md, leaderboard.csv and leaderboard.png.
 
         Raises:
@@ -90,16 +87,12 @@ class Leaderboard(Experiment):
 
         if recipes.typed:
             raise InputError(f"{recipes.typed[0]}: a leaderboard takes experiment.routers and experiment.grids instead")
-        standings = self.run(recipes.words, recipes.compose, Parts.of(table, embeddings), seed)
+        standings = self.run(recipes.words, recipes.compose, parts, seed)
         write_leaderboard(standings, folder)
         return Pages("leaderboard", findings(standings), leaderboard_table(standings))
 
     def run(
-        self,
-        words: Sequence[str],
-        recipe: Callable[[str, list[str]], Recipe],
-        parts: Parts,
-        seed: int,
+        self, words: Sequence[str], recipe: Callable[[str, list[str]], Recipe], parts: Parts, seed: int
     ) -> Standings:
         """Train every router with every seed, predict test once each, and evaluate all predictions together.
 

@@ -44,14 +44,9 @@ class NewModels(StudyExperiment):
                 f"experiment.num_prompts must list numbers of scored prompts of at least 1, got {self.num_prompts}"
             )
 
-    def run(
-        self,
-        fits: Mapping[str, Fit],
-        table: OutcomeTable,
-        embeddings: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Study:
-        """Train every router on the seen models and on all, and add the others; see `Experiment.run`."""
+    def run(self, fits: Mapping[str, Fit], parts: Parts, rng: np.random.Generator) -> Study:
+        """Train every router on the seen models and on all, and add the others; see `StudyExperiment.run`."""
+        table = parts.train.table
         if table.num_models < 3:
             raise InputError(
                 f"{table.source}: new models take at least 3 models, two to train on and one to add; it has "
@@ -60,14 +55,14 @@ class NewModels(StudyExperiment):
         num_seen = table.num_models - round(table.num_models / 3)
         is_new = np.isin(np.arange(table.num_models), rng.permutation(table.num_models)[num_seen:])
         # New models last, as `add_model` appends them.
-        table = table.select_models([table.models[model] for model in np.argsort(is_new, kind="stable")])
-        parts = Parts.of(table, embeddings)
+        models = [table.models[model] for model in np.argsort(is_new, kind="stable")]
+        parts = Parts(*(_of(part, models) for part in parts))
         train, val, test = parts
         sizes = sorted(set(self.num_prompts))
         scored = self._scored(train, num_seen, rng)
 
         def lessons() -> Iterator[Lesson]:
-            yield Lesson(SEEN, _of(train, table.models[:num_seen]), _of(val, table.models[:num_seen]))
+            yield Lesson(SEEN, _of(train, models[:num_seen]), _of(val, models[:num_seen]))
             yield Lesson(ALL, train, val)
 
         runs: dict[tuple[str, str], Prediction] = {}
@@ -92,7 +87,7 @@ class NewModels(StudyExperiment):
             title=f"Models that join after training, on {len(test.table):,} test prompts",
             axis="scored prompts of each new model",
             log_axis=True,
-            notes=[*_draw_notes(table, train, num_seen), *unable],
+            notes=[*_draw_notes(train.table, num_seen), *unable],
         )
 
     def _scored(self, train: Examples, num_seen: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -151,8 +146,8 @@ def _label(num_prompts: int) -> str:
     return f"{num_prompts} prompt" + ("s" if num_prompts > 1 else "")
 
 
-def _draw_notes(table: OutcomeTable, train: Examples, num_seen: int) -> list[str]:
-    best = best_single(train.table)
+def _draw_notes(table: OutcomeTable, num_seen: int) -> list[str]:
+    best = best_single(table)
     place = "one of the new models" if best >= num_seen else "one of the seen models"
     return [
         f"New models: {', '.join(table.models[num_seen:])}; {table.num_models - num_seen} of {table.num_models}, drawn "

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable, Parts
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each
 from routerbench.experiments.baselines import Fit
@@ -36,15 +35,10 @@ class LeaveOneBenchmarkOut(StudyExperiment):
     benchmarks: Sequence[str] | None = None
     families: Sequence[str] = ()
 
-    def run(
-        self,
-        fits: Mapping[str, Fit],
-        table: OutcomeTable,
-        embeddings: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Study:
-        """Train every router once on everything and once without each benchmark; see `Experiment.run`."""
-        parts = Parts.of(_in_families(table, self.families), embeddings)
+    def run(self, fits: Mapping[str, Fit], parts: Parts, rng: np.random.Generator) -> Study:
+        """Train every router once on everything and once without each benchmark; see `StudyExperiment.run`."""
+        names = {name for part in parts for name in part.table.benchmark}
+        parts = Parts(*(_in_families(part, self.families) for part in parts))
         train, val, test = parts
         held_out = self._held_out(parts)
         test = test.take(np.isin(test.table.benchmark.astype(str), held_out))
@@ -79,7 +73,7 @@ class LeaveOneBenchmarkOut(StudyExperiment):
                 f"{UNSEEN}: each prompt is routed by a router that had no prompt of its benchmark in train or "
                 f"validation; {len(held_out)} benchmarks were held out in turn.",
                 "The references know all benchmarks of train.",
-                *_family_notes(table, self.families),
+                *_family_notes(names, self.families),
             ],
         )
 
@@ -103,17 +97,14 @@ class LeaveOneBenchmarkOut(StudyExperiment):
         return candidates if self.benchmarks is None else sorted(set(self.benchmarks))
 
 
-def _in_families(table: OutcomeTable, families: Sequence[str]) -> OutcomeTable:
+def _in_families(examples: Examples, families: Sequence[str]) -> Examples:
     """Rename every benchmark to its family, the first matching prefix."""
-    names = {
-        benchmark: next((family for family in families if benchmark.startswith(family)), benchmark)
-        for benchmark in set(table.benchmark)
-    }
-    return replace(table, benchmark=np.array([names[benchmark] for benchmark in table.benchmark], dtype=object))
+    benchmark = [next(filter(name.startswith, families), name) for name in examples.table.benchmark]
+    return replace(examples, table=replace(examples.table, benchmark=np.array(benchmark, dtype=object)))
 
 
-def _family_notes(table: OutcomeTable, families: Sequence[str]) -> list[str]:
-    members = [(family, sum(name.startswith(family) for name in set(table.benchmark))) for family in families]
+def _family_notes(names: set[str], families: Sequence[str]) -> list[str]:
+    members = [(family, sum(name.startswith(family) for name in names)) for family in families]
     return [f"{family} stands for {count} benchmarks, held out together." for family, count in members if count]
 
 

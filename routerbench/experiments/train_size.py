@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from routerbench.data.outcomes import Examples, OutcomeTable, Parts
+from routerbench.data.outcomes import Examples, Parts
 from routerbench.errors import InputError
 from routerbench.experiments.base import Lesson, StudyExperiment, check_models, fit_each, percent
 from routerbench.experiments.baselines import Fit
@@ -39,15 +38,8 @@ class TrainSize(StudyExperiment):
                 f"experiment.fractions must list at least two shares above 0 and up to 1, got {list(self.fractions)}"
             )
 
-    def run(
-        self,
-        fits: Mapping[str, Fit],
-        table: OutcomeTable,
-        embeddings: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Study:
-        """Train every router on every share; see `Experiment.run`."""
-        parts = Parts.of(table, embeddings)
+    def run(self, fits: Mapping[str, Fit], parts: Parts, rng: np.random.Generator) -> Study:
+        """Train every router on every share; see `StudyExperiment.run`."""
         train, val, test = parts
         fractions = sorted(set(self.fractions))
         order, val_order = rng.permutation(len(train.table)), rng.permutation(len(val.table))

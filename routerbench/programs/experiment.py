@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from routerbench.data.outcomes import OutcomeTable
+from routerbench.data.outcomes import OutcomeTable, Parts
 from routerbench.encoders.base import Encoder, Store
 from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Experiment, Pages, Recipes
@@ -30,7 +30,7 @@ def run_experiment(
     The experiment may train the routers of ``recipes`` with any seed; the other arguments are those of ``train``.
     """
     best_single(table.part("train"))  # raises if a model has no outcome in train
-    pages = experiment.conduct(recipes, table, encoder.embed(table, store), seed, folder)
+    pages = experiment.conduct(recipes, Parts.of(table, encoder.embed(table, store)), seed, folder)
     announce(pages, folder, tracker)
 
 

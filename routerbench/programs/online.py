@@ -34,8 +34,8 @@ def run_online(
 ) -> float:
     """Replay the train prompts to a bandit, write the report, and save the bandit after the first order.
 
-    ``replay`` has the bandit, the number of orders and lambda, ``name`` is that of the bandit in the report, and ``seed``
-    is that of the orders and the bandit; the other arguments are those of ``train``.
+    ``replay`` has the bandit, the number of orders and lambda; ``name`` is that of the bandit in the report, ``seed``
+    that of the orders and the bandit. The other arguments are those of ``train``.
 
     Returns:
         AIQ of the saved bandit on validation, without further learning.

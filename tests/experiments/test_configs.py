@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from routerbench.config.building import instantiate
+from routerbench.data.outcomes import Parts
 from routerbench.experiments import baselines
 from routerbench.experiments.base import Experiment
 from routerbench.experiments.leaderboard import Leaderboard
@@ -32,7 +33,7 @@ def test_every_option_runs_with_the_baselines(option):
     if option == "new_models":
         config.num_prompts = [10, 30]
     fits = baselines.with_baselines("linear", baselines.with_baselines("-", None)["linear"])
-    study = instantiate(config).run(fits, *make_world(num_models=3), np.random.default_rng(0))
+    study = instantiate(config).run(fits, Parts.of(*make_world(num_models=3)), np.random.default_rng(0))
     assert study.routers == ("linear", "knn")
     assert all(scored.aiq.value is not None for scored in study.evaluation.routers.values())
 
@@ -57,6 +58,4 @@ def test_a_chosen_router_takes_the_place_of_the_baseline_of_its_name():
 
 
 def examples_of(split):
-    from routerbench.data.outcomes import Parts
-
     return getattr(Parts.of(*make_world(num_models=3)), split)

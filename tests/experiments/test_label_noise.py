@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.experiments.label_noise import LabelNoise
 from tests.experiments.conftest import constant, make_world
@@ -10,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 
 def run(fit, table=None, rates=(0.0, 0.1, 0.4)):
     world = make_world()
-    return LabelNoise(rates).run({"mlp": fit}, table or world[0], world[1], np.random.default_rng(0))
+    return LabelNoise(rates).run({"mlp": fit}, Parts.of(table or world[0], world[1]), np.random.default_rng(0))
 
 
 def test_flips_the_share_it_says_nested_in_train_and_val_alike():

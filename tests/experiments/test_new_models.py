@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.experiments.new_models import ALL, SEEN, NewModels, never_new
 from routerbench.policy import select
@@ -37,7 +38,7 @@ class Stubborn(ConstantRouter):
 
 
 def run(num_prompts=(5, 20), world=None, **fits):
-    return NewModels(num_prompts).run(fits, *(world or make_world(num_models=6)), np.random.default_rng(0))
+    return NewModels(num_prompts).run(fits, Parts.of(*(world or make_world(num_models=6))), np.random.default_rng(0))
 
 
 def test_a_third_is_unseen_and_each_is_added_from_the_same_nested_train_prompts():

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.experiments import ood_leave_one_benchmark_out as protocol
 from routerbench.experiments.ood_leave_one_benchmark_out import KNOWN, UNSEEN, LeaveOneBenchmarkOut
@@ -13,7 +14,9 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 
 def run(fit, table=None, **options):
     world = make_world()
-    return LeaveOneBenchmarkOut(**options).run({"mlp": fit}, table or world[0], world[1], np.random.default_rng(0))
+    return LeaveOneBenchmarkOut(**options).run(
+        {"mlp": fit}, Parts.of(table or world[0], world[1]), np.random.default_rng(0)
+    )
 
 
 def test_each_benchmark_is_absent_once_from_train_and_val():

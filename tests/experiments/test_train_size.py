@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from routerbench.data.outcomes import Parts
 from routerbench.errors import InputError
 from routerbench.experiments.train_size import TrainSize
 from tests.experiments.conftest import constant, knn, make_world
@@ -9,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def run(fractions=(0.05, 0.5, 1.0), seed=0, **fits):
-    return TrainSize(fractions).run(fits, *make_world(), np.random.default_rng(seed))
+    return TrainSize(fractions).run(fits, Parts.of(*make_world()), np.random.default_rng(seed))
 
 
 def test_shares_are_nested_and_validation_shrinks_down_to_a_floor():
@@ -72,5 +73,5 @@ def test_refuses_a_share_without_outcomes_of_a_model():
     table.quality[np.flatnonzero(table.split == "train")[5:], 2] = np.nan
     fit = constant()
     with pytest.raises(InputError, match="2 % of the train prompts leaves no quality of 'model-2'"):
-        TrainSize((0.02, 1.0)).run({"mlp": fit}, table, embeddings, np.random.default_rng(0))
+        TrainSize((0.02, 1.0)).run({"mlp": fit}, Parts.of(table, embeddings), np.random.default_rng(0))
     assert not fit.lessons  # before any work
