@@ -4,11 +4,11 @@ import hydra
 from omegaconf import DictConfig
 
 from routerbench import artefact
-from routerbench.config.building import chosen, folder_of, instantiate, instantiate_data
+from routerbench.config.building import chosen, folder_of, instantiate
 from routerbench.config.running import running
 from routerbench.encoders.store import EmbeddingStore
 from routerbench.errors import InputError
-from routerbench.programs.evaluate import Protocol, data_of, evaluate_routers
+from routerbench.programs.evaluate import Protocol, evaluate_routers, table_of
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
         if not cfg.routers:
             raise InputError("routers is empty; write 'routers=[DIR,DIR]'")
         routers = [artefact.load(folder, encoder, cfg.device) for folder in cfg.routers]
-        table = instantiate(cfg.data) if cfg.data else instantiate_data(data_of(routers))
+        table = instantiate(cfg.data) if cfg.data else table_of(routers)
         evaluate_routers(
             routers,
             table,

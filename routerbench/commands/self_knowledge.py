@@ -29,8 +29,8 @@ def run(options: argparse.Namespace) -> None:
     """Do it."""
     from routerbench import artefact
     from routerbench.adjustment import AdjustedRouter
-    from routerbench.config.building import instantiate_data
     from routerbench.data.outcomes import Parts
+    from routerbench.data.recorded import read_recorded
     from routerbench.encoders.store import EmbeddingStore
     from routerbench.self_knowledge.report import write_self_knowledge
     from routerbench.self_knowledge.self_knowledge import self_knowledge
@@ -39,10 +39,7 @@ def run(options: argparse.Namespace) -> None:
     if options.resamples < 0:
         raise InputError(f"--resamples must be at least 0, got {options.resamples}")
     trained = artefact.load(options.folder)
-    data = trained.card["data"]
-    table = instantiate_data(data.get("config", {}))
-    if (table.digest(), table.split_digest()) != (data["digest"], data["split_digest"]):
-        raise InputError(f"{table.source}: changed since {options.folder} was trained on it; train it again")
+    table = read_recorded(trained.card.get("data", {}), str(options.folder / artefact.CARD))
     trained.check_encoder()
     router, notes = trained.router, []
     if isinstance(router, AdjustedRouter):

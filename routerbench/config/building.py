@@ -37,14 +37,6 @@ def get_class(node: DictConfig) -> type:
     return hydra.utils.get_class(node._target_)
 
 
-def instantiate_data(config: dict[str, Any]) -> Any:
-    """Load the table that a card describes; the card may only name loaders of this package."""
-    target = str(config.get("_target_"))
-    if not target.startswith("routerbench.data."):
-        raise InputError(f"refuses to call {target!r} for the data a router was trained on; pass data=...")
-    return instantiate(OmegaConf.create(config))
-
-
 def to_dict(node: DictConfig) -> dict[str, Any]:
     """Convert a config to a dictionary, resolving interpolations."""
     return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]

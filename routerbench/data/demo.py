@@ -40,6 +40,7 @@ SKILLS = (
     (0.8, 1.0, 0.6, 0.8, 0.8, 0.8, 1.2, 2.2),
     (0.8, 0.6, 0.6, 0.8, 1.2, 0.8, 0.8, 1.2),
 )
+MAX_PROMPTS = 1_000_000
 STEEPNESS = 2.2  # one level above the prompt, a model succeeds with probability 1 / (1 + exp(-2.2)) = .90
 ANSWER_TOKENS = (20.0, 120.0, 90.0, 40.0, 40.0, 220.0, 30.0, 150.0)  # mean length of an answer at level 0, by family
 CHARACTERS_PER_TOKEN = 4.0
@@ -118,6 +119,6 @@ def load(
     Raises:
         InputError: there are too few prompts to split.
     """
-    if num_prompts < 1:
-        raise InputError(f"data.num_prompts must be at least 1, got {num_prompts}")
+    if not 1 <= num_prompts <= MAX_PROMPTS:
+        raise InputError(f"data.num_prompts must be from 1 to {MAX_PROMPTS:,}, got {num_prompts:,}")
     return assign_split(make_world(num_prompts, seed).table, seed, holdout_benchmarks)

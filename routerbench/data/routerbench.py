@@ -82,6 +82,14 @@ def _group_benchmarks(table: OutcomeTable, all_benchmarks: bool) -> OutcomeTable
     return table.take(in_paper)
 
 
+def is_cached(shots: int) -> bool:
+    """Whether the table of 0 or 5 shots is in the cache of the Hugging Face hub, so that ``load`` downloads nothing."""
+    from huggingface_hub import try_to_load_from_cache
+
+    name = f"routerbench_{shots}shot.pkl"
+    return isinstance(try_to_load_from_cache(REPOSITORY, name, revision=REVISION, repo_type="dataset"), str)
+
+
 def _download(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 

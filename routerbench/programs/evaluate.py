@@ -6,13 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.data.recorded import read_recorded
 from routerbench.data.split import prompt_keys
 from routerbench.encoders.base import Store
 from routerbench.encoders.precomputed import PrecomputedEncoder
@@ -136,23 +136,28 @@ def evaluate_routers(
     return evaluation
 
 
-def data_of(routers: Sequence[TrainedRouter]) -> Mapping[str, Any]:
-    """Return the options of the table that all routers were trained on.
+def table_of(routers: Sequence[TrainedRouter]) -> OutcomeTable:
+    """Read the table that all routers were trained on.
 
     Raises:
-        InputError: they were trained on different tables.
+        InputError: they were trained on different tables, or the table is not what their cards record.
     """
-    configs = [(name, router.card["data"]["config"]) for name, router in _everyone(_named(routers))]
-    (first, config), *others = configs
+    (first, router), *others = _everyone(_named(routers))
+    data = router.card.get("data", {})
+    table = read_recorded(data, f"router.json of {first}")
     for name, other in others:
-        keys = sorted(key for key in config.keys() | other.keys() if config.get(key) != other.get(key))
-        if keys:
-            key = keys[0]
+        found = other.card.get("data", {})
+        if not isinstance(found.get("config"), dict):
+            raise InputError(f"router.json of {name}: does not say which table its router was trained on; data=...")
+        pairs = {key: (data["config"].get(key), found["config"].get(key)) for key in data["config"] | found["config"]}
+        pairs |= {key: (data.get(key), found.get(key)) for key in ("digest", "split_digest")}
+        for key in sorted(key for key, (ours, theirs) in pairs.items() if ours != theirs):
+            ours, theirs = pairs[key]
             raise InputError(
-                f"{first} and {name} were trained on different data (data.{key}: {config.get(key)!r} and "
-                f"{other.get(key)!r}); say which to use: data=..."
+                f"{first} and {name} were trained on different data (data.{key}: {ours!r} and {theirs!r}); say which "
+                "to use: data=..."
             )
-    return config
+    return table
 
 
 def _scenes(

@@ -19,7 +19,7 @@ from routerbench.experiments.leaderboard import Leaderboard
 from routerbench.experiments.train_size import TrainSize
 from routerbench.online.linucb import LinUCB
 from routerbench.online.replay import Replay
-from routerbench.programs.evaluate import Protocol, data_of, evaluate_routers
+from routerbench.programs.evaluate import Protocol, evaluate_routers, table_of
 from routerbench.programs.experiment import run_experiment
 from routerbench.programs.online import run_online
 from routerbench.programs.train import train
@@ -28,7 +28,7 @@ from routerbench.tracking import Tracker
 from routerbench.training.closed_form import ClosedForm
 
 ENCODER = HashingEncoder(dim=16)
-RECORDED = Configuration({"path": "a.csv"}, {"note": "none"})
+RECORDED = Configuration({"_target_": "routerbench.data.demo.load", "num_prompts": 300}, {"note": "none"})
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_router_is_trained_saved_and_evaluated(table, common, tmp_path):
         "split_digest": table.split_digest(),
     }
     assert router.card["training"] == RECORDED.training
-    assert data_of([router, router]) == RECORDED.data
+    assert table_of([router, router]).digest() == table.digest()
     learned = [*table.part("train").prompts, *table.part("val").prompts]
     assert set(router.seen.tolist()) == set(prompt_keys(learned).tolist())
 
