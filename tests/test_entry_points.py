@@ -1,6 +1,7 @@
 """Every option of ``conf/``, found by globbing, is composed and run: train, then evaluate."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
 from safetensors.numpy import save_file
 
 import evaluate
@@ -285,6 +287,19 @@ def test_routers_of_different_data_need_to_be_told_which(trained, tmp_path):
     routers = f"routers=[{trained / 'mlp' / 'router'},{tmp_path / 'other' / 'router'}]"
     with pytest.raises(SystemExit, match=r"different data.*data=\.\.\."):
         run(evaluate, "evaluate", tmp_path / "evaluate", routers)
+
+
+@pytest.mark.parametrize("entry", ["train", "evaluate"])
+def test_an_unknown_option_of_any_group_ends_the_program(entry):
+    """None is ignored, so that no other job runs than the one that was meant."""
+    listed = re.findall(r"^  - (\w+): ", (ROOT / "conf" / f"{entry}.yaml").read_text(), re.MULTILINE)
+    groups = [group for group in listed if (ROOT / "conf" / group).is_dir()]
+    assert len(groups) > 5
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for group in groups:
+            for word in ("nope", "[nope]") if group in ("cascade", "budget", "abstention") else ("nope",):
+                with pytest.raises(MissingConfigException, match=f"{group}/nope"):
+                    compose(entry, [f"{group}={word}"])
 
 
 def test_a_card_cannot_name_a_function_to_call(trained, tmp_path):
