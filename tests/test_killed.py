@@ -1,10 +1,14 @@
-"""Two runs of ``train.py`` share a cache and one is killed: the other and a new one complete."""
+"""Runs of ``train.py`` that are killed: what others need is left whole, and what was learned is not lost."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 WORDS = [
@@ -48,3 +52,46 @@ def test_a_run_killed_while_it_encodes_leaves_nothing_broken(tmp_path):
     assert "nothing to encode" in output
     weights = [(tmp_path / name / "router" / "weights.safetensors").read_bytes() for name in ("doomed", "other")]
     assert weights[0] == weights[1]
+
+
+LONG = [
+    *("router=mlp", "data.num_prompts=3000", "encoder=hashing", "encoder.dim=32", "router.hidden=[64]"),
+    *("trainer.max_epochs=250", "training.patience=1000"),
+]
+
+
+def train(folder, cache, *words):
+    command = [sys.executable, str(ROOT / "train.py"), *LONG, f"hydra.run.dir={folder}", f"cache_dir={cache}", *words]
+    return subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    process = train(folder / "run", folder / "cache")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return (folder / "run" / "router" / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1), (signal.SIGINT, 1)])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, uninterrupted, number, times):
+    """Killed at a random moment after its first checkpoint, and once more while it goes on."""
+    last, seed = tmp_path / "run" / "checkpoints" / "last.ckpt", int.from_bytes(os.urandom(4), "little")
+    rng = np.random.default_rng(seed)
+    words = []
+    for _ in range(times):
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        doomed = train(tmp_path / "run", tmp_path / "cache", *words)
+        until(lambda: last.exists() and last.stat().st_mtime_ns != before, doomed)  # noqa: B023
+        time.sleep(rng.random())
+        assert doomed.poll() is None, "it ended before it could be killed"
+        doomed.send_signal(number)
+        doomed.communicate(timeout=60)
+        assert doomed.returncode != 0
+        assert not (tmp_path / "run" / "router").exists(), f"seed {seed}"
+        words = [f"training.resume={last}"]
+    again = train(tmp_path / "run", tmp_path / "cache", *words)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert (tmp_path / "run" / "router" / "weights.safetensors").read_bytes() == uninterrupted, f"seed {seed}"

@@ -6,8 +6,6 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,25 +205,17 @@ class FineTune:
         return Rates(self.encoder_lr, self.layer_decay, self.head_lr, self.weight_decay, self.warmup * total, total)
 
     def _make_trainer(self, best: "BestEpoch") -> "L.Trainer":
-        from lightning.pytorch.callbacks import ModelCheckpoint
-
+        from routerbench.training.last_checkpoint import LastCheckpoint
         from routerbench.training.patience import Patience
 
-        kept = partial(
-            ModelCheckpoint,
-            Path(self.output_dir) / "checkpoints",
-            save_top_k=0,
-            save_last=True,
-            enable_version_counter=False,
-        )
+        checkpoints = Path(self.output_dir) / "checkpoints"
         return make_trainer(
             self.trainer,
             callbacks=[
                 *self.callbacks,
                 best,
                 Patience(self.monitor, mode=MONITORS[self.monitor], patience=self.patience),
-                kept(),  # after each epoch
-                kept(train_time_interval=timedelta(minutes=self.checkpoint_minutes)),
+                LastCheckpoint(checkpoints, 60 * self.checkpoint_minutes, within_epochs=True),
             ],
             logger=self.logger,
             default_root_dir=self.output_dir,

@@ -74,11 +74,10 @@ class Gradient:
 
     def learn(self, router: Router, train: Examples, val: Examples) -> None:
         """Train ``router`` on examples that ``lessons`` has prepared; see ``fit``."""
-        from lightning.pytorch.callbacks import ModelCheckpoint
-
         from routerbench.routers.families.neural import NeuralRouter
         from routerbench.training.batches import ResidentExamples, train_batches, val_batches
         from routerbench.training.best_epoch import BestEpoch
+        from routerbench.training.last_checkpoint import LastCheckpoint
         from routerbench.training.module import RouterModule
         from routerbench.training.patience import Patience
 
@@ -90,9 +89,7 @@ class Gradient:
         mode = MONITORS[self.monitor]
         best = BestEpoch(self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
         stop = Patience(self.monitor, mode=mode, patience=self.patience)
-        last = ModelCheckpoint(
-            Path(self.output_dir) / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False
-        )
+        last = LastCheckpoint(Path(self.output_dir) / "checkpoints")
         trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
         router.prepare(train)
         router.is_ranking.fill_(self.objective.scale == "ranking")

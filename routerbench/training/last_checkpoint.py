@@ -1,0 +1,65 @@
+"""A callback that writes a checkpoint while training, so that a killed run loses little."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+NAME = "last.ckpt"
+SECONDS = 30.0  # the most that a kill costs, beside the rest of an epoch
+SHARE = 0.02  # of the time that may be spent on writing; a small network is written more often
+
+
+class LastCheckpoint(Checkpoint):
+    """Callback that writes ``last.ckpt``.
+
+    It writes after an epoch, and within one if asked to, as soon as ``seconds`` have passed since the last time or
+    writing took less than a fiftieth of the time since then. The file is complete before it takes the place of the last
+    one. Lightning's ModelCheckpoint writes no last checkpoint before the end if it keeps no best one, and BestEpoch
+    keeps that.
+
+    Args:
+        folder: folder of the file.
+        seconds: maximum time between two checkpoints.
+        within_epochs: whether a resumed run can go on in the middle of an epoch.
+    """
+
+    def __init__(self, folder: Path, seconds: float = SECONDS, within_epochs: bool = False) -> None:
+        self.folder, self.seconds, self.within_epochs = folder, seconds, within_epochs
+        self.cost = 0.0  # of writing; the first time tells
+        self.written = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.written = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Write within an epoch."""
+        if self.within_epochs and self._is_due(trainer):
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Write after an epoch."""
+        if self._is_due(trainer):
+            self._write(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Write at the end, so that more epochs can follow."""
+        self._write(trainer)
+
+    def _is_due(self, trainer: L.Trainer) -> bool:
+        elapsed = time.monotonic() - self.written
+        # All processes write together, or none does.
+        return bool(trainer.strategy.broadcast(elapsed >= min(self.seconds, self.cost / SHARE)))
+
+    def _write(self, trainer: L.Trainer) -> None:
+        started = time.monotonic()
+        part = self.folder / f"{NAME}.part"
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            os.replace(part, self.folder / NAME)
+        self.written = time.monotonic()
+        self.cost = self.written - started
