@@ -1,4 +1,4 @@
-"""Without costs, or with equal ones, all pages compare quality alone: no AIQ, no savings, no empty cells."""
+"""Without costs, or with equal costs, all reports compare quality only: no AIQ, no savings, no empty cells."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ from tests.online.conftest import DIM, make_bandit, make_parts
 COSTS = {
     "different costs": lambda cost: cost,
     "no cost": lambda cost: np.full_like(cost, np.nan),
-    # Dearer prompts, not dearer models: resampled means are equal up to rounding only.
+    # Costs differ between prompts but not between models, so resampled means are equal only up to rounding.
     "equal costs": lambda cost: np.repeat(cost[:, :1], cost.shape[1], axis=1),
     "all free": np.zeros_like,
 }
@@ -52,7 +52,7 @@ EMPTY_CELL = re.compile(r"\|\s+-\s+(?=\|)|>-<")
 
 
 class Run:
-    """Stands for a run of W&B, and keeps what it is told."""
+    """Fake W&B run that records its summary and logs."""
 
     offline = True
 
@@ -71,14 +71,14 @@ def repriced(parts, kind):
 
 
 def make_world(kind):
-    """Train, val and test of 300, 100 and 150 prompts in six benchmarks."""
+    """Make splits of 300, 100 and 150 prompts from six benchmarks."""
     names = np.array([f"benchmark {number}" for number in range(6)], object)
     parts = (make_examples(number, seed=seed)[0] for seed, number in enumerate((300, 100, 150)))
     return repriced((replace(e, table=replace(e.table, benchmark=np.resize(names, len(e.table)))) for e in parts), kind)
 
 
 def write_all(kind, folder):
-    """Every page that there is, of one kind of table."""
+    """Write all reports for one kind of table."""
     parts = make_world(kind)
     train, val, test = parts
     routers = {name: fit(train, val, name) for name, fit in BASELINES.items()}
@@ -133,7 +133,7 @@ def write_all(kind, folder):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A folder per kind of table; beside each picture stands a text with all that is written in it."""
+    """Write all reports to a folder per kind of table, with the text of each plot in ``picture-*.txt``."""
     found = {kind: tmp_path_factory.mktemp(kind.replace(" ", "_")) for kind in COSTS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "NUM_RESAMPLES", 40)
@@ -154,7 +154,7 @@ def folders(tmp_path_factory):
 
 
 def texts(folder):
-    """What people read, by file: pages without their scripts' own code, pictures as their words."""
+    """Read all reports and the texts of the plots, by file, without the source of plotly.js."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".md", ".html", ".txt", ".csv", ".json") and path.name != "router.json":
@@ -163,7 +163,7 @@ def texts(folder):
 
 
 def keys(found):
-    """The keys of nested objects, names of files and routers included."""
+    """Reduce nested objects to their keys."""
     if isinstance(found, dict):
         return {key: keys(value) for key, value in found.items()}
     return None
@@ -176,7 +176,7 @@ def test_with_different_costs_every_page_has_an_aiq(folders):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_page_speaks_of_what_there_is_not(folders, kind):
-    # A sentence may say that there is none.
+    # A sentence may state that there is no AIQ.
     pages = {name: re.sub(r"[^.\n>]*\bno AIQ\b", "", text) for name, text in texts(folders[kind]).items()}
     assert {name: found for name, text in pages.items() if (found := WORDS.findall(text))} == {}
     assert {name for name, text in pages.items() if EMPTY_CELL.search(text)} == set()
@@ -225,7 +225,7 @@ def test_files_for_programs_keep_their_form(folders, kind):
 
 
 def test_all_three_tables_are_scored_alike(folders):
-    """Only the reason why differs, and what a model costs."""
+    """The tables differ only in the reason and in the costs of the models."""
     scored = [json.loads((folders[kind] / "report" / "metrics.json").read_text()) for kind in KINDS]
     for name in ("mine", "knn", "benchmark_oracle", "zero_router"):
         peaks = {json.dumps((one["routers"] | one["references"])[name].get("peak_quality")) for one in scored}

@@ -1,4 +1,4 @@
-"""What an audit says, in plain words: each finding with its numbers and what to do about it."""
+"""Findings of an audit in plain words, with numbers and advice."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,19 +9,14 @@ from routerbench.audit.sentences import LEVELS, Finding, count
 from routerbench.report.formatting import difference, percent, share
 
 _MIN_PAIRS = 20
-# An oracle this much above a world without routing is more than the fit of that world may miss.
+# Smallest excess of the oracle over the null model that the error of the fit cannot explain.
 _CLEAR_EXCESS = 0.01
 
 
 def findings(audit: Audit, remarks: Sequence[str] = ()) -> list[Finding]:
-    """All that there is to say about a table, most important first.
+    """List the findings of an audit by level: "act", then "mind", then "fine".
 
-    Args:
-        audit: what was found.
-        remarks: what the reader of the file noticed, one sentence each.
-
-    Returns:
-        What asks for an act before training, then what to keep in mind, then what is fine; by weight within each.
+    ``remarks`` are sentences from the reader of the file, without a final full stop; they become one finding.
     """
     makers: tuple[Callable[[Audit], Finding | None], ...] = (_headroom, _luck, *PROMPT_FINDINGS, *MODEL_FINDINGS)
     found = [finding for make in makers if (finding := make(audit)) is not None]
@@ -32,7 +27,7 @@ def findings(audit: Audit, remarks: Sequence[str] = ()) -> list[Finding]:
 
 
 def summary(audit: Audit) -> str:
-    """One paragraph that says what the table is."""
+    """Describe the size and the split of the table in one paragraph."""
     size = audit.size
     splits = ", ".join(f"{name} {number:,}" for name, number in size.split_counts.items())
     origin = "the table's own split" if size.is_published else "the table has no split, so one is drawn by seed"

@@ -1,4 +1,4 @@
-"""The findings about models and money."""
+"""Findings of an audit about models and costs."""
 
 import numpy as np
 

@@ -1,14 +1,14 @@
-"""The findings about prompts, their labels and their benchmarks."""
+"""Findings of an audit about prompts, labels and benchmarks."""
 
 from routerbench.audit.audit import Audit
 from routerbench.audit.sentences import Finding, count, listed
 from routerbench.report.formatting import percent, share
 
-# Shares above which a finding asks for attention.
+# Shares above which a finding has a higher level.
 _MANY_GAPS = 0.05
 _MANY_TIES = 0.5
-_CLEAR_LEAK = 0.5  # of the way from guessing to certainty
-_SMALL_TEST = 100
+_CLEAR_LEAK = 0.5  # balanced accuracy, rescaled to 0 for guessing and 1 for certainty
+_SMALL_TEST = 100  # prompts
 
 
 def _resolution(audit: Audit) -> Finding | None:

@@ -1,4 +1,4 @@
-"""The page of an audit: text for a terminal, and audit.html, which a telephone shows and a printer prints."""
+"""Report of an audit: text for a terminal, and a page in HTML for screen, phone and print."""
 
 from __future__ import annotations
 
@@ -71,12 +71,7 @@ _COST_TERMS = ("AIQ", "USD/1k")
 
 
 def audit_text(audit: Audit, remarks: Sequence[str] = ()) -> str:
-    """The findings for a terminal, most important first.
-
-    Args:
-        audit: what was found.
-        remarks: what the reader of the file noticed, one sentence each.
-    """
+    """Format the findings for a terminal, the most important first; ``remarks`` as in ``findings``."""
     lines = [_title(audit), *textwrap.wrap(summary(audit), _WIDTH)]
     level = ""
     for finding in findings(audit, remarks):
@@ -92,21 +87,16 @@ def audit_text(audit: Audit, remarks: Sequence[str] = ()) -> str:
 
 
 def write_audit(audit: Audit, path: Path, remarks: Sequence[str] = ()) -> None:
-    """Write the findings, two pictures and the tables behind them as one self-contained page without scripts.
+    """Write the findings, two pictures and two tables as one self-contained HTML page without scripts.
 
-    Names are escaped wherever they appear: a model may be called ``<script>``.
-
-    Args:
-        audit: what was found.
-        path: the file to write.
-        remarks: what the reader of the file noticed, one sentence each.
+    All names are escaped, because a model may be called ``<script>``. ``remarks`` are as in ``findings``.
     """
     with atomic_path(path) as part:
         part.write_text(_page(audit, remarks), encoding="utf-8", errors="xmlcharrefreplace")
 
 
 def model_rows(audit: Audit) -> Table:
-    """Each model with what the findings say of it, the best first."""
+    """Make the table of the models, the best mean quality first."""
     models, has_aiq = audit.models, audit.models.measure == "aiq"
     rows = []
     for m in sorted(range(len(models.names)), key=lambda m: -models.quality[m]):
@@ -122,7 +112,7 @@ def model_rows(audit: Audit) -> Table:
 
 
 def benchmark_rows(audit: Audit) -> Table:
-    """Each benchmark with the scale of its labels and the difference that its test prompts resolve."""
+    """Make the table of the benchmarks: label scales, and the differences that their test prompts resolve."""
     rows = tuple(
         (
             part.name,
@@ -142,7 +132,7 @@ def _resolves(noise: float | None) -> str:
 
 
 def _title(audit: Audit) -> str:
-    """The heading: the table's name, without the folders of whoever made it."""
+    """Return the heading, with the name of the table but not its folders."""
     return f"Audit of {PurePath(audit.source).name or audit.source}"
 
 

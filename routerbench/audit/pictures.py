@@ -1,4 +1,4 @@
-"""The two pictures of an audit, as SVG to be set into a page: where the headroom lies, and how many models tie."""
+"""Pictures of an audit, as inline SVG: headroom, and ties between models."""
 
 from __future__ import annotations
 
@@ -17,19 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# As wide as a telephone, so that its letters stay readable there.
-_WIDTH = 4.4
+_WIDTH = 4.4  # inches; text stays readable on a phone
 _BLUE, _ORANGE, _GREEN = PALETTE[:3]
-# Letters as outlines look alike everywhere, and names of parts drawn from a fixed salt make equal pages equal files.
+# Text as paths does not depend on installed fonts. With a fixed salt for element ids, the output is deterministic.
 _SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "audit"}
 
 
 def headroom_figure(audit: Audit) -> str:
-    """Quality and AIQ without reading the prompt, with the benchmark alone, and of the oracle, as an ``<svg>``.
-
-    Args:
-        audit: one whose ``quality`` is known.
-    """
+    """Plot the headroom in quality and AIQ as an ``<svg>``; requires ``audit.quality``."""
     from matplotlib.figure import Figure
 
     assert audit.quality is not None
@@ -54,11 +49,7 @@ def headroom_figure(audit: Audit) -> str:
 
 
 def ties_figure(ties: Ties) -> str:
-    """How many prompts have so many best models, as an ``<svg>``.
-
-    Args:
-        ties: counts over prompts.
-    """
+    """Plot the number of prompts by the number of best models, as an ``<svg>``."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -84,7 +75,7 @@ def _draw_headroom(axes: Axes, headroom: Headroom, height: int) -> None:
 
 
 def _markers() -> list[dict[str, Any]]:
-    """Marks of blind, benchmark_oracle and oracle; of equal values all three can be seen."""
+    """Return the markers of blind, benchmark_oracle and oracle, all visible where values coincide."""
     return [
         {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgecolor": INK},
         {"marker": "o", "markersize": 5, "color": _BLUE},
@@ -100,7 +91,7 @@ def _legend() -> tuple[list[Any], list[str]]:
 
 
 def _svg(draw: Callable[[], Figure]) -> str:
-    """The ``<svg>`` element alone, without the declarations that a file of its own would need."""
+    """Return the ``<svg>`` element, without the declarations of a separate file."""
     import matplotlib as mpl
 
     stream = io.StringIO()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# Headings of the levels, the most urgent first.
+# Headings of the levels, in order of urgency.
 LEVELS = {"act": "before training", "mind": "when reading results", "fine": "nothing to do"}
 _MAX_NAMES = 5
 
@@ -37,7 +37,7 @@ def count(number: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """List the first five names, and the number of further ones.
+    """Join the first five names, and count the others.
 
     Example:
         >>> listed(["a", "b"]), listed(list("abcdefgh"))

@@ -1,4 +1,4 @@
-"""`python -m routerbench self-knowledge DIR`: does a trained router know where it errs?"""
+"""`python -m routerbench self-knowledge DIR`: check whether the errors of a trained router can be predicted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from routerbench.errors import InputError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.description = (
         "Check whether a second predictor foresees the errors of a trained router, and what correcting them gains. "
         "Uses the table that the router was trained on. Writes self_knowledge.md and self_knowledge.png."
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do it."""
+    """Run the command."""
     from routerbench import artefact
     from routerbench.adjustment import AdjustedRouter
     from routerbench.data.outcomes import Parts

@@ -1,4 +1,4 @@
-"""leaderboard.png: one row per router, its AIQ and what may be said of it beside linear."""
+"""Plot of a leaderboard: one row per router, with its score and its comparison with linear."""
 
 from __future__ import annotations
 
@@ -28,14 +28,10 @@ _COLUMNS = (1.13, 1.28, 1.43)  # right edges, in widths of the axes
 
 
 def write_picture(standings: Standings, path: Path) -> None:
-    """Draw the routers, best on top, with the references as upright lines.
+    """Plot the routers as PNG, the best on top, with linear and two references as vertical lines.
 
-    Thin: the interval of a router's own score. Thick: the paired interval of its difference to linear, drawn from the
-    line of linear on; where it covers that line, this table does not tell the two apart.
-
-    Args:
-        standings: what was found.
-        path: the PNG to write.
+    A thin bar is the interval of the router's score. A thick bar is the paired interval of its difference to linear,
+    shifted by the score of linear. A difference whose bar covers the line of linear is not significant.
     """
     save_picture(path, lambda: _picture(standings))
 
@@ -79,7 +75,7 @@ def _draw_row(axes: Axes, row: int, evaluation: Evaluation, scored: Scored, line
 
 
 def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Scored, colour: str) -> None:
-    """The router's name on the left; its score, difference to linear and seconds of training on the right."""
+    """Write the name on the left, and score, difference to linear and training time in seconds on the right."""
     place_at = axes.get_yaxis_transform()
     axes.text(-0.02, row, shorten(name, 22), ha="right", va="center", color=colour, weight="bold", parse_math=False,
               transform=place_at)  # fmt: skip
@@ -94,7 +90,7 @@ def _name_row(axes: Axes, row: int, name: str, standings: Standings, scored: Sco
 
 
 def _name_lines(axes: Axes, lines: dict[str, float]) -> None:
-    """Name the upright lines above them, pushed apart where they are close."""
+    """Label the vertical lines above the axes, without overlap."""
     place_at = axes.get_xaxis_transform()
     low, high = axes.get_xlim()
     top = 1 + 0.35 / abs(np.diff(axes.get_ylim())[0])  # a third of a row above the axes
@@ -108,7 +104,7 @@ def _name_lines(axes: Axes, lines: dict[str, float]) -> None:
 
 
 def _words(figure: Figure, axes: Axes, standings: Standings) -> None:
-    """Heads of the columns, what the colours and bars mean, and the oracle, which would be off the axis."""
+    """Write title, column heads, legend, and the score of the oracle, which is outside the axis."""
     inch = 1 / figure.get_figheight()
     evaluation, measure = standings.evaluation, MEASURES[standings.evaluation.measure]
     title = f"{shorten(table_name(evaluation), 40)}: {len(evaluation.routers)} routers on "
@@ -130,7 +126,7 @@ def _words(figure: Figure, axes: Axes, standings: Standings) -> None:
 
 
 def table_name(evaluation: Evaluation) -> str:
-    """The table's name, without the folders of whoever made it.
+    """Return the name of the table, without folders and suffix.
 
     Example:
         >>> from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""leaderboard.md, leaderboard.csv and leaderboard.png: all routers, best first; and several leaderboards as one."""
+"""Report of a leaderboard: leaderboard.md, .csv and .png, best router first. Merges several leaderboards."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ _TIMES = "Training includes a router's choice among its own candidates; predicti
 
 
 def write_leaderboard(standings: Standings, folder: Path) -> None:
-    """Write leaderboard.md, leaderboard.csv and leaderboard.png, and the standard report of all routers.
-
-    Args:
-        standings: what was found.
-        folder: where to; made if it is missing.
-    """
+    """Write leaderboard.md, .csv and .png, and the standard report of all routers; creates the folder if missing."""
     terms = [f"{term}: {text}" for term, text in definitions(standings.evaluation).items() if term in _TERMS]
     blocks = [
         f"# Leaderboard: routers on {escape(table_name(standings.evaluation))}",
@@ -52,11 +47,7 @@ def write_leaderboard(standings: Standings, folder: Path) -> None:
 
 
 def findings(standings: Standings) -> str:
-    """Who leads, and which routers can be told from linear and from the references, corrected for their number.
-
-    Args:
-        standings: what was found.
-    """
+    """Name the best router, and group all by their comparison with linear and two references, Holm-corrected."""
     evaluation = standings.evaluation
     name, scored = ranked(evaluation)[0]
     lines = [f"{name} leads: {MEASURES[evaluation.measure]} {with_interval(evaluation.score(scored), share)}."]
@@ -71,11 +62,7 @@ def findings(standings: Standings) -> str:
 
 
 def leaderboard_table(standings: Standings) -> str:
-    """All routers, best first, then the references, as Markdown that also reads well in a terminal.
-
-    Args:
-        standings: what was found.
-    """
+    """Format all routers, best first, then the references, as a Markdown table."""
     evaluation = standings.evaluation
     references = sorted(evaluation.references.items(), key=lambda item: merit(evaluation, item[1]))
     groups = tuple(
@@ -89,13 +76,15 @@ def leaderboard_table(standings: Standings) -> str:
 
 
 def merged_table(paths: Sequence[Path]) -> str:
-    """What every router scores on several tables, as one Markdown table, the best mean first.
+    """Merge leaderboards into one Markdown table of the scores of each router on each table.
+
+    Routers on the most leaderboards come first, and among them those with the best mean score.
 
     Args:
-        paths: files leaderboard.csv, or the folders they are in.
+        paths: leaderboard.csv files, or their folders.
 
     Raises:
-        InputError: a file is missing or no leaderboard.
+        InputError: a file cannot be read or is not a leaderboard.
     """
     boards = [_read(path / "leaderboard.csv" if path.is_dir() else path) for path in paths]
     kinds = {name: row["kind"] for board in boards for name, row in board.items()}
@@ -121,7 +110,7 @@ def merged_table(paths: Sequence[Path]) -> str:
 
 
 def _groups(comparisons: dict[str, Comparison]) -> str:
-    """The routers by what may be said of them, those that differ most first."""
+    """List the routers by relation, in descending order of the difference."""
     parts = []
     for relation in ("better", "not distinguishable", "worse"):
         found = {name: one.value for name, one in comparisons.items() if one.relation == relation}
@@ -179,7 +168,7 @@ def _notes(standings: Standings) -> list[str]:
 
 
 def _rows(standings: Standings) -> Iterator[dict[str, Any]]:
-    """One row per router, best first, and per reference: everything as plain numbers."""
+    """Yield a row of plain numbers for each router, best first, and for each reference."""
     evaluation = standings.evaluation
     against = {other: standings.against(other) for other in AGAINST}
     for kind, group in (("router", ranked(evaluation)), ("reference", list(evaluation.references.items()))):
@@ -215,7 +204,7 @@ def _effort_numbers(entry: Entry | None) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """A leaderboard.csv by router."""
+    """Read the rows of a leaderboard.csv, by name of the router."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))

@@ -1,4 +1,4 @@
-"""experiment.png: a study as one picture, the score along an axis or the gain on each benchmark."""
+"""Plot of a study: score along an axis, or gain on each benchmark."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DODGE = 0.012  # of the axis, so that the bars of several routers stand side by side
+_DODGE = 0.012  # shift between routers as a share of the axis, so that their bars do not overlap
 _LINES = ("zero_router", "benchmark_oracle")
 
 
 def write_picture(study: Study, path: Path) -> None:
-    """Draw a study.
+    """Plot a study as PNG.
 
-    Settings with a position are points on an axis, those without one stand left or right of it. Bars are the paired
-    interval of the difference to the baseline condition, which has none.
-
-    Args:
-        study: what was found.
-        path: the PNG to write.
+    If any condition has a position, scores are plotted along the axis of positions, and conditions without a position
+    on its left or right. Otherwise the two conditions are plotted by benchmark. Bars are paired intervals of the
+    difference to the baseline condition, which has no bar.
     """
     has_axis = any(condition.position is not None for condition in study.conditions)
     save_picture(path, lambda: _along_axis(study) if has_axis else _by_benchmark(study))
@@ -63,7 +60,7 @@ def _along_axis(study: Study) -> Figure:
 
 
 def _places(study: Study) -> NDArray[np.float64]:
-    """Where each condition stands: in scale if it has a position, else a step off the nearer end of the axis."""
+    """Compute the coordinate of each condition; those without a position are placed one step apart beyond the ends."""
     positions = np.array([np.nan if s.position is None else s.position for s in study.conditions])
     places = np.log10(positions) if study.log_axis else positions
     known = np.flatnonzero(np.isfinite(places))
@@ -80,12 +77,12 @@ def _tick(label: str, position: float | None) -> str:
 
 
 def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float64], colour: str) -> float:
-    """Draw one router's runs; return the height at which its name belongs, that of its last run."""
+    """Plot the runs of one router, and return the height of the last one, where its name is placed."""
     runs = [study.scored(router, condition.label) for condition in study.conditions]
     heights = np.array([np.nan if run is None else merit(study.evaluation, run) for run in runs])
     inside = np.array([condition.position is not None for condition in study.conditions])
     axes.plot(places[inside], heights[inside], linewidth=1.6, zorder=3, color=colour)
-    # To a condition off the axis the way is not known: it is dotted.
+    # Dotted lines lead to conditions without a position, where interpolation has no meaning.
     axes.plot(places, heights, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5, color=colour)
     axes.scatter(places[inside], heights[inside], s=16, zorder=4, color=colour)
     axes.scatter(places[~inside], heights[~inside], s=18, facecolor="white", edgecolor=colour, zorder=4)
@@ -99,7 +96,7 @@ def _draw_router(axes: Axes, study: Study, router: str, places: NDArray[np.float
 
 
 def _by_benchmark(study: Study) -> Figure:
-    """Gain over zero_router on each benchmark, baseline and other condition of each router joined by a line."""
+    """Plot the gain over zero_router by benchmark, with a line between the two conditions of each router."""
     from matplotlib.figure import Figure
 
     (other,) = (condition.label for condition in study.conditions if condition.label != study.baseline)
@@ -132,7 +129,7 @@ def _by_benchmark(study: Study) -> Figure:
 
 
 def _gain(evaluation: Evaluation, run: Scored | None, benchmark: str | None) -> float:
-    """Score of a run above that of zero_router, over all prompts or on one benchmark."""
+    """Compute the gain of a run over zero_router on one benchmark, or on all prompts for None."""
     assert run is not None
     if benchmark is None:
         return gain(evaluation, run)
@@ -164,7 +161,6 @@ def _legend(axes: Axes, study: Study, other: str) -> None:
 
 
 def _words(figure: Figure, study: Study) -> None:
-    """What the picture shows, above it, and what its bars mean, below."""
     inch = 1 / figure.get_figheight()
     figure.text(0.015, 1 - 0.1 * inch, study.title, size=9.5, weight="bold", va="top", parse_math=False)
     if len(study.names) < len(study.routers) * len(study.conditions):

@@ -1,4 +1,4 @@
-"""experiment.md and experiment.png: what a study found, beside the standard report of its evaluation."""
+"""Report of a study: experiment.md and experiment.png, with the standard report of its evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from routerbench.report.formatting import LANDMARKS, MEASURES, difference, gain,
 from routerbench.report.tables import Table, by_count, escape, markdown, scope
 from routerbench.report.terms import benchmark_note
 
-_ROUNDING = 1e-9  # by which equal runs may differ
+_ROUNDING = 1e-9  # rounding error of a difference between equal runs
 _INTERVALS = (
     "In brackets: 95 % intervals over resampled prompts. Those of a difference between two conditions are paired: the "
     "same prompts are resampled for both."
@@ -22,12 +22,7 @@ REFERENCES = ("zero_router", "best_single", *LANDMARKS[1:])
 
 
 def write_study(study: Study, folder: Path) -> None:
-    """Write experiment.md and experiment.png into a folder, and the standard report of all runs.
-
-    Args:
-        study: what was found.
-        folder: where to; made if it is missing.
-    """
+    """Write experiment.md, experiment.png and the standard report of all runs; the folder is created if missing."""
     blocks = [f"# {escape(study.title)}", "\n".join(f"- {escape(line)}" for line in findings(study).split("\n"))]
     blocks.append(study_table(study))
     if is_by_benchmark(study):
@@ -41,12 +36,9 @@ def write_study(study: Study, folder: Path) -> None:
 
 
 def findings(study: Study) -> str:
-    """One line per router: its score in the baseline condition, and which conditions are significantly lower or higher.
+    """Write one line per router: its score in the baseline condition, and the conditions that differ significantly.
 
-    Significant means that the 95 % interval does not reach 0; looking at many conditions is not corrected for.
-
-    Args:
-        study: what was found.
+    A difference is significant if its 95 % interval excludes 0, without correction for multiple comparisons.
     """
     lines, measure = [], MEASURES[study.evaluation.measure]
     for router in study.routers:
@@ -65,11 +57,7 @@ def findings(study: Study) -> str:
 
 
 def study_table(study: Study) -> str:
-    """All runs as Markdown that also reads well in a terminal: a group per router, then the references.
-
-    Args:
-        study: what was found.
-    """
+    """Format all runs as a Markdown table: a group per router, then the references."""
     groups = [
         tuple((router, condition.label, *_cells(study, router, condition.label)) for condition in study.conditions)
         for router in study.routers
@@ -87,10 +75,9 @@ def study_table(study: Study) -> str:
 
 
 def benchmark_table(study: Study) -> str:
-    """Each benchmark with every router in the baseline condition and how much it changes in the other one.
+    """Format the scores in the baseline condition and their changes in the other one as Markdown, by benchmark.
 
-    Args:
-        study: one whose conditions have no position on an axis.
+    The study must have two conditions, both without a position.
     """
     (other,) = (condition.label for condition in study.conditions if condition.label != study.baseline)
     figure, rows = study.evaluation.measure, []
@@ -107,12 +94,12 @@ def benchmark_table(study: Study) -> str:
 
 
 def is_by_benchmark(study: Study) -> bool:
-    """Whether the study compares two conditions on each benchmark, rather than many along an axis."""
+    """Return whether the study compares two conditions on each benchmark instead of many along an axis."""
     return all(condition.position is None for condition in study.conditions)
 
 
 def _cells(study: Study, router: str, condition: str) -> tuple[str, str, str]:
-    """Score, change and gain over zero_router of one run; dashes if the router cannot take the condition."""
+    """Format score, change and gain over zero_router of one run; dashes if the condition does not apply."""
     scored = study.scored(router, condition)
     if scored is None:
         return "-", "-", "-"
@@ -126,7 +113,7 @@ def _change(found: Difference) -> str:
 
 
 def _significant(found: dict[str, Difference], sign: int) -> str:
-    """Settings in which the interval of the difference lies on one side of 0, with the difference."""
+    """List the conditions whose interval lies on the side of 0 given by ``sign``, with the difference."""
     cases = [
         f"{label} ({difference(change.value)})"
         for label, change in found.items()

@@ -1,4 +1,4 @@
-"""online.png: reward lost over the stream, and the frontier of what was learned."""
+"""Plot of a stream: reward lost while serving, and the frontier of the frozen policies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def write_picture(served: Served, path: Path) -> None:
-    """Draw the reward lost to the best single model over the stream and, where there is an AIQ, the hulls on test.
-
-    Args:
-        served: what was found.
-        path: the PNG to write.
-    """
+    """Plot the reward lost to the best single model over the stream and, if AIQ is defined, the hulls on test."""
     save_picture(path, lambda: _picture(served))
 
 
@@ -50,7 +45,7 @@ def _picture(served: Served) -> Figure:
 
 
 def _draw_regret(axes: Axes, served: Served) -> None:
-    """Reward lost to the best single model, with a band of its 95 % interval over orders."""
+    """Plot the cumulative reward lost to the best single model, with its 95 % interval over orders."""
     axes.axhline(0, color=FAINT, linewidth=0.8)
     steps = np.unique(np.linspace(1, served.num_served, _POINTS).astype(int))
     ends = [("best_arm", 0.0, FAINT)]
@@ -62,7 +57,7 @@ def _draw_regret(axes: Axes, served: Served) -> None:
             reach = half_width(lost)
             axes.fill_between(steps, mean - reach, mean + reach, color=style["color"], alpha=0.18, linewidth=0)
         ends.append((name, float(mean[-1]), style["color"]))
-    # What random loses would flatten all else; its line leaves the picture.
+    # Cut off the line of random, because its full range would flatten all others.
     (_, lost_at_random, _), *others = ends[1:]
     heights = [height for _, height, _ in (ends[0], *others)]
     top = max(*heights, 0.35 * lost_at_random)
@@ -75,7 +70,6 @@ def _draw_regret(axes: Axes, served: Served) -> None:
 
 
 def _draw_frontier(axes: Axes, served: Served) -> None:
-    """Hulls on the test prompts, over the cost interval of the evaluation."""
     evaluation = served.evaluation
     assert evaluation.cost_interval is not None
     low, high = evaluation.cost_interval

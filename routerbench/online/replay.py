@@ -1,4 +1,4 @@
-"""The protocol: the train split becomes a stream, and of each prompt only the chosen model's outcome is revealed."""
+"""Replay of the train split as a stream, in which only the outcome of the chosen model is revealed."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from routerbench.online.bandit import LinearBandit, ridge_weights, to_prediction
 from routerbench.online.served import Served, StreamOutcomes
 from routerbench.policy import select
 
-DEAREST_WORTH = 0.5  # of a unit of quality, if lambda is not given
-_LOGGED = 10  # times in a stream
+DEAREST_WORTH = 0.5  # mean cost of the most expensive model in units of quality, at the default lambda
+_LOGGED = 10  # messages per stream
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Serves the train prompts in several random orders, and scores what was learned on the test prompts.
+    """Protocol that lets a bandit serve the train prompts in several random orders and evaluates it on test.
 
-    A bandit's regret is how much reward, ``quality - cost / lambda``, it lost to the best model of each prompt. Beside
-    it serve, on the same prompts: "random", the mean over all models; "best_arm", the one model that is best in
-    hindsight; and "full_information", the bandit's own regression told every outcome of all other prompts (left one
-    out), so what is lost to it is the price of partial feedback and of learning on the way.
+    The reward is ``quality - cost / lambda``, and regret is the reward lost to the best model of each prompt. Reference
+    policies serve the same prompts: "random", the mean over all models; "best_arm", the single model with the largest
+    mean reward in hindsight; and "full_information", the regression of the bandit fitted to the outcomes of all models
+    on all other prompts (leave-one-out). The difference to "full_information" is the cost of partial feedback and of
+    learning online.
 
-    After the stream the bandit is frozen, and its posterior means are evaluated on test as any router's; every order
-    counts as one seed.
+    After the stream, the posterior means of the frozen bandit are evaluated on test. Each order counts as one seed.
 
     Attributes:
-        bandit: to learn; it is started anew.
-        num_orders: random orders of the stream, at least 1.
-        willingness_to_pay: lambda of the reward in USD per unit of quality; None for the one at which the mean cost of
-            the dearest model on train is worth half a unit of quality.
+        bandit: bandit to train; it is reset first.
+        num_orders: number of random orders of the stream, at least 1.
+        willingness_to_pay: lambda of the reward in USD per unit of quality; None for the lambda at which the mean cost
+            of the most expensive model on train equals half a unit of quality.
     """
 
     bandit: LinearBandit
@@ -48,25 +48,24 @@ class Replay:
     willingness_to_pay: float | None
 
     def __post_init__(self) -> None:
-        """Refuse wrong options before any work starts."""
         if self.num_orders < 1:
             raise InputError(f"online.num_orders must be at least 1, got {self.num_orders}")
         if self.willingness_to_pay is not None and not self.willingness_to_pay > 0:
             raise InputError(f"online.willingness_to_pay must be above 0 or null, got {self.willingness_to_pay}")
 
     def run(self, name: str, parts: Parts, rng: np.random.Generator) -> tuple[Served, LinearBandit]:
-        """Serve, freeze and evaluate.
+        """Serve the stream in all orders, freeze the bandit, and evaluate it on test.
 
         Args:
-            name: of the bandit in the report.
-            parts: the table's splits; validation is not used.
-            rng: draws the orders, then whatever the bandit draws.
+            name: name of the bandit in the report.
+            parts: splits of the table; validation is passed to the baseline "linear" only.
+            rng: random number generator for the orders and the bandit.
 
         Returns:
-            What was found, and the bandit as the first order left it.
+            Results, and the bandit after the first order.
 
         Raises:
-            InputError: no cost is known, or too few train prompts are complete.
+            InputError: the table has no cost, or too few train prompts are complete.
         """
         train, _, test = parts
         rows = np.flatnonzero(train.table.is_complete)
@@ -126,17 +125,14 @@ class Replay:
         willingness_to_pay: float,
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Serve all orders side by side, one prompt of each at a time.
+        """Serve S orders of n prompts in parallel, and return the ``(S, n)`` indices of the chosen models.
 
         Args:
             inputs: ``(N, d)`` features.
-            targets: ``(N, M, 2)`` outcomes; only those of the chosen model are read.
-            stream: ``(S, n)`` the prompts in their orders.
+            targets: ``(N, M, 2)`` quality and cost; only those of the chosen model are read.
+            stream: ``(S, n)`` indices of the prompts.
             willingness_to_pay: lambda in USD per unit of quality.
-            rng: draws what the bandit draws.
-
-        Returns:
-            ``(S, n)`` index of the chosen model.
+            rng: random number generator of the bandit.
         """
         chosen = np.empty_like(stream)
         started, every = time.perf_counter(), -(-stream.shape[1] // _LOGGED)
@@ -154,7 +150,7 @@ class Replay:
 def _leave_one_out(
     inputs: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(N, M)`` quality and cost predicted for each prompt by the regressions on all others (see `ridge`)."""
+    """Predict ``(N, M)`` quality and cost of each prompt by ridge regression on all others, in closed form."""
     inverse = np.linalg.inv(inputs.T @ inputs + penalty * np.eye(inputs.shape[1]))
     leverage = ((inputs @ inverse) * inputs).sum(axis=1)[:, None, None]
     fitted = np.einsum("nd,mdt->nmt", inputs, weights)

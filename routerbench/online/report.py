@@ -1,4 +1,4 @@
-"""online.md and online.png: what a bandit lost while it learned, and what it had learned in the end."""
+"""Report of a stream: online.md and online.png, with the regret while learning and the final policy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ _REFERENCES = (*LANDMARKS, "linear", "best_single")
 
 
 def write_served(served: Served, folder: Path) -> None:
-    """Write online.md and online.png into a folder, and the standard report of the frozen policies.
-
-    Args:
-        served: what was found.
-        folder: where to; made if it is missing.
-    """
+    """Write online.md, online.png and the standard report of the frozen policies; creates the folder if missing."""
     blocks = [
         f"# Learning while serving: {escape(served.name)}",
         "\n".join(f"- {escape(line)}" for line in findings(served).split("\n")),
@@ -38,11 +33,7 @@ def write_served(served: Served, folder: Path) -> None:
 
 
 def findings(served: Served) -> str:
-    """What was lost while learning, whether learning slowed the loss, and what the frozen policy is worth.
-
-    Args:
-        served: what was found.
-    """
+    """Summarise the reward against best_arm, the regret at the start and the end, and the frozen policy on test."""
     regret = served.services[served.name].regret
     tenth = max(1, served.num_served // 10)
     first, last = (float(part.mean()) for part in (regret[:, :tenth], regret[:, -tenth:]))
@@ -62,11 +53,7 @@ def findings(served: Served) -> str:
 
 
 def served_table(served: Served) -> str:
-    """All policies as Markdown that also reads well in a terminal, then the references on test alone.
-
-    Args:
-        served: what was found.
-    """
+    """Format the policies, then the references, which are evaluated on test only, as a Markdown table."""
     evaluation = served.evaluation
     policies = tuple(
         (name, *_serving(served, name, service), *_frozen(evaluation, evaluation.routers.get(name)))
@@ -92,7 +79,7 @@ def _frozen(evaluation: Evaluation, scored: Scored | None) -> tuple[str, str]:
 
 
 def _count(figure: Figure) -> str:
-    """A sum of rewards over a stream; the interval is left out where it has no width."""
+    """Format a sum of rewards over a stream, without an interval of width 0."""
     assert figure.value is not None
     if figure.low is None or figure.high is None or np.isclose(figure.low, figure.high):
         return _rounded(figure.value)

@@ -1,4 +1,4 @@
-"""Reports of an evaluation, as files for people and programs."""
+"""Report of an evaluation: Markdown, HTML, a plot, JSON and Parquet."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ def write_report(evaluation: Evaluation, folder: Path, origin: Mapping[str, Any]
     """Write metrics.json, curves.parquet, table.md, frontier.png and report.html into a folder.
 
     Args:
-        evaluation: the evaluation.
+        evaluation: results of the evaluation.
         folder: output folder; created if missing.
-        origin: ``data_digest`` and ``split_digest`` of the table, and ``routers``, the digests of each router's
-            artefacts, one per seed; None without artefacts.
+        origin: ``data_digest`` and ``split_digest`` of the table, and ``routers``, which maps each router to the
+            digests of its artefacts, one per seed; None without artefacts.
     """
     write_metrics(evaluation, folder / "metrics.json", origin)
     write_curves(evaluation, folder / "curves.parquet")

@@ -1,4 +1,4 @@
-"""What declining is worth, for people: a picture of error against coverage, and a table in Markdown."""
+"""Report of abstention: plot of error against coverage, and a Markdown table."""
 
 from __future__ import annotations
 
@@ -20,16 +20,11 @@ if TYPE_CHECKING:
     from matplotlib import figure as mpl_figure
     from matplotlib.axes import Axes
 
-# Below a twentieth of the prompts the error is noise.
-_LEAST_COVERAGE = 0.05
+_LEAST_COVERAGE = 0.05  # the error of fewer prompts is mostly noise
 
 
 def abstention_table(found: Mapping[str, Abstention]) -> str:
-    """What each router gains by declining, as Markdown; the best AURC first.
-
-    Args:
-        found: by name of the router.
-    """
+    """Format the results of each router as a Markdown table, the smallest AURC first."""
     ordered = sorted(found.items(), key=lambda item: (item[1].aurc.value or 0.0, item[0]))
     return markdown(
         Table(
@@ -42,15 +37,7 @@ def abstention_table(found: Mapping[str, Abstention]) -> str:
 
 
 def write_abstention(found: Mapping[str, Abstention], folder: Path) -> str:
-    """Write ``abstention.md`` and ``abstention.png``.
-
-    Args:
-        found: by name of the router.
-        folder: where to.
-
-    Returns:
-        The table, as Markdown.
-    """
+    """Write ``abstention.md`` and ``abstention.png`` into a folder, and return the Markdown table."""
     table = abstention_table(found)
     with atomic_path(folder / "abstention.md") as part:
         part.write_text(f"# Declining the least sure prompts\n\n{table}\n", encoding="utf-8")
@@ -59,13 +46,10 @@ def write_abstention(found: Mapping[str, Abstention], folder: Path) -> str:
 
 
 def draw_abstention(found: Mapping[str, Abstention], path: Path) -> None:
-    """Draw error against coverage: solid the confidence, dotted declining at random, thin the oracle's order.
+    """Plot error against coverage as PNG.
 
-    A cross marks the threshold that was chosen on validation, as it came out.
-
-    Args:
-        found: by name of the router.
-        path: the PNG to write.
+    Solid lines decline by confidence, dotted lines at random, and thin lines by measured quality (the oracle). A cross
+    marks realised coverage and error at the threshold chosen on validation.
     """
     save_picture(path, lambda: _picture(found))
 
@@ -111,7 +95,7 @@ def _draw(axes: Axes, one: Abstention, colour: str) -> None:
 
 
 def _grid(curve: RiskCoverage) -> np.ndarray:
-    """Coverages to draw at, ascending: those of the thresholds, and enough between them where many prompts tie."""
+    """Return ascending coverages to plot: those of the thresholds, and a grid in case many prompts tie."""
     grid = np.concatenate([curve.coverage, np.linspace(_LEAST_COVERAGE, 1, 200)])
     return np.unique(grid[grid >= _LEAST_COVERAGE])
 
@@ -119,7 +103,7 @@ def _grid(curve: RiskCoverage) -> np.ndarray:
 def _dress(axes: Axes, found: Mapping[str, Abstention]) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    axes.set_xlim(1.0, _LEAST_COVERAGE)  # from all prompts, on the left, to ever fewer
+    axes.set_xlim(1.0, _LEAST_COVERAGE)  # descending, from all prompts on the left
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda coverage, _: f"{100 * coverage:.0f} %"))
     axes.set_xlabel("share of the prompts that is answered")

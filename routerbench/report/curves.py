@@ -1,4 +1,4 @@
-"""Parquet files for other programs: the curves over lambda, and what a router predicted."""
+"""Parquet files for other programs: curves over lambda, and predictions."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ if TYPE_CHECKING:
 
 
 def write_curves(evaluation: Evaluation, path: Path) -> None:
-    """Write every breakpoint of every router, and of every reference that has a curve.
+    """Write all breakpoints of the routers and references that have a curve.
 
-    Columns: ``router``, ``seed`` (its number, from 0), ``lambda`` in USD per unit of quality, ``cost`` in USD per
-    prompt (null where quality alone is compared), ``quality`` in [0, 1]; in the order of lambda within a seed.
-
-    Args:
-        evaluation: what was found.
-        path: the file to write.
+    Columns: ``router``, ``seed`` (its index, from 0), ``lambda`` in USD per unit of quality, ascending within a seed,
+    ``cost`` in USD per prompt (null if AIQ is undefined), and ``quality`` in [0, 1].
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -46,16 +42,11 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
 
 
 def write_predictions(table: OutcomeTable, prediction: Prediction, path: Path) -> None:
-    """Write what a router predicted, in RouterBench's wide layout and in full precision.
+    """Write the prediction for the N prompts of a table in RouterBench's wide layout, in full precision.
 
     Columns: ``sample_id``, then for each model ``<model>`` (quality) and ``<model>|total_cost`` (USD per prompt). For a
-    router that sees lambda also ``choices``, a list for each prompt: ``model`` is chosen up to and at ``up_to``, a
-    lambda in USD per unit of quality.
-
-    Args:
-        table: the N prompts that were predicted.
-        prediction: of the same N prompts, in the same order.
-        path: the file to write.
+    router that sees lambda, the column ``choices`` lists ``model`` and ``up_to`` for each prompt: the model is chosen
+    for lambdas up to and including ``up_to``, in USD per unit of quality.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -74,7 +65,7 @@ def write_predictions(table: OutcomeTable, prediction: Prediction, path: Path) -
 
 
 def _runs(choices: Choices, models: Sequence[str]) -> pa.ListArray:
-    """Each prompt's choices, those of neighbouring knots as one while they are the same model."""
+    """Convert the choices to a list per prompt, with one element for neighbouring knots of the same model."""
     import pyarrow as pa
 
     is_last = np.pad(choices.chosen[:, 1:] != choices.chosen[:, :-1], ((0, 0), (0, 1)), constant_values=True)

@@ -1,4 +1,4 @@
-"""How a number and a name are written, once for every table, sentence and picture."""
+"""Formatting of numbers and names in tables, sentences and plots, and ranking of routers."""
 
 import math
 import re
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from routerbench.evaluation.results import Evaluation, Figure, Measure, Scored
 
-# The references every picture and per-benchmark table shows, from the lowest bar to the highest.
+# References shown in plots and tables of benchmarks, in order of the information they read.
 LANDMARKS = ("zero_router", "benchmark_oracle", "oracle")
 MEASURES: dict[Measure, str] = {"aiq": "AIQ", "peak_quality": "peak quality"}
 
 
 def share(value: float | None) -> str:
-    """A quality or an AIQ, with three decimals and no leading zero; "-" if there is none.
+    """Format a quality or AIQ with three decimals and no leading zero; "-" for None and non-finite values.
 
     Example:
         >>> share(0.7406), share(1.0), share(None)
@@ -24,7 +24,7 @@ def share(value: float | None) -> str:
 
 
 def difference(value: float | None) -> str:
-    """A difference of two qualities, always with its sign unless it rounds to nothing.
+    """Format a difference of two qualities, with its sign unless it rounds to 0.
 
     Example:
         >>> difference(0.0321), difference(-0.0321), difference(-0.0001)
@@ -36,7 +36,7 @@ def difference(value: float | None) -> str:
 
 
 def per_thousand(cost: float | None) -> str:
-    """A cost in USD per prompt, written as USD per 1,000 prompts with three significant digits.
+    """Format a cost in USD per prompt as USD per 1,000 prompts, with three significant digits below 1,000.
 
     Example:
         >>> per_thousand(0.00502), per_thousand(0.0000814), per_thousand(1.5), per_thousand(0.0)
@@ -51,7 +51,7 @@ def per_thousand(cost: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share of something in percent; "-" if there is none.
+    """Format a share in percent; "-" for None and non-finite values.
 
     Example:
         >>> percent(0.634), percent(0.034)
@@ -63,7 +63,7 @@ def percent(value: float | None) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value, with as many digits as mean something.
+    """Format a p-value with three decimals below 0.1 and two above.
 
     Example:
         >>> p_value(0.002), p_value(0.0421), p_value(0.37), p_value(0.0004)
@@ -75,7 +75,7 @@ def p_value(value: float) -> str:
 
 
 def with_interval(figure: Figure, write: Callable[[float | None], str]) -> str:
-    """A figure, followed by its interval if it has one; an infinite bound is never reached.
+    """Format a figure, with its interval if it has one; an infinite bound reads "never".
 
     Example:
         >>> with_interval(Figure(0.74, 0.73, 0.75), share), with_interval(Figure(0.74), share)
@@ -90,7 +90,7 @@ def with_interval(figure: Figure, write: Callable[[float | None], str]) -> str:
 
 
 def in_words(figure: Figure, write: Callable[[float | None], str]) -> str:
-    """A figure and its interval within a sentence.
+    """Format a figure, with its interval if it has one, for use in a sentence.
 
     Example:
         >>> in_words(Figure(0.38, 0.35, 0.41), percent), in_words(Figure(0.74), share)
@@ -106,7 +106,7 @@ def in_words(figure: Figure, write: Callable[[float | None], str]) -> str:
 
 
 def shorten(name: str, length: int = 28) -> str:
-    """A name on one line and no longer than a picture can bear, its middle left out.
+    """Put a name on one line, with the middle omitted if it is longer than ``length``.
 
     Example:
         >>> shorten("a-very-long-name-of-a-model", 11)
@@ -119,7 +119,7 @@ def shorten(name: str, length: int = 28) -> str:
 
 
 def short_names(names: Sequence[str], length: int = 28) -> list[str]:
-    """Names for a picture: without the vendor before the slash where that leaves them distinct.
+    """Shorten names of models, and drop the part up to the last slash where the rest is unique.
 
     Example:
         >>> short_names(["meta/llama", "a/x", "b/x"])
@@ -133,23 +133,23 @@ def short_names(names: Sequence[str], length: int = 28) -> list[str]:
 
 
 def quality_only(evaluation: Evaluation) -> str:
-    """Why routers are compared by quality alone, as a clause; empty where there is an AIQ."""
+    """State why AIQ is undefined, as a clause; empty if it is defined."""
     if evaluation.measure == "aiq":
         return ""
     return "this table has no cost" if evaluation.cost_interval is None else "all models cost the same"
 
 
 def merit(evaluation: Evaluation, scored: Scored) -> float:
-    """What routers are ranked by: the figure that they are compared by, as a number."""
+    """Return the value of the measure, by which routers are ranked; minus infinity if it is undefined."""
     value = evaluation.score(scored).value
     return -math.inf if value is None else value
 
 
 def gain(evaluation: Evaluation, scored: Scored) -> float:
-    """How much higher that is than that of zero_router."""
+    """Return ``merit`` minus that of zero_router."""
     return merit(evaluation, scored) - merit(evaluation, evaluation.references["zero_router"])
 
 
 def ranked(evaluation: Evaluation) -> list[tuple[str, Scored]]:
-    """The routers, best first; equals stay in the order they were given."""
+    """Sort the routers by ``merit``, best first; ties keep their order."""
     return sorted(evaluation.routers.items(), key=lambda item: -merit(evaluation, item[1]))

@@ -1,4 +1,4 @@
-"""frontier.png: the one picture of an evaluation, fit for a paper."""
+"""Plots of quality against cost: all routers on test, and one router on validation."""
 
 from __future__ import annotations
 
@@ -30,32 +30,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Diamonds and squares, for lambda chosen within a budget or to keep quality.
 _MARKERS = {"budget": "D", "keep": "s"}
-# Reach of a model's point in pixels, and the spots around it that no label may cover.
+# Radius of a model's point in pixels, and directions of the points on its rim, which labels avoid.
 _RIM = 2.3 * DPI / 72
 _TURNS = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4])
 
 
 def write_frontier(evaluation: Evaluation, path: Path) -> None:
-    """Draw the hulls of the routers among the references and the single models, cost on a log axis.
+    """Plot the hulls of routers and references and the single models as PNG, against log cost unless a model is free.
 
-    Shaded: the interval of each hull; diamonds and squares: deployed points. Without an AIQ: bars of quality.
-
-    Args:
-        evaluation: what was found.
-        path: the PNG to write.
+    Shaded bands are intervals of the hulls. Diamonds and squares are operating points for a budget and to keep quality.
+    If AIQ is undefined, bars of quality are plotted instead.
     """
     save_picture(path, lambda: _frontier(evaluation) if evaluation.measure == "aiq" else _bars(evaluation))
 
 
 def write_validation(points: OperatingPoints, path: Path) -> None:
-    """Draw what a router comes to on validation as lambda grows, above the quality of the best single model.
-
-    Args:
-        points: of the router.
-        path: the PNG to write.
-    """
+    """Plot quality against cost of a router on validation as PNG, with the quality of the best single model."""
     save_picture(path, lambda: _validation(points))
 
 
@@ -99,7 +90,7 @@ def _frontier(evaluation: Evaluation) -> Figure:
 
 
 def _lines(evaluation: Evaluation) -> list[tuple[str, Scored, dict[str, Any]]]:
-    """Name, figures and style of every line, routers last so that they lie on top."""
+    """Return name, figures and style of every line, the routers last so that they are on top."""
     lines = [
         (name, scored, LANDMARK_STYLES[name] | {"zorder": 2})
         for name in LANDMARKS
@@ -113,10 +104,10 @@ def _lines(evaluation: Evaluation) -> list[tuple[str, Scored, dict[str, Any]]]:
 
 
 def _cost_limits(evaluation: Evaluation) -> tuple[float, float]:
-    """Limits in USD per 1,000 prompts: the cost interval with room around it; the oracle may begin left of it."""
+    """Return limits in USD per 1,000 prompts: the cost interval with margins; the oracle may start to the left."""
     assert evaluation.cost_interval is not None
     low, high = (1000 * cost for cost in evaluation.cost_interval)
-    if low <= 0:  # a free model has no place on a log axis
+    if low <= 0:  # a free model requires a linear axis
         return -0.04 * high, 1.08 * high
     room = max((high / low) ** 0.06, 1.05)
     return low / room**1.5, high * room
@@ -137,7 +128,7 @@ def _axis_of_cost(axes: Axes, left: float, right: float) -> None:
 
 
 def _axis_of_quality(axes: Axes, evaluation: Evaluation, heights: list[float]) -> None:
-    """An axis that holds the single models, the tops of all hulls and their intervals."""
+    """Set the limits to contain the single models, the maxima of all hulls and the intervals."""
     from matplotlib.ticker import MaxNLocator
 
     bands = [scored.band for scored in evaluation.routers.values() if scored.band is not None]
@@ -149,10 +140,10 @@ def _axis_of_quality(axes: Axes, evaluation: Evaluation, heights: list[float]) -
 
 
 def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right: float) -> NDArray[np.float64]:
-    """Draw a hull, flat to the right edge; return ``(Q, 2)`` spots on it, which labels should avoid."""
+    """Plot a hull, extended to the right edge, and return ``(Q, 2)`` points on it, which labels avoid."""
     first = max(float(hull.cost[0]) * 1000, left)
     grid = np.geomspace(first, right, 500) if first > 0 else np.linspace(first, right, 500)
-    # A chord between two vertices is a curve on a log axis: it takes many points, and the vertices themselves.
+    # A segment between two vertices is curved on a log axis.
     cost = np.unique(np.concatenate([grid, hull.cost[(hull.cost * 1000 > first) & (hull.cost * 1000 < right)] * 1000]))
     quality = hull.at(np.maximum(cost / 1000, hull.cost[0]))
     axes.plot(cost, quality, **style)
@@ -160,7 +151,7 @@ def _draw_hull(axes: Axes, hull: Hull, style: dict[str, Any], left: float, right
 
 
 def _draw_band_and_points(axes: Axes, scored: Scored, colour: str) -> NDArray[np.float64]:
-    """The interval of a router's hull, faintly, and its deployed points; return the ``(Q, 2)`` points."""
+    """Plot the interval of a hull and the operating points of a router, and return the ``(Q, 2)`` points."""
     if scored.band is not None:
         axes.fill_between(scored.band.cost * 1000, scored.band.low, scored.band.high, color=colour, alpha=0.1,
                           linewidth=0, zorder=1)  # fmt: skip
@@ -175,7 +166,7 @@ def _draw_band_and_points(axes: Axes, scored: Scored, colour: str) -> NDArray[np
 
 
 def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64]) -> None:
-    """Single models as points; the best ones and those on the Pareto frontier get their labels first."""
+    """Plot the single models; best_single and the Pareto frontier are labelled first, over lines if needed."""
     from matplotlib.patheffects import withStroke
 
     cost, quality = evaluation.model_cost * 1000, evaluation.model_quality
@@ -201,7 +192,7 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
     corners = place(points[order], sizes, dots, limits, gap=2 * _RIM, num_needed=len(strong))
     to_data = axes.transData.inverted().transform
     for text, corner, size, point in zip(texts, corners, sizes, points[order], strict=True):
-        if corner is None:  # the table has its name
+        if corner is None:  # its name is in the table
             text.remove()
             continue
         text.set(position=to_data(corner), verticalalignment="bottom")
@@ -212,7 +203,7 @@ def _draw_models(axes: Axes, evaluation: Evaluation, lines: NDArray[np.float64])
 
 
 def _bars(evaluation: Evaluation) -> Figure:
-    """Qualities as horizontal bars, the best on top: routers in colour, references dark, single models light."""
+    """Plot qualities as horizontal bars, best on top: routers in colour, references dark, single models light."""
     from matplotlib.figure import Figure
 
     routers = [(shorten(name), merit(evaluation, scored), colour) for name, scored, colour in coloured(evaluation)]

@@ -1,4 +1,4 @@
-"""report.html: one file that opens anywhere, with nothing fetched from the net."""
+"""Report in HTML, as one self-contained file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,9 @@ if TYPE_CHECKING:
 
 
 def write_html(evaluation: Evaluation, path: Path) -> None:
-    """Write the verdict, interactive pictures and all tables as one self-contained page.
+    """Write the verdict, interactive plots and all tables as one self-contained page for screen, phone and print.
 
-    It reads on a phone and prints. Names are escaped wherever they appear: a model may be called ``<script>``.
-
-    Args:
-        evaluation: what was found.
-        path: the file to write.
+    All names are escaped, because a model may be called ``<script>``.
     """
     with atomic_path(path) as part:
         part.write_text(_page(evaluation), encoding="utf-8", errors="xmlcharrefreplace")
@@ -128,7 +124,7 @@ def _reliability(evaluation: Evaluation) -> str:
 
 
 def _section(heading: str, *parts: str) -> str:
-    """A heading and what follows; nothing where nothing follows."""
+    """Join a heading and its parts; empty if all parts are empty."""
     return "\n".join([f"<h2>{heading}</h2>", *parts]) if any(parts) else ""
 
 
@@ -137,13 +133,13 @@ def _note(text: str) -> str:
 
 
 def _picture(figure: go.Figure, name: str) -> str:
-    # Inside a script no name may end it: JSON knows "<" as \u003c too.
+    # Escape "<" so that no name can close the script.
     parts = (part.replace("<", r"\u003c") for part in (str(figure.to_json()), json.dumps(below(figure))))
     return f'<div class="plot" id="{name}"></div>\n<script>draw("{name}", {", ".join(parts)});</script>'
 
 
 def _table(table: Table | None, note: str = "") -> str:
-    """A table in a box that it may be wider than, and a note below; nothing if there is no table."""
+    """Format a table in a scrollable box, with a note below; empty without a table."""
     if table is None:
         return ""
     header = "".join(
@@ -157,7 +153,7 @@ def _table(table: Table | None, note: str = "") -> str:
 
 
 def _row(cells: tuple[str, ...], align: str) -> str:
-    """Cells; the interval and the p-value behind a figure stand below it."""
+    """Format a row; intervals and p-values are put below their figures."""
     texts = [_figure(cell) if side == "r" else escape(cell) for cell, side in zip(cells, align, strict=True)]
     return (
         "<tr>" + "".join(f'<td class="{side}">{text}</td>' for text, side in zip(texts, align, strict=True)) + "</tr>"

@@ -1,9 +1,9 @@
-"""Where to put labels in a picture so that none hides another."""
+"""Placement of labels in a plot without overlap."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Directions in which a label may stand off its point, the favourites first; then farther away.
+# Directions of a label from its point, in order of preference, at each multiple of the gap.
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 _REACH = (1.0, 2.2, 3.6)
 
@@ -16,18 +16,18 @@ def place(
     gap: float,
     num_needed: int = 0,
 ) -> list[tuple[float, float] | None]:
-    """Place labels one by one, the first ones first; none overlaps an earlier label, an obstacle or the frame.
+    """Place labels greedily, in order, without overlapping an earlier label, an obstacle or the frame.
 
     Args:
-        points: ``(P, 2)`` what the labels belong to, in pixels.
+        points: ``(P, 2)`` points that the labels belong to, in pixels.
         sizes: ``(P, 2)`` width and height of the labels in pixels.
-        obstacles: ``(Q, 2)`` spots that no label may cover, such as all points and the dots of lines, in pixels.
-        frame: left, bottom, right and top of the space in pixels.
-        gap: distance in pixels between a point and its label.
-        num_needed: so many of the first labels cover obstacles, as few as possible, rather than stay away.
+        obstacles: ``(Q, 2)`` positions that labels avoid, such as all points and points on lines, in pixels.
+        frame: left, bottom, right and top limits in pixels.
+        gap: smallest distance between a point and its label in pixels.
+        num_needed: number of labels, from the first, that are placed over as few obstacles as possible if necessary.
 
     Returns:
-        Per label its lower left corner, or None where there is no room.
+        The lower left corner of each label, or None if it does not fit.
 
     Example:
         >>> place(np.array([[50.0, 50.0]]), np.array([[20.0, 10.0]]), np.empty((0, 2)), (0, 0, 100, 100), gap=4)
@@ -49,11 +49,11 @@ def place(
 
 
 def spread(heights: NDArray[np.float64], gap: float, low: float, high: float) -> NDArray[np.float64]:
-    """Move heights apart to at least ``gap``, as little as that takes, and inside ``[low, high]`` if they fit.
+    """Move heights as little as possible to be at least ``gap`` apart, inside ``[low, high]`` if they fit.
 
     Args:
-        heights: ``(P,)`` wanted heights, in any order.
-        gap: the least distance between two of them.
+        heights: ``(P,)`` desired heights, in any order.
+        gap: smallest distance between two heights.
         low: lower bound.
         high: upper bound.
 
@@ -66,7 +66,7 @@ def spread(heights: NDArray[np.float64], gap: float, low: float, high: float) ->
     """
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
-    # With the steps taken off, "apart" becomes "non-decreasing": pool neighbours that violate it.
+    # After subtracting the steps this is isotonic regression: pool adjacent violators.
     pools: list[list[float]] = []
     for height in heights[order] - steps:
         pools.append([float(height), 1.0])
@@ -82,7 +82,7 @@ def spread(heights: NDArray[np.float64], gap: float, low: float, high: float) ->
 def _box(
     point: NDArray[np.float64], size: NDArray[np.float64], direction: tuple[int, int], gap: float
 ) -> NDArray[np.float64]:
-    """Left, bottom, right and top of a label that stands off its point in a direction."""
+    """Compute left, bottom, right and top of a label in a given direction from its point."""
     shift = np.array(direction)
     centre = point + shift * (gap * (0.7 if shift.all() else 1.0) + size / 2)
     return np.concatenate([centre - size / 2, centre + size / 2])
@@ -91,7 +91,7 @@ def _box(
 def _is_open(
     box: NDArray[np.float64], taken: list[NDArray[np.float64]], frame: tuple[float, float, float, float]
 ) -> bool:
-    """Whether a label lies inside the frame and over no other label."""
+    """Return whether a label is inside the frame and overlaps no other label."""
     if box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]:
         return False
     return not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)

@@ -1,4 +1,4 @@
-"""metrics.json: every number of an evaluation, for programs."""
+"""All numbers of an evaluation as JSON, for other programs."""
 
 import json
 import math
@@ -24,16 +24,11 @@ ROUTER_FIGURES = (
 
 
 def write_metrics(evaluation: Evaluation, path: Path, origin: Mapping[str, Any] | None = None) -> None:
-    """Write an evaluation as strict JSON.
+    """Write an evaluation as strict JSON; ``origin`` as in ``write_report``.
 
-    A figure is an object ``{"value", "low", "high"}``; what does not exist is null, never NaN, and so is the upper
-    bound of a cost that may never be reached. A cost is in USD per prompt, ``qnc`` a share of the cost of best_single.
-    Means of single models are plain numbers.
-
-    Args:
-        evaluation: what was found.
-        path: the file to write.
-        origin: what was evaluated on what, as ``write_report`` takes it.
+    A figure is an object ``{"value", "low", "high"}``. Undefined and infinite numbers are null, such as the upper bound
+    of ``qnc`` if its quality may never be reached; an infinite setting is "infinity". Costs are in USD per prompt, and
+    ``qnc`` is a share of the cost of best_single. Means of single models are plain numbers.
     """
     with atomic_path(path) as part:
         part.write_text(
@@ -125,5 +120,5 @@ def _figure(figure: Figure) -> dict[str, float | None]:
 
 
 def _number(value: float | None) -> float | None:
-    """A number that JSON can hold: NumPy's become Python's, NaN and infinity become null."""
+    """Convert to a float that JSON can represent; NaN and infinity become None."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -1,4 +1,4 @@
-"""The benchmarks as small multiples: one panel for each, a dot with its interval for each router."""
+"""Small multiples in HTML: a panel per benchmark, with a dot and its interval for each router."""
 
 import math
 from collections.abc import Sequence
@@ -10,21 +10,19 @@ from routerbench.report.formatting import LANDMARKS, share, shorten, with_interv
 from routerbench.report.pictures import LANDMARK_STYLES, coloured
 from routerbench.report.tables import by_count
 
-# Panels that are open from the start; those of smaller benchmarks open with a click.
-_NUM_OPEN = 24
-# The least difference of quality that may fill a panel: smaller ones shall look small.
-_LEAST_SPAN = 0.04
+_NUM_OPEN = 24  # panels shown initially; those of smaller benchmarks are collapsed
+_LEAST_SPAN = 0.04  # smallest range of an axis, so that small differences look small
 
 
 class _Scale(NamedTuple):
-    """From quality to a place along a panel; the ends are whole hundredths, as they are written."""
+    """Scale from quality to a position in percent; its ends are whole hundredths, as displayed."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "_Scale":
-        """The least scale that holds all values."""
+        """Make the smallest scale that contains all values."""
         low, high = min(values), max(values)
         missing = max(_LEAST_SPAN - (high - low), 0.0) / 2
         ends = max(low - missing, min(low, 0.0)), min(high + missing, max(high, 1.0))
@@ -35,13 +33,9 @@ class _Scale(NamedTuple):
 
 
 def benchmark_panels(evaluation: Evaluation) -> str:
-    """HTML of a panel per benchmark, the largest first: AIQ, or peak quality where there is none.
+    """Plot the measure by benchmark as HTML, a panel each, the largest benchmark first.
 
-    Each panel has a scale of its own, written below it. Panels are text and lines with no script: they
-    flow into as many columns as the page has room for, and print.
-
-    Args:
-        evaluation: what was found.
+    Each panel has its own scale. Panels contain no scripts and wrap to the width of the page.
     """
     panels = [_panel(evaluation, benchmark, count) for benchmark, count in by_count(evaluation)]
     shown = f'<div class="panels">{"".join(panels[:_NUM_OPEN])}</div>'
@@ -53,7 +47,6 @@ def benchmark_panels(evaluation: Evaluation) -> str:
 
 
 def _panel(evaluation: Evaluation, benchmark: str, count: int) -> str:
-    """Heading and rows of one benchmark."""
     rows = _rows(evaluation, benchmark)
     prompts = f"{count:,} prompt{'' if count == 1 else 's'}"
     heading = (
@@ -71,7 +64,7 @@ def _panel(evaluation: Evaluation, benchmark: str, count: int) -> str:
 
 
 def _rows(evaluation: Evaluation, benchmark: str) -> list[tuple[str, str, Figure]]:
-    """Name, colour and figure of every router, best first, and of the landmarks below the oracle."""
+    """Return name, colour and figure of each router, best first, and of the landmarks below the oracle."""
     landmarks = [
         (name, scored, LANDMARK_STYLES[name]["color"])
         for name in LANDMARKS[:2]
@@ -84,7 +77,7 @@ def _rows(evaluation: Evaluation, benchmark: str) -> list[tuple[str, str, Figure
 
 
 def _row(name: str, colour: str, figure: Figure, guide: str, scale: _Scale) -> str:
-    """Name, dot with whisker, and value; the interval in figures stands in the title."""
+    """Format name, dot with interval, and value; the tooltip states the interval in numbers."""
     marks = guide
     if figure.low is not None and figure.high is not None:
         marks += _line(scale(figure.low), scale(figure.high), "50%", "50%", colour, 2)

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, ink, font and size, plain axes, and lines that are named at their right ends."""
+"""Common style of the plots: colours, fonts, axes, and names at the right ends of lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; beyond six routers the dashes differ too.
+# Palette of Okabe and Ito for colour-blind readers. Beyond six routers, the dashes differ as well.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 LANDMARK_STYLES: dict[str, dict[str, Any]] = {
@@ -32,22 +32,17 @@ _GRID, _SPINE, _TICK = "#e4e4e4", "#b5b5b5", "#555555"
 
 
 def colour_of(number: int) -> str:
-    """The colour of the router that is number so and so, from 0 on."""
+    """Return the colour of a router by its index from 0; colours repeat."""
     return PALETTE[number % len(PALETTE)]
 
 
 def coloured(evaluation: Evaluation) -> list[tuple[str, Scored, str]]:
-    """The routers, best first, each with the colour that it has in every picture."""
+    """Return name, figures and colour of the routers, best first; a router has the same colour in all plots."""
     return [(name, scored, colour_of(number)) for number, (name, scored) in enumerate(ranked(evaluation))]
 
 
 def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
-    """Write a picture as PNG.
-
-    Args:
-        path: the file.
-        draw: makes the figure, in the font of all pictures.
-    """
+    """Write a plot as PNG; ``draw`` makes the figure, in the common font."""
     import matplotlib as mpl
 
     with mpl.rc_context(FONT), atomic_path(path) as part:
@@ -55,12 +50,7 @@ def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
 
 
 def plain(axes: Axes, grid: Literal["x", "y", "both"] | None = "both") -> None:
-    """Take away what is not needed to read the axes.
-
-    Args:
-        axes: to be drawn on.
-        grid: which grid lines to show; None for none.
-    """
+    """Style axes without top and right spines and without tick marks; ``grid`` selects the grid lines."""
     axes.set_axisbelow(True)
     if grid is not None:
         axes.grid(color=_GRID, linewidth=0.6, axis=grid)
@@ -78,16 +68,15 @@ def name_ends(
     figures: Sequence[str] = (),
     head: str = "",
 ) -> None:
-    """Name every line at its right end, pushed apart where ends are close.
+    """Write the name of each line at its right end, without overlap.
 
     Args:
-        axes: with the lines drawn and the limits set.
-        ends: of each line its name, the height of its end in data units, and its colour; of equal heights the last one
-            is uppermost.
-        max_length: characters of a name that are shown.
+        axes: axes with the lines, and with their limits set.
+        ends: name, height of the end in data units, and colour of each line; of equal heights, the last one is on top.
+        max_length: maximum number of characters of a name.
         bold: names in bold type.
-        figures: of each line a number that stands before its name.
-        head: what these numbers are.
+        figures: formatted number of each line, written before its name.
+        head: heading of the numbers.
     """
     from matplotlib.transforms import blended_transform_factory
 

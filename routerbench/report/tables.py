@@ -1,4 +1,4 @@
-"""Tables that people read: Markdown for a terminal or a repository, and the rows that the HTML report shows too."""
+"""Tables of an evaluation: their rows, shared with the HTML report, and table.md."""
 
 import math
 import re
@@ -30,12 +30,12 @@ _SHOWN_SETTINGS = 6
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text, before any markup.
+    """Rows of text, without markup.
 
     Attributes:
-        header: one title per column.
-        align: one letter per column, "l" or "r".
-        groups: rows that belong together; groups are set apart.
+        header: heading of each column.
+        align: alignment of each column, "l" or "r".
+        groups: groups of rows, shown separated.
     """
 
     header: tuple[str, ...]
@@ -44,12 +44,7 @@ class Table:
 
 
 def write_table(evaluation: Evaluation, path: Path) -> None:
-    """Write table.md: the verdict, all tables, and what their columns mean.
-
-    Args:
-        evaluation: what was found.
-        path: the file to write.
-    """
+    """Write the verdict, all tables and the definitions of their terms as Markdown."""
     lines = verdict(evaluation).split("\n")
     blocks = [
         f"# {escape(title(evaluation))}",
@@ -73,16 +68,12 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
 
 
 def results_table(evaluation: Evaluation) -> str:
-    """The main table as Markdown that also reads well in a terminal: routers, best first, then the references.
-
-    Args:
-        evaluation: what was found.
-    """
+    """Format ``result_rows`` as a Markdown table."""
     return markdown(result_rows(evaluation))
 
 
 def result_rows(evaluation: Evaluation) -> Table:
-    """Routers, best first, then the references, from the lowest to the highest."""
+    """Make the main table: routers, best first, then references in ascending order of the measure."""
     references = sorted(evaluation.references.items(), key=lambda item: merit(evaluation, item[1]))
     groups = tuple(
         tuple((name, *_cells(evaluation, scored), scored.information) for name, scored in group)
@@ -94,7 +85,7 @@ def result_rows(evaluation: Evaluation) -> Table:
 
 
 def difference_rows(evaluation: Evaluation) -> Table | None:
-    """How much better each router is than the others, over resampled prompts and over resampled benchmarks."""
+    """Make the table of differences, over resampled prompts and over resampled benchmarks; None without any."""
     others = list(dict.fromkeys(other for _, scored in ranked(evaluation) for other in scored.differences))
     if not others:
         return None
@@ -112,7 +103,7 @@ def difference_rows(evaluation: Evaluation) -> Table | None:
 
 
 def deployed_rows(evaluation: Evaluation) -> Table | None:
-    """What every router came to on test with one lambda that was chosen on validation."""
+    """Make the table of operating points, chosen on validation and realised on test; None without any."""
     targets = {"budget": _budget(evaluation), "keep": _keep(evaluation)}
     rows = [
         (
@@ -135,7 +126,7 @@ def deployed_rows(evaluation: Evaluation) -> Table | None:
 
 
 def setting_rows(evaluation: Evaluation) -> Table | None:
-    """Cost, quality and calls of every policy in several steps, at six of its settings."""
+    """Make the table of cost, quality and calls of each sequential policy at up to six settings; None without any."""
     rows = []
     for name, scored in ranked(evaluation):
         number = len(scored.realised)
@@ -149,7 +140,7 @@ def setting_rows(evaluation: Evaluation) -> Table | None:
 
 
 def other_rows(evaluation: Evaluation) -> Table | None:
-    """Figures for the comparison with other papers."""
+    """Make the table of figures for comparison with other papers; None if AIQ is undefined."""
     if evaluation.measure != "aiq":
         return None
     rows = tuple(
@@ -166,7 +157,7 @@ def other_rows(evaluation: Evaluation) -> Table | None:
 
 
 def benchmark_rows(evaluation: Evaluation) -> Table:
-    """AIQ per benchmark, the largest first; peak quality where there is none."""
+    """Make the table of the measure by benchmark, the largest benchmark first."""
     landmarks = [(name, evaluation.references[name]) for name in LANDMARKS if name in evaluation.references]
     columns = [*ranked(evaluation), *landmarks]
     rows = []
@@ -180,7 +171,7 @@ def benchmark_rows(evaluation: Evaluation) -> Table:
 
 
 def model_rows(evaluation: Evaluation) -> Table:
-    """Mean quality and cost of each single model, the best first."""
+    """Make the table of mean quality and, if AIQ is defined, cost of each single model, the best first."""
     models = zip(evaluation.models, evaluation.model_quality, evaluation.model_cost, strict=True)
     ordered = sorted(models, key=lambda model: -model[1])
     if evaluation.measure != "aiq":
@@ -190,17 +181,17 @@ def model_rows(evaluation: Evaluation) -> Table:
 
 
 def by_count(evaluation: Evaluation) -> list[tuple[str, int]]:
-    """Benchmarks and their number of scored prompts, the largest first."""
+    """Return the benchmarks with their number of scored prompts, the largest first."""
     return sorted(evaluation.benchmark_counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def title(evaluation: Evaluation) -> str:
-    """The heading of a report: the table's name, without the folders of whoever made it."""
+    """Return the heading of a report, with the name of the table but not its folders."""
     return f"Routers on {PurePath(evaluation.source).name or evaluation.source}"
 
 
 def scope(evaluation: Evaluation) -> str:
-    """What the numbers are about: prompts scored and left out, best single model, cost interval."""
+    """State the numbers of prompts scored and left out, the best single model, and the cost interval."""
     scored = sum(evaluation.benchmark_counts.values())
     text = f"{scored:,} prompts scored, {evaluation.num_left_out:,} left out because a cell is missing; "
     text += f"best single model on train: {evaluation.best_single}"
@@ -213,7 +204,7 @@ def scope(evaluation: Evaluation) -> str:
 
 
 def markdown(table: Table) -> str:
-    r"""Markdown of equal column widths, an empty row between groups.
+    r"""Format a table as Markdown with aligned columns and an empty row between groups.
 
     Example:
         >>> print(markdown(Table(("model", "quality"), "lr", ((("a|b", ".5"),),))))
@@ -234,7 +225,7 @@ def markdown(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Escape text for Markdown, and put it on one line."""
     return re.sub(r"([\\|<*`#&\[\]])", r"\\\1", " ".join(text.split()))
 
 
@@ -255,7 +246,7 @@ def _qnc(evaluation: Evaluation, scored: Scored) -> str:
     if scored.qnc.value is not None:
         return with_interval(scored.qnc, percent)
     goal, peak = evaluation.model_quality[evaluation.models.index(evaluation.best_single)], scored.peak_quality.value
-    # Of a free model no share of the cost exists, though its quality may well be reached.
+    # QNC is undefined if the best single model is free, even if its quality is reached.
     return "-" if peak is not None and peak >= goal else "never"
 
 
@@ -282,7 +273,7 @@ def _section(heading: str, note: str, table: Table | None) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes in a terminal: Chinese and the like take two per character."""
+    """Compute the width of a text in a terminal; East Asian wide characters take two columns."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

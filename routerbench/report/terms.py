@@ -1,4 +1,4 @@
-"""What the tables of a report mean: a line per term, and a note per table."""
+"""Definitions of the terms of a report, and notes on its tables."""
 
 from routerbench.evaluation.results import Evaluation
 from routerbench.report.formatting import MEASURES
@@ -30,7 +30,7 @@ SETTINGS = "What policies in several steps spent and reached, at some of their s
 
 
 def definitions(evaluation: Evaluation) -> dict[str, str]:
-    """The terms that the tables of this evaluation use, each in one line."""
+    """Select the definitions of the terms used in the tables of this evaluation."""
     if evaluation.measure == "aiq":
         return DEFINITIONS
     meanings = {term: meaning for term, meaning in DEFINITIONS.items() if term not in _COST_TERMS}
@@ -39,6 +39,6 @@ def definitions(evaluation: Evaluation) -> dict[str, str]:
 
 
 def benchmark_note(evaluation: Evaluation) -> str:
-    """What the table of the benchmarks shows."""
+    """Describe the table of benchmarks."""
     measure = MEASURES[evaluation.measure]
     return f"{measure[0].upper()}{measure[1:]} on the prompts of each benchmark alone."

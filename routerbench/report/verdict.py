@@ -1,4 +1,4 @@
-"""The verdict that opens every report: one sentence per router, and how far to trust them."""
+"""Verdict of a report: one sentence per router, and notes on the validity of the comparison."""
 
 from collections.abc import Iterator
 
@@ -7,32 +7,29 @@ from routerbench.report.formatting import difference, in_words, p_value, percent
 
 SIGNIFICANT = 0.05
 PROMPT_ONLY = "prompt only"
-# With fewer, resampled benchmarks say next to nothing.
-_MIN_BENCHMARKS = 5
+_MIN_BENCHMARKS = 5  # resampling fewer says little about other benchmarks
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """Say of each router what it saves, and whether it beats two references that read no prompt.
-
-    Args:
-        evaluation: what was found.
+    """State what each router saves, and whether it is better than zero_router and benchmark_oracle.
 
     Returns:
-        One line of one sentence per router, best first, and at most two closing lines on how far to trust them.
+        One line with one sentence per router, best first and policies that read more than the prompt last, then one or
+        two lines on the figures and on other benchmarks. Without routers, a sentence that says so.
     """
     if not evaluation.routers:
         return "No router was evaluated: these are the references alone."
     lines: list[str] = []
-    # Whoever is told more than the prompt is no rival, however good.
+    # A policy that reads more than the prompt is not comparable.
     for name, scored in sorted(ranked(evaluation), key=lambda item: item[1].information != PROMPT_ONLY):
-        is_first = not lines  # it names the best single model and the references; once is enough
+        is_first = not lines  # names of best_single and the references occur in the first line only
         clauses = [_outcome(evaluation, scored, is_first), _standing(evaluation, scored, is_first)]
         lines.append(f"{_titled(name, scored)} {'; '.join(filter(None, clauses))}.")
     return "\n".join([*lines, *_trust(evaluation)])
 
 
 def _titled(name: str, scored: Scored) -> str:
-    """The name, the number of seeds, and what a policy was told besides the prompt."""
+    """Return the name with the number of seeds, and with the information that a policy reads besides the prompt."""
     number, what = (len(scored.rollouts), "runs") if scored.rollouts else (len(scored.sweeps), "seeds")
     notes = [f"mean of {number} {what}"] if number > 1 else []
     if scored.information != PROMPT_ONLY:
@@ -41,8 +38,8 @@ def _titled(name: str, scored: Scored) -> str:
 
 
 def _outcome(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
-    """Quality and cost, as shares of those of the best single model where costs differ."""
-    # A line is a router's, whatever the table's columns are called.
+    """State quality and, if AIQ is defined, cost as shares of those of the best single model."""
+    # A line break in a name would break the sentence.
     name = " ".join(evaluation.best_single.split())
     best = f"the best single model ({name})" if is_first else "the best single model"
     quality = float(evaluation.model_quality[evaluation.models.index(evaluation.best_single)])
@@ -53,16 +50,15 @@ def _outcome(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
 
 
 def _kept(scored: Scored) -> Deployed | None:
-    """The point deployed to keep quality; none where the best single model has no quality to keep."""
+    """Return the operating point for the target "keep"; None if absent or if best_single has quality 0."""
     point = scored.deployed.get("keep")
     return None if point is None or point.quality_share.value is None else point
 
 
 def _deployed(evaluation: Evaluation, point: Deployed, best: str) -> str:
-    """What became of a lambda that was chosen on validation to keep so much quality."""
     text = f"keeps {in_words(point.quality_share, _exact_percent)} of the quality of {best}"
     kept, asked = point.quality_share.value or 0.0, evaluation.targets.keep or 0.0
-    is_missed = kept < asked - 1e-9  # all but rounding
+    is_missed = kept < asked - 1e-9  # tolerates rounding
     less = "less than" if asked - kept > 0.0005 else "just under"  # both may read 95.0 %
     text += f", {less} the {_asked(evaluation)} asked for" if is_missed else ""
     if point.cost_share.value is None:
@@ -71,7 +67,6 @@ def _deployed(evaluation: Evaluation, point: Deployed, best: str) -> str:
 
 
 def _within_reach(scored: Scored, best: str, quality: float) -> str:
-    """What the quality of the best single model costs, if it is reached at all."""
     peak = scored.peak_quality
     if scored.qnc.value is not None:
         return f"could match the quality of {best} at {_spent(scored.qnc)}"
@@ -81,13 +76,12 @@ def _within_reach(scored: Scored, best: str, quality: float) -> str:
 
 
 def _spent(cost: Figure) -> str:
-    """A share of the best single model's cost, in words where it is no saving."""
     text = f"{in_words(cost, percent)} of its cost"
     return f"{text}, so it saves nothing" if cost.value is not None and round(cost.value, 2) >= 1 else text
 
 
 def _standing(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
-    """Whether the router can be told from mixing models at random and from knowing the benchmark."""
+    """State whether the router differs from zero_router and from benchmark_oracle."""
     text, last, unit = "", "", "AIQ " if evaluation.measure == "aiq" else "quality "
     for other, words in _compared(evaluation).items():
         if other not in scored.differences:
@@ -106,10 +100,10 @@ def _standing(evaluation: Evaluation, scored: Scored, is_first: bool) -> str:
 
 
 def _compared(evaluation: Evaluation) -> dict[str, str]:
-    """The references that a sentence speaks of, by name, and what they do."""
-    # Without costs to trade against, the best mix is one model.
+    """Describe the references to compare with, by name."""
+    # If AIQ is undefined, the best mixture is a single model.
     chance = "mixing models at random" if evaluation.measure == "aiq" else "always calling one model"
-    if len(evaluation.benchmark_counts) < 2:  # there is nothing to know
+    if len(evaluation.benchmark_counts) < 2:  # knowing the benchmark is useless
         return {"zero_router": chance}
     return {"zero_router": chance, "benchmark_oracle": "knowing the benchmark"}
 
@@ -129,7 +123,6 @@ def _measured(found: Difference) -> str:
 
 
 def _trust(evaluation: Evaluation) -> list[str]:
-    """One line on what the figures are, and one on whether they would hold elsewhere."""
     figures = []
     if evaluation.cost_interval is None:
         figures.append("This table has no cost: quality only.")
@@ -149,7 +142,7 @@ def _trust(evaluation: Evaluation) -> list[str]:
 
 
 def _settings(evaluation: Evaluation) -> Iterator[str]:
-    """Where the setting behind each cost was chosen: on validation, or in hindsight."""
+    """State whether lambda was chosen on validation or on test."""
     routers = evaluation.routers.values()
     if any(_kept(scored) for scored in routers):
         what = f"{_asked(evaluation)} of the best single model's quality"
@@ -159,7 +152,7 @@ def _settings(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _elsewhere(evaluation: Evaluation) -> str:
-    """Whether what was distinguishable on these benchmarks would be on others."""
+    """State which differences may not hold on other benchmarks."""
     number = len(evaluation.benchmark_counts)
     if number == 1:
         return "All test prompts are from one benchmark: this says nothing about others."
@@ -174,7 +167,7 @@ def _elsewhere(evaluation: Evaluation) -> str:
 
 
 def _may_vanish(found: Difference | None) -> bool:
-    """Whether a router leads on these benchmarks, and resampled benchmarks leave that open."""
+    """Return whether a router is better over resampled prompts, but not over resampled benchmarks."""
     if found is None or found.prompts is None or found.benchmarks is None:
         return False
     return _relation(found) == "better than" and found.benchmarks.p_value >= SIGNIFICANT

@@ -1,1 +1,1 @@
-"""Whether a second predictor foresees a router's errors, where they are, and what correcting them gains."""
+"""Analysis of the predictable errors of a trained router, and the gain from correcting them."""

@@ -1,7 +1,7 @@
-"""Does a second predictor know more about a router's loss than the router itself (arXiv 2502.20375)?
+"""Loss prediction: does a second predictor know more about a router's loss than the router (arXiv 2502.20375)?
 
-A predicted quality q implies its expected squared error, ``q (1 - q)`` for outcomes of 0 and 1: the self-entropy. A
-second predictor can be better only where q is not calibrated.
+A predicted quality q implies its own expected squared error, the self-entropy, which is ``q (1 - q)`` for outcomes of 0
+and 1. A second predictor can improve on it only where q is not calibrated.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from routerbench.evaluation.results import Figure
 
 PENALTIES = (10000.0, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)
 _LOSS_BINS = 10
-_FEWEST = 10  # known outcomes of a model below which nothing is learned about its loss
+_FEWEST = 10  # minimum number of known outcomes of a model to fit its loss
 
 
 class Prompts(NamedTuple):
-    """N prompts and what is known of them.
+    """Predictions and known outcomes of N prompts.
 
     Attributes:
         predicted: ``(N, M)`` predicted quality q in [0, 1].
-        measured: ``(N, M)`` outcomes in [0, 1], NaN where not known.
+        measured: ``(N, M)`` outcomes in [0, 1]; NaN if unknown.
         is_graded: ``(N,)`` whether the prompt's benchmark has outcomes other than 0 and 1.
-        fold: ``(N,)`` numbers from 0, or -1 for prompts without known outcomes. Every prompt's errors are predicted
-            from the outcomes of the other folds.
+        fold: ``(N,)`` fold from 0, or -1 without known outcomes; errors are predicted from the other folds.
     """
 
     predicted: NDArray[np.float64]
@@ -41,9 +40,9 @@ class FeatureSet(NamedTuple):
     """Inputs of a loss predictor, in addition to q and its square.
 
     Attributes:
-        name: as in the report.
-        information: what the features require, "prompt only" or "benchmark id".
-        columns: ``(N, P)`` of about unit variance, or 0 and 1; P may be 0.
+        name: name in the report.
+        information: information that the features require, "prompt only" or "benchmark id".
+        columns: ``(N, P)`` features with about unit variance, or indicators; P may be 0.
     """
 
     name: str
@@ -52,13 +51,13 @@ class FeatureSet(NamedTuple):
 
 
 class Advantage(NamedTuple):
-    """How much better a loss predictor LP is than the self-entropy H, out of fold.
+    """Advantage of a loss predictor LP over the self-entropy H, out of fold.
 
     Attributes:
         features: name of the feature set of LP.
         information: "prompt only" or "benchmark id".
         value: ``E[(l - H)^2] - E[(l - LP)^2]`` over all known cells, where l is the squared error.
-        share: the same as a share of ``E[(l - H)^2]``, most of which is chance.
+        share: ``value`` relative to ``E[(l - H)^2]``, most of which is chance.
     """
 
     features: str
@@ -68,17 +67,14 @@ class Advantage(NamedTuple):
 
 
 def expected_loss(prompts: Prompts, learn: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The squared error that a prediction implies.
+    """Compute the ``(N, M)`` squared errors in [0, 1] that the predictions imply.
 
-    For outcomes of 0 and 1 it is ``q (1 - q)``. Grades vary less, by an amount that q does not tell. On graded
-    benchmarks it is therefore the mean squared error of the learning prompts, in ten bins of q over all models.
+    For outcomes of 0 and 1 it is ``q (1 - q)``. Graded outcomes vary less, by an amount that q does not determine. On
+    graded benchmarks it is therefore the mean squared error of the training prompts, in ten bins of q over all models.
 
     Args:
-        prompts: to predict for.
-        learn: ``(N,)`` those whose outcomes may be used.
-
-    Returns:
-        ``(N, M)`` in [0, 1].
+        prompts: N prompts.
+        learn: ``(N,)`` mask of the prompts whose outcomes may be used.
     """
     q, measured, is_graded, _ = prompts
     cells = (is_graded & learn)[:, None] & np.isfinite(measured)
@@ -94,18 +90,11 @@ def expected_loss(prompts: Prompts, learn: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def predict_loss(prompts: Prompts, columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The expected and the predicted loss of each prompt, learned on the other folds.
+    """Compute the ``(N, M)`` expected and predicted squared errors in [0, 1], fitted on the other folds.
 
     The predicted loss is the expected one plus, for each model, a ridge regression of ``loss - expected`` on 1, q, q^2
-    and the features. Leave-one-out errors of the learning prompts choose the penalty. Where no penalty lowers them,
-    the regression is left out.
-
-    Args:
-        prompts: to predict for.
-        columns: ``(N, P)`` features.
-
-    Returns:
-        ``(N, M)`` expected and predicted squared error in [0, 1].
+    and the ``(N, P)`` features. The penalty minimises the leave-one-out error on the training prompts. If no penalty
+    improves on a prediction of 0, the regression is omitted.
     """
     expected, found = np.empty_like(prompts.predicted), np.empty_like(prompts.predicted)
     for number in np.unique(prompts.fold):
@@ -121,7 +110,7 @@ def predict_loss(prompts: Prompts, columns: NDArray[np.float64]) -> tuple[NDArra
 def _regression(
     predicted: NDArray[np.float64], columns: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``(N, M)`` predictions of a target from q and features, learned where the target is not NaN."""
+    """Compute ``(N, M)`` predictions of a target from q and features, fitted where the target is not NaN."""
     from sklearn.linear_model import RidgeCV
     from sklearn.preprocessing import StandardScaler
 
@@ -142,13 +131,13 @@ def _regression(
 def advantages(
     prompts: Prompts, features: Sequence[FeatureSet], num_resamples: int, rng: np.random.Generator
 ) -> tuple[Advantage, ...]:
-    """The advantage of a loss predictor with each feature set.
+    """Compute the advantage of a loss predictor with each feature set.
 
     Args:
-        prompts: N, of which those with outcomes are resampled.
-        features: F sets.
-        num_resamples: bootstrap resamples, the same for all sets; 0 for figures without intervals.
-        rng: draws them.
+        prompts: N prompts; those with a fold are resampled.
+        features: F feature sets.
+        num_resamples: number of bootstrap resamples, shared by all sets; 0 for figures without intervals.
+        rng: random number generator for the resamples.
     """
     loss, known = (prompts.measured - prompts.predicted) ** 2, np.isfinite(prompts.measured)
     gains, unexplained = [], 0.0
@@ -169,6 +158,6 @@ def advantages(
 
 
 def mean_figure(value: float, resampled: NDArray[np.float64]) -> Figure:
-    """A mean, and its interval over ``(B,)`` resamples if there are any."""
+    """Make a figure of a mean, with its interval over ``(B,)`` resamples if there are any."""
     bounds = basic_interval(value, value, resampled) if len(resampled) else None
     return Figure(float(value), *(bounds or (None, None)))

@@ -1,4 +1,4 @@
-"""Is a prediction calibrated on every group of prompts, for every model, and does one round of corrections help?"""
+"""Calibration of predictions by group of prompts and model, and its correction by one round of multicalibration."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from routerbench.self_knowledge.loss_prediction import Prompts
 
-NUM_BINS = 5  # of predicted quality, of equal width; one benchmark of one model rarely fills more
-SMALLEST = 30  # outcomes of a cell below which its mean is too uncertain
-# Candidates for the number of errors of 0 that are added to every cell, largest first; infinity changes nothing.
+NUM_BINS = 5  # equal-width bins of predicted quality; one benchmark and model rarely has enough outcomes for more
+SMALLEST = 30  # minimum number of outcomes of a cell to report its mean
+# Candidate numbers of pseudo-observations of error 0 per cell, in descending order; infinity changes nothing.
 PRIORS = (np.inf, 1000.0, 300.0, 100.0, 30.0, 10.0)
 _NUM_FLIPS = 200
 
 
 class GroupCalibration(NamedTuple):
-    """Mean errors of the cells with at least 30 outcomes: a group of prompts, a model and a bin of predicted quality.
+    """Mean errors of cells, each a group of prompts, a model and a bin of predicted quality, with at least 30 outcomes.
 
     Attributes:
-        num_cells: how many cells there are.
-        mean: mean of the cells' absolute mean errors, weighted by size; NaN without cells.
-        by_chance: what to expect of a calibrated prediction whose errors vary as much.
-        worst: group, model and bin of the largest absolute mean error, as numbers; None without cells.
-        largest: mean of measured minus predicted quality in that cell.
+        num_cells: number of cells.
+        mean: mean over the cells of the absolute mean error, weighted by size; NaN without cells.
+        by_chance: expected ``mean`` of a calibrated prediction whose errors have the same variance.
+        worst: indices of group, model and bin of the largest absolute mean error; None without cells.
+        largest: mean of measured minus predicted quality in the cell ``worst``.
     """
 
     num_cells: int
@@ -38,16 +38,16 @@ class GroupCalibration(NamedTuple):
 def group_calibration(
     predicted: NDArray[np.float64], measured: NDArray[np.float64], group: NDArray[np.int64], rng: np.random.Generator
 ) -> GroupCalibration:
-    """Calibration by group, model and bin of predicted quality (multicalibration: Hebert-Johnson et al. 2018).
+    """Compute calibration by group, model and bin of predicted quality (multicalibration: Hebert-Johnson et al. 2018).
 
-    To estimate what chance contributes, the errors of each cell are centred and get random signs, one per prompt and
-    the same for all models (the wild bootstrap).
+    The contribution of chance is estimated by the wild bootstrap: the errors of each cell are centred and multiplied by
+    random signs, one per prompt and the same for all models.
 
     Args:
-        predicted: ``(N, M)`` q in [0, 1].
-        measured: ``(N, M)`` outcomes, NaN where not known.
-        group: ``(N,)`` numbers from 0.
-        rng: draws the signs.
+        predicted: ``(N, M)`` predicted quality in [0, 1].
+        measured: ``(N, M)`` outcomes; NaN if unknown.
+        group: ``(N,)`` group of each prompt, from 0.
+        rng: random number generator for the signs.
     """
     cell, error = _cells(group, predicted), measured - predicted
     count, total = _count_and_sum(cell, error)
@@ -74,17 +74,17 @@ def group_calibration(
 def multicalibrate(
     prompts: Prompts, group: NDArray[np.int64], priors: Sequence[float] = PRIORS
 ) -> tuple[NDArray[np.float64], float]:
-    """One round of multicalibration: add to each prediction the mean error of its cell in the other folds.
+    """Apply one round of multicalibration: add to each prediction the mean error of its cell in the other folds.
 
-    A mean of n errors is multiplied by ``n / (n + prior)``. The prior with the least squared error is chosen.
+    A mean of n errors is multiplied by ``n / (n + prior)``. The prior with the smallest squared error is chosen.
 
     Args:
-        prompts: to correct.
-        group: ``(N,)`` numbers from 0.
-        priors: candidates; the first of equals is chosen.
+        prompts: N prompts.
+        group: ``(N,)`` group of each prompt, from 0.
+        priors: candidates; the first one wins ties.
 
     Returns:
-        ``(N, M)`` predictions in [0, 1], and the prior.
+        ``(N, M)`` corrected predictions in [0, 1], and the chosen prior.
     """
     candidates = [_corrected(prompts, group, prior) for prior in priors]
     best = int(np.argmin([np.nansum((prompts.measured - candidate) ** 2) for candidate in candidates]))
@@ -101,7 +101,7 @@ def _corrected(prompts: Prompts, group: NDArray[np.int64], prior: float) -> NDAr
 
 
 def _cells(group: NDArray[np.int64], predicted: NDArray[np.float64]) -> NDArray[np.int64]:
-    """``(N, M)`` number of each prediction's cell: by group, then model, then bin."""
+    """Compute the ``(N, M)`` cell indices, in order of group, model and bin."""
     bins = np.minimum((predicted * NUM_BINS).astype(np.int64), NUM_BINS - 1)
     num_models = predicted.shape[1]
     return (group[:, None] * num_models + np.arange(num_models)) * NUM_BINS + bins
@@ -110,7 +110,6 @@ def _cells(group: NDArray[np.int64], predicted: NDArray[np.float64]) -> NDArray[
 def _count_and_sum(
     cell: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Number and sum of the known values in each cell."""
     known, size = np.isfinite(values), int(cell.max()) + 1
     sums = np.bincount(cell[known], values[known], minlength=size).astype(np.float64)
     return np.bincount(cell[known], minlength=size), sums

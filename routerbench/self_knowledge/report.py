@@ -1,4 +1,4 @@
-"""self_knowledge.md and .png: whether a router's errors can be predicted, and what correcting them gains."""
+"""Report of predictable errors: self_knowledge.md and self_knowledge.png."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from routerbench.self_knowledge.self_knowledge import SelfKnowledge
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_MOST = 20  # benchmarks of the picture
-_UNIT = 1e-4  # of an advantage
+_MOST = 20  # benchmarks in the plot
+_UNIT = 1e-4  # of advantages and changes of Brier
 _MEASURES = {"aiq": "AIQ", "peak_quality": "peak quality"}
 _METHOD = (
     "q is the predicted quality, l its squared error, and H = q (1 - q) the error that q implies; with outcomes "
@@ -39,16 +39,7 @@ _METHOD = (
 
 
 def write_self_knowledge(found: SelfKnowledge, folder: Path, notes: Sequence[str] = ()) -> str:
-    """Write self_knowledge.md and self_knowledge.png into a folder.
-
-    Args:
-        found: what was measured.
-        folder: where to; made if it is missing.
-        notes: what else a reader has to know.
-
-    Returns:
-        The Markdown, which also reads well in a terminal.
-    """
+    """Write self_knowledge.md, with additional notes, and self_knowledge.png, and return the Markdown."""
     size = f"{found.num_val:,} validation and {found.num_test:,} test prompts, {len(found.models)} models."
     blocks = [
         f"# {escape(_title(found))}",
@@ -70,7 +61,7 @@ def write_self_knowledge(found: SelfKnowledge, folder: Path, notes: Sequence[str
 
 
 def verdict(found: SelfKnowledge) -> str:
-    """Whether a second predictor is better, in one sentence."""
+    """State in one sentence whether a second predictor is better."""
     if found.advantages[0].value.low is None:
         return "Without resamples there are no intervals, so an advantage may be due to chance."
     known = [one for one in found.advantages if (one.value.low or 0.0) > 0]
@@ -121,7 +112,7 @@ def _routed_rows(found: SelfKnowledge) -> Table:
 
 
 def _picture(found: SelfKnowledge) -> Canvas:
-    """The advantages with their intervals, above the mean errors by benchmark and model."""
+    """Plot the advantages with their intervals, above the mean errors by benchmark and model."""
     from matplotlib.figure import Figure as Canvas
 
     names = list(found.errors)[:_MOST]
@@ -154,5 +145,5 @@ def _title(found: SelfKnowledge) -> str:
 
 
 def _small(value: float | None) -> str:
-    """A number in units of 1e-4."""
+    """Format a number in units of 1e-4."""
     return "-" if value is None else f"{value / _UNIT:+.1f}"

@@ -1,4 +1,4 @@
-"""What a second predictor finds in a router's errors on validation, and what correcting them gains on test."""
+"""Predictable errors of a router on validation, and the gain on test from correcting them."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from routerbench.self_knowledge import loss_prediction
 from routerbench.self_knowledge.loss_prediction import Advantage, FeatureSet, Prompts
 from routerbench.self_knowledge.multicalibration import GroupCalibration, group_calibration, multicalibrate
 
-FEWEST = 20  # prompts of a split
+FEWEST = 20  # minimum number of prompts of a split
 _PROMPT_ONLY = "prompt only"
 _GROUPS = {"guessed benchmark": _PROMPT_ONLY, "benchmark": "benchmark id"}
 _NUM_COMPONENTS = 20
-_PENALTY = 0.1  # of the guess of the benchmark, one of those that router=benchmark tries
+_PENALTY = 0.1  # of the classifier of benchmarks, one of the penalties that router=benchmark tries
 
 
 class Routed(NamedTuple):
-    """A prediction on test.
+    """Figures of a prediction on test.
 
     Attributes:
-        name: as in the report.
+        name: name in the report.
         value: AIQ or peak quality.
-        change: of ``value`` against the router as it is, on the same prompts.
+        change: paired difference of ``value`` to the uncorrected router.
         brier: mean squared error of the predicted quality; None for a guard, which lowers predictions on purpose.
-        brier_change: of ``brier`` against the router as it is; negative is better.
+        brier_change: paired difference of ``brier`` to the uncorrected router; negative is better.
     """
 
     name: str
@@ -52,20 +52,21 @@ class Routed(NamedTuple):
 
 @dataclass(frozen=True)
 class SelfKnowledge:
-    """What is known of a router's errors.
+    """Results of the analysis of a router's errors.
 
     Attributes:
-        source: the table's name.
-        router: its name.
+        source: name of the table.
+        router: name of the router.
         models: M names.
-        num_val: prompts of validation.
-        num_test: scored prompts of test.
-        advantages: of loss predictors, on validation, out of fold.
-        benchmarks: G names, by the numbers of ``calibration``.
-        calibration: by kind of group and split.
-        errors: by benchmark, the largest first, ``(M,)`` mean of measured minus predicted quality on validation.
-        measure: what ``routed`` is compared by.
-        routed: the router as it is, then with each correction.
+        num_val: number of validation prompts.
+        num_test: number of scored test prompts.
+        advantages: advantages of loss predictors on validation, out of fold.
+        benchmarks: G names, indexed by the groups of ``calibration``.
+        calibration: calibration by kind of group and split.
+        errors: maps each benchmark, the largest first, to the ``(M,)`` means of measured minus predicted quality on
+            validation.
+        measure: measure of ``routed``.
+        routed: figures of the uncorrected router, then of each correction.
     """
 
     source: str
@@ -84,19 +85,20 @@ class SelfKnowledge:
 def self_knowledge(
     router: str, parts: Parts, predictions: Mapping[str, Prediction], *, num_resamples: int = 1000, seed: int = 0
 ) -> SelfKnowledge:
-    """Look for errors that can be predicted, correct them, and measure the routing.
+    """Find predictable errors, correct them, and evaluate the corrected routing.
 
-    Corrections are learned and chosen on validation. The outcomes of test only score.
+    Corrections are fitted and selected on validation. Outcomes of test are used for scoring only.
 
     Args:
-        router: its name.
-        parts: train teaches the guess of the benchmark, principal components and the best single model.
-        predictions: of the router on "val" and "test", without a guard.
-        num_resamples: bootstrap resamples; 0 for figures without intervals.
-        seed: of folds, signs and resamples.
+        router: name of the router.
+        parts: splits; the classifier of benchmarks, the principal components and best_single are fitted on train.
+        predictions: predictions of the router for "val" and "test", without a guard.
+        num_resamples: number of bootstrap resamples; 0 for figures without intervals.
+        seed: random seed of folds, signs and resamples.
 
     Raises:
-        InputError: the router decides itself or only ranks, or a split is too small.
+        InputError: the router makes its own choices or only ranks, predictions do not match the tables, or a split is
+            too small or has no complete prompt.
     """
     val, test, own = parts.val.table, parts.test.table, predictions["test"]
     for table, prediction in ((val, predictions["val"]), (test, own)):
@@ -111,7 +113,7 @@ def self_knowledge(
     calibration, corrections = {}, {"as it is": own}
     for kind, group in groups.items():
         corrected, prior = multicalibrate(prompts, group)
-        # Predictions outside [0, 1] rank models, too, so only the change is added.
+        # Predictions outside [0, 1] also rank models, so add the change instead of taking the clipped values.
         quality = own.quality + (corrected - prompts.predicted)[~is_val]
         corrections[f"multicalibrated by {kind} ({_GROUPS[kind]}), prior = {prior:g}"] = own._replace(quality=quality)
         sides = {"validation": (is_val, prompts.predicted), "test": (~is_val, prompts.predicted)}
@@ -146,7 +148,7 @@ def _check(router: str, prediction: Prediction, table: OutcomeTable) -> None:
 
 
 def _groups(parts: Parts) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    """Names of benchmarks, and by kind of group their ``(N,)`` numbers for the prompts of validation and test."""
+    """Return names of benchmarks, and ``(N,)`` indices of validation and test prompts by kind of group."""
     train, *others = parts
     known, label = np.unique(train.table.benchmark.astype(str), return_inverse=True)
     slopes, bias = softmax_regression(train.embeddings, label, _PENALTY)
@@ -157,7 +159,7 @@ def _groups(parts: Parts) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]
 
 
 def _prompts(parts: Parts, predictions: Mapping[str, Prediction], rng: np.random.Generator) -> Prompts:
-    """Validation, then test without its outcomes."""
+    """Join the prompts of validation and, without outcomes, test."""
     train, val, test = (part.table for part in parts)
     graded = {name for table in (train, val) for name in table.benchmark[(table.quality % 1 > 0).any(axis=1)]}
     return Prompts(
@@ -169,7 +171,7 @@ def _prompts(parts: Parts, predictions: Mapping[str, Prediction], rng: np.random
 
 
 def _features(parts: Parts, groups: Mapping[str, NDArray[np.int64]], num_groups: int) -> list[FeatureSet]:
-    """Nothing, the first 20 principal components of train, each of variance 1 there, and the group of each prompt."""
+    """Make feature sets: empty, up to 20 whitened principal components of train, and indicators of each group."""
     train = parts.train.embeddings
     center = train.mean(axis=0, dtype=np.float64)
     _, size, directions = np.linalg.svd(train - center, full_matrices=False)
@@ -194,10 +196,10 @@ def _guarded(
     prompts: Prompts, features: Sequence[FeatureSet], advantages: Sequence[Advantage], val: OutcomeTable,
     predictions: Mapping[str, Prediction], best: int,
 ) -> dict[str, Prediction]:  # fmt: skip
-    """The prediction of test under a guard with standard errors ``sqrt((LP_m + LP_best) / n)``, by its name.
+    """Apply a guard with standard errors ``sqrt((LP_m + LP_best) / n)`` to the prediction of test.
 
-    LP is the loss of one prompt, predicted with the best feature set that needs the prompt only; n is the number of
-    validation prompts. The number z of standard errors is chosen on validation.
+    LP is the loss of a prompt, predicted with the best feature set that requires the prompt only, and n is the number
+    of validation prompts. The number z of standard errors is chosen on validation.
     """
     usable = [number for number, one in enumerate(advantages) if one.information == _PROMPT_ONLY]
     chosen = features[max(usable, key=lambda number: advantages[number].value.value or 0.0)]
@@ -213,7 +215,7 @@ def _route(
     corrections: dict[str, Prediction], guarded: dict[str, Prediction], test: OutcomeTable, best: int,
     num_resamples: int, rng: np.random.Generator,
 ) -> tuple[Measure, tuple[Routed, ...]]:  # fmt: skip
-    """Compare all predictions with the first one, on the complete prompts of test."""
+    """Evaluate all predictions, and compare them with the first one, on the complete prompts of test."""
     table = test.take(test.is_complete)
     entrants = {name: one.take(test.is_complete) for name, one in (corrections | guarded).items()}
     cost = table.cost if table.has_cost else None

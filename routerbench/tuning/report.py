@@ -25,12 +25,7 @@ _NOTE = (
 
 
 def write_tuning(trials: Sequence[FrozenTrial], folder: Path) -> None:
-    """Write tuning.md and tuning.png into a folder.
-
-    Args:
-        trials: trials of the study, in order of number.
-        folder: folder to write to.
-    """
+    """Write tuning.md and, if a trial has a score, tuning.png; ``trials`` are in order of number."""
     with atomic_path(folder / "tuning.md") as part:
         part.write_text(f"# Trials\n\n{tuning_table(trials)}\n\n{_NOTE}\n", encoding="utf-8", errors="backslashreplace")
     if any(trial.value is not None for trial in trials):
@@ -38,11 +33,7 @@ def write_tuning(trials: Sequence[FrozenTrial], folder: Path) -> None:
 
 
 def tuning_table(trials: Sequence[FrozenTrial]) -> str:
-    """Format all trials as a Markdown table: completed ones, best first, then the others with their error.
-
-    Args:
-        trials: trials of the study, in order of number.
-    """
+    """Format all trials as a Markdown table: completed ones, best first, then the others with their error."""
     names = _names(trials)
     done = [trial for trial in trials if trial.value is not None]
     groups = (
@@ -71,7 +62,7 @@ def _text(value: Any) -> str:
 
 
 def _picture(trials: Sequence[FrozenTrial]) -> Figure:
-    """Plot val/aiq by trial, with the best so far, and against each option."""
+    """Plot val/aiq against the trial number, with the best so far, and against each option."""
     from matplotlib.figure import Figure
 
     done = [trial for trial in trials if trial.value is not None]

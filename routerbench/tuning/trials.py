@@ -23,7 +23,7 @@ def stoppable() -> Iterator[None]:
         sys.exit(128 + number)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    # Shells start background jobs with Ctrl-C ignored; leave that as it is.
+    # Shells start background jobs with SIGINT ignored; do not override that.
     before = {number: signal.signal(number, stop) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
@@ -33,7 +33,7 @@ def stoppable() -> Iterator[None]:
 
 
 def train(command: list[str], stderr: IO[str]) -> int:
-    """Run a training that ends with this process, and return its exit status."""
+    """Run a training, which is terminated if this process ends, and return its exit status."""
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -48,7 +48,7 @@ def train(command: list[str], stderr: IO[str]) -> int:
 
 
 def _end_with_parent() -> None:
-    """Have this process terminated when its parent ends, even by SIGKILL, which the parent cannot handle."""
+    """Have this process terminated when its parent ends, even by SIGKILL."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

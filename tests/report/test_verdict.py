@@ -1,4 +1,4 @@
-"""The verdict states the figures in one sentence per router, good and bad alike."""
+"""The verdict states favourable and unfavourable figures in one sentence per router."""
 
 import re
 from dataclasses import replace
@@ -24,7 +24,7 @@ def found(value, p, clusters=None):
 
 
 def kept(quality, cost):
-    """A point deployed to keep quality, of which the verdict reads the two shares."""
+    """Make an operating point to keep quality; the verdict reads its two shares only."""
     rest = (Figure(0.123), Figure(0.456))
     return {"keep": Deployed((0.1,), (0.0,), 0.123, 0.456, *rest, Figure(*cost), Figure(*quality), Figure(0.0))}
 
@@ -34,7 +34,7 @@ DIFFERENCES = {"zero_router": found(0.021, SURE), "benchmark_oracle": found(0.00
 
 
 def speak_of(evaluation, num_benchmarks=5, num_resamples=1000, keep=0.95, free=False, **figures):
-    """The verdict on a router r of the given figures, beside a best single model of a quality of .880."""
+    """Return the verdict on a router r with given figures and a best single model of quality .880."""
     best = evaluation.models.index(evaluation.best_single)
     quality, cost = evaluation.model_quality.copy(), evaluation.model_cost.copy()
     quality[best], cost[best] = 0.88, 0.0 if free else 2.0

@@ -1,1 +1,1 @@
-"""Interactive pictures of the HTML report, one module per kind."""
+"""Interactive plots of the HTML report, one module per kind."""

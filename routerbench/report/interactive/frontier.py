@@ -1,4 +1,4 @@
-"""Quality over cost: hulls with their intervals, curves as measured, deployed points and single models."""
+"""Interactive plot of quality against cost: hulls with intervals, curves, operating points and single models."""
 
 from __future__ import annotations
 
@@ -18,18 +18,13 @@ from routerbench.report.interactive.style import LANDMARK_LINES, LAYOUT, label, 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Points of a router's curves, all seeds together.
-_MAX_POINTS = 2000
+_MAX_POINTS = 2000  # of the curves of a router, over all seeds
 _SYMBOLS = {"budget": "diamond", "keep": "square"}
 _WHERE = "%{x:.3g} USD per 1,000 prompts<br>quality %{y:.3f}<extra></extra>"
 
 
 def frontier(evaluation: Evaluation) -> go.Figure:
-    """Every router among the landmarks and the single models; cost on a log axis unless a model is free.
-
-    Args:
-        evaluation: with an AIQ.
-    """
+    """Plot routers, landmarks and single models, with log cost unless a model is free; AIQ must be defined."""
     import plotly.graph_objects as go
 
     assert evaluation.cost_interval is not None
@@ -73,7 +68,7 @@ def _hull(name: str, scored: Scored, line: dict[str, Any], right: float, rank: i
 
 
 def _bands(name: str, band: Band | None, colour: str) -> Iterator[go.Scatter]:
-    """The interval of the hull's height as one outline, there and back."""
+    """Yield the interval of the hull as a closed polygon, if there is one."""
     import plotly.graph_objects as go
 
     if band is None:
@@ -86,7 +81,7 @@ def _bands(name: str, band: Band | None, colour: str) -> Iterator[go.Scatter]:
 
 
 def _curves(name: str, sweeps: tuple[Sweep, ...], colour: str) -> Iterator[go.Scatter]:
-    """The realised points of each seed, thinned evenly, each with the lambdas it holds for."""
+    """Yield the curve of each seed, thinned evenly, with the range of lambda of each point."""
     import plotly.graph_objects as go
 
     for seed, sweep in enumerate(sweeps, start=1):
@@ -101,7 +96,7 @@ def _curves(name: str, sweeps: tuple[Sweep, ...], colour: str) -> Iterator[go.Sc
 
 
 def _settings(name: str, rollouts: tuple[Rollout, ...], colour: str) -> Iterator[go.Scatter]:
-    """What a policy in several steps came to at each setting, a line per draw, with its mean number of calls."""
+    """Yield a line per rollout through mean cost and quality at each setting, with the mean number of calls."""
     import plotly.graph_objects as go
 
     for draw, each in enumerate(rollouts, start=1):
@@ -117,7 +112,7 @@ def _settings(name: str, rollouts: tuple[Rollout, ...], colour: str) -> Iterator
 
 
 def _ranges(sweep: Sweep, kept: NDArray[np.int64]) -> list[str]:
-    """The lambdas for which each point holds, in words."""
+    """Format the range of lambda of each point."""
     ends = np.append(sweep.lambdas[1:], np.inf)[kept]
     return [
         f"{since:.4g} to {'infinity' if np.isinf(until) else format(until, '.4g')}"
@@ -126,7 +121,7 @@ def _ranges(sweep: Sweep, kept: NDArray[np.int64]) -> list[str]:
 
 
 def _points(name: str, scored: Scored, colour: str) -> Iterator[go.Scatter]:
-    """The deployed points, with their intervals in cost and in quality."""
+    """Yield the operating points, with their intervals in cost and quality."""
     import plotly.graph_objects as go
 
     for target, deployed in scored.deployed.items():
@@ -149,7 +144,6 @@ def _value(figure: Figure) -> float:
 
 
 def _error(figure: Figure, factor: float, colour: str) -> dict[str, Any] | None:
-    """A whisker from the lower to the upper bound; none without bounds."""
     if figure.value is None or figure.low is None or figure.high is None:
         return None
     up, down = (max(factor * reach, 0.0) for reach in (figure.high - figure.value, figure.value - figure.low))

@@ -1,4 +1,4 @@
-"""May predicted quality be believed? Predicted against measured, with the diagonal of a router that keeps its word."""
+"""Interactive reliability diagram: measured against predicted quality, with the diagonal of perfect calibration."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from routerbench.report.interactive.style import LAYOUT, label, literal, router_
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Diameter in pixels of the largest bin; the area of a bin is its number of cells.
-_LARGEST = 22
+_LARGEST = 22  # diameter of the marker of the largest bin, in pixels
 
 
 def reliability_diagram(evaluation: Evaluation) -> go.Figure:
-    """One line through the bins of every router that has a calibration; the area of a bin is its number of cells.
+    """Plot the bins of every router that has a calibration; the area of a marker is proportional to its cells.
 
-    Args:
-        evaluation: with a router that has a calibration.
+    At least one router must have a calibration.
     """
     import plotly.graph_objects as go
 

@@ -1,4 +1,4 @@
-"""Who answers: the share of the prompts that each model gets, along lambda."""
+"""Interactive plot of the share of the prompts sent to each model, against lambda."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _MAX_MODELS = 11
-# Light and dark take turns, so that neighbours in a stack differ without colour too.
+# Light and dark colours alternate, so that neighbours in a stack also differ in greyscale.
 _STACK = ("#0072B2", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#D55E00", "#A6CEE3", "#6A51A3", "#B2DF8A",
           "#666666")  # fmt: skip
 _OTHERS = "#D9D9D9"
 
 
 def call_shares(evaluation: Evaluation) -> go.Figure:
-    """Share of the prompts that each model answers, mean over seeds, stacked; a menu changes the router.
+    """Plot the stacked shares of the models, mean over seeds, with a menu of the routers.
 
-    Args:
-        evaluation: with an AIQ, and a router that has a curve.
+    AIQ must be defined, and at least one router must have a curve.
     """
     import plotly.graph_objects as go
 
@@ -63,7 +62,7 @@ def call_shares(evaluation: Evaluation) -> go.Figure:
 
 
 def _grid(sweeps: tuple[Sweep, ...]) -> NDArray[np.float64]:
-    """Lambdas from where nearly the first prompt switches to where nearly the last one has."""
+    """Return a grid of lambdas that covers nearly all switches between models."""
     events = np.concatenate([sweep.event_lambda for sweep in sweeps])
     switches = events[events > 0]
     if not len(switches):
@@ -73,7 +72,7 @@ def _grid(sweeps: tuple[Sweep, ...]) -> NDArray[np.float64]:
 
 
 def _often_called(shares: list[NDArray[np.float64]]) -> NDArray[np.int64]:
-    """The models that get a layer of their own, the same for all routers, in the order of the table."""
+    """Return the models with a separate layer, the same for all routers, in the order of the table."""
     called = np.max([share_of.mean(axis=0) for share_of in shares], axis=0)
     return np.sort(np.argsort(-called, kind="stable")[:_MAX_MODELS])
 
@@ -81,7 +80,7 @@ def _often_called(shares: list[NDArray[np.float64]]) -> NDArray[np.int64]:
 def _stack(
     models: tuple[str, ...], shares: NDArray[np.float64], shown: NDArray[np.int64]
 ) -> list[tuple[str, str, NDArray[np.float64]]]:
-    """Label, colour and share of each layer; the models that are not shown become one layer."""
+    """Return label, colour and share of each layer; all other models share one layer."""
     names = short_names(models, 30)
     layers = [
         (escape(names[model]), colour, shares[:, model])

@@ -1,4 +1,4 @@
-"""What all interactive pictures share: how a line looks, how a name is written, how a picture fits a narrow page."""
+"""Common style of the interactive plots: lines, names, and the layout on a narrow page."""
 
 from __future__ import annotations
 
@@ -21,21 +21,19 @@ LAYOUT: dict[str, Any] = {
     "xaxis": {"title": {"font": {"size": 13}}, "tickangle": 0},
     "yaxis": {"title": {"font": {"size": 13}}},
 }
-# The dashes of pictures.py in the words of Plotly.
-_DASHES = ("solid", "dash", "dashdot", "dot")
+_DASHES = ("solid", "dash", "dashdot", "dot")  # Plotly's names for ``DASHES`` of pictures.py
 _LANDMARK_DASHES = {"zero_router": "dash", "benchmark_oracle": "dot", "oracle": "solid"}
 LANDMARK_LINES: dict[str, dict[str, Any]] = {
     name: {"color": LANDMARK_STYLES[name]["color"], "dash": dash, "width": 1.5}
     for name, dash in _LANDMARK_DASHES.items()
 }
-# Pixels on a narrow page: the plot itself, the axis title below it, and a row of the legend below that.
+# Heights in pixels on a narrow page: plotting area, axis title, and row of the legend.
 _PLOT, _TITLE, _ROW = 300, 58, 21
-# The longest entry of which two stand side by side in a legend 350 pixels wide.
-_HALF = 19
+_HALF = 19  # maximum characters of an entry for two columns in a legend 350 pixels wide
 
 
 def router_lines(evaluation: Evaluation) -> list[tuple[str, Scored, dict[str, Any]]]:
-    """The routers, best first, each with the colour and dash it has in every picture."""
+    """Return name, figures and line style of the routers, best first, the same in all interactive plots."""
     return [
         (name, scored, {"color": colour, "dash": _DASHES[number // len(PALETTE) % len(_DASHES)]})
         for number, (name, scored, colour) in enumerate(coloured(evaluation))
@@ -43,12 +41,12 @@ def router_lines(evaluation: Evaluation) -> list[tuple[str, Scored, dict[str, An
 
 
 def label(name: str) -> str:
-    """A name in a legend."""
+    """Escape and shorten a name for a legend."""
     return escape(shorten(name, 30))
 
 
 def literal(name: str) -> str:
-    """A name inside a hover template, where "%{" would begin a variable.
+    """Escape a name for a hover template, where "%{" would start a variable.
 
     Example:
         >>> literal("<b>%{x}")
@@ -58,14 +56,7 @@ def literal(name: str) -> str:
 
 
 def below(figure: go.Figure) -> dict[str, Any]:
-    """What of the layout changes on a narrow page: the legend goes below the plot, and the picture grows by it.
-
-    Args:
-        figure: a picture whose legend stands beside the plot.
-
-    Returns:
-        Keys of the layout to replace, as plotly.js reads them.
-    """
+    """Return the keys of a plotly.js layout that change on a narrow page, where the legend is below the plot."""
     entries = [trace.name for trace in figure.data if trace.showlegend is not False and trace.visible is not False]
     columns = 2 if all(len(entry) <= _HALF for entry in entries) else 1
     legend = _ROW * math.ceil(len(entries) / columns)
