@@ -215,7 +215,7 @@ class FineTune:
                 *self.callbacks,
                 best,
                 Patience(self.monitor, mode=MONITORS[self.monitor], patience=self.patience),
-                LastCheckpoint(checkpoints, 60 * self.checkpoint_minutes, within_epochs=True),
+                LastCheckpoint(checkpoints, "finetune.resume", 60 * self.checkpoint_minutes, within_epochs=True),
             ],
             logger=self.logger,
             default_root_dir=self.output_dir,

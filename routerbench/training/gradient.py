@@ -89,7 +89,7 @@ class Gradient:
         mode = MONITORS[self.monitor]
         best = BestEpoch(self.monitor, mode, f"{train.table.digest()} {val.table.digest()}")
         stop = Patience(self.monitor, mode=mode, patience=self.patience)
-        last = LastCheckpoint(Path(self.output_dir) / "checkpoints")
+        last = LastCheckpoint(Path(self.output_dir) / "checkpoints", "training.resume")
         trainer = self._make_trainer([*self.callbacks, best, stop, last], self.logger)
         router.prepare(train)
         router.is_ranking.fill_(self.objective.scale == "ranking")

@@ -1,6 +1,8 @@
 """A callback that writes a checkpoint while training, so that a killed run loses little."""
 
+import logging
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+log = logging.getLogger(__name__)
 NAME = "last.ckpt"
 SECONDS = 30.0  # the most that a kill costs, beside the rest of an epoch
 SHARE = 0.02  # of the time that may be spent on writing; a small network is written more often
@@ -23,12 +26,13 @@ class LastCheckpoint(Checkpoint):
 
     Args:
         folder: folder of the file.
+        option: option that resumes a run from the file, for a message.
         seconds: maximum time between two checkpoints.
         within_epochs: whether a resumed run can go on in the middle of an epoch.
     """
 
-    def __init__(self, folder: Path, seconds: float = SECONDS, within_epochs: bool = False) -> None:
-        self.folder, self.seconds, self.within_epochs = folder, seconds, within_epochs
+    def __init__(self, folder: Path, option: str, seconds: float = SECONDS, within_epochs: bool = False) -> None:
+        self.folder, self.option, self.seconds, self.within_epochs = folder, option, seconds, within_epochs
         self.cost = 0.0  # of writing; the first time tells
         self.written = time.monotonic()
 
@@ -49,6 +53,13 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Write at the end, so that more epochs can follow."""
         self._write(trainer)
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Say how to go on after a signal, and end with the exit status of shells; Lightning's after SIGTERM is 0."""
+        if isinstance(exception, SystemExit) and exception.code is None:
+            exception.code = 128 + signal.SIGTERM
+        if isinstance(exception, SystemExit | KeyboardInterrupt) and (self.folder / NAME).is_file():
+            log.warning("interrupted; go on with %s=%s", self.option, os.path.relpath(self.folder / NAME))
 
     def _is_due(self, trainer: L.Trainer) -> bool:
         elapsed = time.monotonic() - self.written
