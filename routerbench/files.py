@@ -1,15 +1,23 @@
 """Write files and folders so that readers never see partial content."""
 
+import ctypes
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from routerbench.errors import InputError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
+_YOUNG = 60.0  # seconds
 
 
 @contextmanager
@@ -54,20 +62,65 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it replaces ``path`` when the block succeeds.
 
+    The two folders are exchanged in one step, so that a reader, or a kill at any moment, finds the old or the new one.
+    Where the system cannot exchange them, ``path`` is missing for a moment between two renames. Folders that killed
+    processes left behind are removed.
+
     Raises:
         InputError: the disk is full.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # of a link, the folder that it points to is replaced
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
         try:
-            yield part
-            part.chmod(0o777 & ~_umask())
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(part, path)
+            with _locked(part):
+                yield part
+                part.chmod(0o777 & ~_umask())
+                if not _exchange(part, path):
+                    old = part.with_name(f"{part.name}-old")
+                    if path.exists():
+                        os.replace(path, old)
+                    os.replace(part, path)
+                    shutil.rmtree(old, ignore_errors=True)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(part, ignore_errors=True)  # after an exchange, the old version
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two paths in one step, if both exist and kernel and file system can."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        return False
+    names = (_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second))
+    return bool(renameat2(*names, _RENAME_EXCHANGE) == 0)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, so that others can tell whether the folder is still in use."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary folders of ``path`` that no living process holds."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _YOUNG:
+                continue  # a process may have made it, and not locked it yet
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 @contextmanager

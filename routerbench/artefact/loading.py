@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from routerbench.adjustment import AdjustedRouter
 from routerbench.artefact.card import located, read_adjustment
 from routerbench.artefact.layout import CARD
-from routerbench.artefact.reading import locate, read, weights_do_not_fit
+from routerbench.artefact.reading import locate, read, weights_do_not_fit, whole
 from routerbench.artefact.specs import build
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.encoders.base import Encoder
@@ -48,7 +48,7 @@ def load(
         raise InputError(f"backend must be torch or onnx, got {backend!r}")
     there = locate(folder, backend, revision=revision, token=token)
     try:
-        return _load(there, encoder, device, backend)
+        return whole(there, lambda folder: _load(folder, encoder, device, backend))
     except InputError as error:
         if there == Path(folder):
             raise

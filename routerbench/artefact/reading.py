@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from routerbench.artefact.card import read_card
 from routerbench.artefact.layout import CARD, ENCODER, EXPORTED, OPERATING, SEEN, WEIGHTS
 from routerbench.errors import InputError
 from routerbench.evaluation.operating import OperatingPoints
+
+T = TypeVar("T")
+_MOMENT = 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Artefact:
 
 
 def read(folder: Path | str) -> Artefact:
-    """Read an artefact.
+    """Read an artefact. If it is replaced meanwhile, read the new one.
 
     Args:
         folder: folder written by training.
@@ -44,14 +49,50 @@ def read(folder: Path | str) -> Artefact:
     Raises:
         InputError: a file is missing, invalid or has changed.
     """
+    return whole(Path(folder), _read)
+
+
+def whole(folder: Path, read: Callable[[Path], T]) -> T:
+    """Read an artefact in several steps; start again if another version took its place between them.
+
+    Args:
+        folder: folder of the artefact.
+        read: reads it.
+
+    Raises:
+        InputError: as ``read`` raises it, for a version that stayed.
+    """
+    while True:
+        before = _version(folder)
+        try:
+            found = read(folder)
+        except (InputError, FileNotFoundError):
+            time.sleep(_MOMENT)  # longer than a folder is missing where two renames replace it
+            if _version(folder) == before:
+                raise
+            continue
+        if _version(folder) == before:
+            return found
+
+
+def _version(folder: Path) -> tuple[int, ...] | None:
+    """Tell versions of an artefact apart: a new one has another folder, or another card."""
+    try:
+        found = [folder.stat(), (folder / CARD).stat()]
+    except OSError:
+        return None
+    return tuple(number for stat in found for number in (stat.st_ino, stat.st_mtime_ns))
+
+
+def _read(folder: Path) -> Artefact:
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    folder = Path(folder)
     card = read_card(folder)
     try:
         arrays = load_file(folder / WEIGHTS)
         seen, operating = arrays.pop(SEEN), _read_operating(arrays)
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise weights_do_not_fit(folder, error) from error
     return Artefact(folder, card, arrays, seen, operating)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,42 @@ def write(
     seen: NDArray[np.uint64],
     operating: OperatingPoints | None,
 ) -> None:
-    """Write the files of an artefact, each atomically, the card last."""
+    """Write an artefact as a whole: the new version is complete before it takes the place of the old one.
+
+    Other files in the folder stay. In a folder that cannot be exchanged, a mount point or one whose parent folder is
+    read-only, the files are replaced one by one, the card last.
+    """
+    if os.path.ismount(folder) or (folder.is_dir() and not os.access(folder.resolve().parent, os.W_OK)):
+        _write_files(folder, router, card, encoder, seen, operating)
+        return
+    with atomic_folder(folder) as part:
+        if folder.is_dir():
+            replaced = {CARD, WEIGHTS, *([ENCODER] if encoder.files else [])}
+            ignored = partial(_named, folder, replaced)
+            shutil.copytree(folder, part, dirs_exist_ok=True, copy_function=_link, ignore=ignored)
+        _write_files(part, router, card, encoder, seen, operating)
+
+
+def _named(folder: Path, replaced: set[str], place: str, names: list[str]) -> set[str]:
+    return replaced & set(names) if Path(place) == folder else set()
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file that stays; copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _write_files(
+    folder: Path,
+    router: Router,
+    card: Mapping[str, Any],
+    encoder: Encoder,
+    seen: NDArray[np.uint64],
+    operating: OperatingPoints | None,
+) -> None:
     from safetensors.numpy import save as serialize
 
     if encoder.files is not None and encoder.files.resolve() != (folder / ENCODER).resolve():
