@@ -182,7 +182,8 @@ def serve_routerbench(files, monkeypatch):
     path = files / "routerbench_0shot.pkl"
     frame.to_pickle(path)
     monkeypatch.setitem(reader.SHA256, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args, **options: str(path))
+    for name in ("hf_hub_download", "try_to_load_from_cache"):
+        monkeypatch.setattr(huggingface_hub, name, lambda *args, **options: str(path))
 
 
 @pytest.fixture(scope="module")

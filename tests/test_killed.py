@@ -62,7 +62,13 @@ LONG = [
 
 def train(folder, cache, *words):
     command = [sys.executable, str(ROOT / "train.py"), *LONG, f"hydra.run.dir={folder}", f"cache_dir={cache}", *words]
-    return subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=folder.parent, preexec_fn=hear_interrupts, **output)
+
+
+def hear_interrupts():
+    """What a shell starts in the background, and all below it, is deaf to Ctrl-C otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads((folder / CARD).read_text())
         _ = card["router"], card["encoder"]["fingerprint"], tuple(card["models"]), read_adjustment(card)
+        _ = str(card["name"]), dict(card["data"]), dict(card["mean_cost_usd_per_prompt"]), dict(card["validation"])
         weights_digest, card_format = card["weights_sha256"], card["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD}: not a router's card ({error!r}); train the router again") from error

@@ -202,7 +202,7 @@ def _evaluation(found: dict[str, Any] | None, artefact: Artefact, with_picture: 
         yield "None is given here: nothing above was measured on prompts that took no part in training."
         return
     seeds = len(found["origin"]["routers"][found["name"]])
-    yield f"On {found['num_scored']:,} test prompts of {found['source']}, as `{found['name']}`" + (
+    yield f"On {found['num_scored']:,} test prompts of {Path(found['source']).name}, as `{found['name']}`" + (
         f", the mean of {seeds} seeds of which this is one:" if seeds > 1 else ":"
     )
     if found["origin"]["data_digest"] != artefact.card["data"].get("digest"):

@@ -126,6 +126,8 @@ class TrainedRouter:
             **self.card,
             "router": spec_of(grown),
             "models": [*self.models, name],
+            "validation": {},  # of fewer models
+            "weights_sha256": None,
             "mean_cost_usd_per_prompt": {**self.card["mean_cost_usd_per_prompt"], name: mean_cost},
         }
         is_text = not isinstance(prompts, np.ndarray)

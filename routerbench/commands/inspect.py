@@ -29,4 +29,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         sys.stdout.write(json.dumps(artefact.card, indent=2) + "\n")
     else:
-        sys.stdout.write(model_card(artefact, options.evaluation))
+        sys.stdout.write(model_card(artefact, options.evaluation, place=options.router))

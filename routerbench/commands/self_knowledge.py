@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> None:
     if options.resamples < 0:
         raise InputError(f"--resamples must be at least 0, got {options.resamples}")
     trained = artefact.load(options.folder)
-    table = read_recorded(trained.card.get("data", {}), str(options.folder / artefact.CARD))
+    advice = "run in the folder of the training, or train it again"
+    table = read_recorded(trained.card["data"], str(options.folder / artefact.CARD), advice)
     trained.check_encoder()
     router, notes = trained.router, []
     if isinstance(router, AdjustedRouter):

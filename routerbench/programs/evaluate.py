@@ -143,12 +143,12 @@ def table_of(routers: Sequence[TrainedRouter]) -> OutcomeTable:
         InputError: they were trained on different tables, or the table is not what their cards record.
     """
     (first, router), *others = _everyone(_named(routers))
-    data = router.card.get("data", {})
-    table = read_recorded(data, f"router.json of {first}")
+    data, advice = router.card["data"], "name the table: data=table data.path=FILE"
+    table = read_recorded(data, f"router.json of {first}", advice)
     for name, other in others:
-        found = other.card.get("data", {})
+        found = other.card["data"]
         if not isinstance(found.get("config"), dict):
-            raise InputError(f"router.json of {name}: does not say which table its router was trained on; data=...")
+            raise InputError(f"router.json of {name}: does not say which table its router was trained on; {advice}")
         pairs = {key: (data["config"].get(key), found["config"].get(key)) for key in data["config"] | found["config"]}
         pairs |= {key: (data.get(key), found.get(key)) for key in ("digest", "split_digest")}
         for key in sorted(key for key, (ours, theirs) in pairs.items() if ours != theirs):
@@ -212,13 +212,13 @@ def _check(name: str, router: TrainedRouter, table: OutcomeTable) -> None:
             f"{name} routes other models than {table.source}: not in the table {sorted(missing)}, "
             f"not in the router {sorted(extra)}; choose with data.models=[...]"
         )
-    is_other_table = table.digest() != router.card["data"]["digest"]
+    is_other_table = table.digest() != router.card["data"].get("digest")
     if is_other_table and router.fingerprint and isinstance(router.encoder, PrecomputedEncoder):
         raise InputError(
             f"{name} learned from the embeddings {router.encoder.path} of another table; give those of "
             f"{table.source}: encoder=precomputed encoder.path=FILE"
         )
-    split, own_split = table.split_digest(), router.card["data"]["split_digest"]
+    split, own_split = table.split_digest(), router.card["data"].get("split_digest")
     if not is_other_table and split != own_split:
         is_test = table.in_split("test")
         number = int(np.isin(prompt_keys(table.prompts[is_test]), router.seen).sum())

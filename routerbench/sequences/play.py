@@ -7,6 +7,7 @@ import numpy as np
 
 from routerbench.errors import InputError
 from routerbench.evaluation.abstention import Abstention
+from routerbench.evaluation.results import cost_interval_of, measure_on
 from routerbench.evaluation.rollout import Rollout
 from routerbench.sequences.base import Scene, SequentialPolicy
 from routerbench.sequences.decline import Decline
@@ -78,7 +79,7 @@ def _check(router: str, words: str, val: Scene) -> None:
             f"{router} sees lambda and chooses itself, so {words} would be of another router; leave it out"
         )
     val.check_size(words)
-    if not val.table.cost.any():
+    if measure_on(cost_interval_of(val.table)) != "aiq":
         raise InputError(
-            f"{val.table.source}: every call is free, so there is nothing for {words} to save; leave them out"
+            f"{val.table.source}: all models cost the same, so there is nothing for {words} to save; leave them out"
         )

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 log = logging.getLogger(__name__)
 NAME = "last.ckpt"
-SECONDS = 30.0  # the most that a kill costs, beside the rest of an epoch
-SHARE = 0.02  # of the time that may be spent on writing; a small network is written more often
+SECONDS = 30.0
+SHARE = 0.02  # of the time, spent on writing a small network more often than that
 
 
 class LastCheckpoint(Checkpoint):
@@ -33,16 +33,19 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, folder: Path, option: str, seconds: float = SECONDS, within_epochs: bool = False) -> None:
         self.folder, self.option, self.seconds, self.within_epochs = folder, option, seconds, within_epochs
-        self.cost = 0.0  # of writing; the first time tells
+        self.cost = 0.0  # seconds of the last write
         self.written = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock."""
         self.written = time.monotonic()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Write within an epoch."""
-        if self.within_epochs and self._is_due(trainer):
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write within an epoch, after a step of the optimizer: a checkpoint has no accumulated gradients."""
+        is_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if self.within_epochs and is_step and self._is_due(trainer):
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

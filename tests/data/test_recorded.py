@@ -8,11 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routerbench.data import demo, table
-from routerbench.data.recorded import read_recorded
+from routerbench.data import demo, recorded, table
 from routerbench.errors import InputError
 
 DEMO = {"_target_": "routerbench.data.demo.load", "num_prompts": 200, "holdout_benchmarks": [], "seed": 0}
+
+
+def read_recorded(data, card):
+    return recorded.read_recorded(data, card, "name it: data=...")
 
 
 def entry(config, of):
@@ -44,19 +47,29 @@ def test_the_demo_and_a_file_are_read_again(world, file):
 
 @pytest.mark.parametrize(
     "path",
-    ["nowhere.parquet", "http://127.0.0.1:1/t.parquet", "https://huggingface.co/x", "hf://x/y", "/dev/zero", "."],
+    [
+        "nowhere.parquet",
+        "http://127.0.0.1:1/t.parquet",
+        "https://huggingface.co/x",
+        "hf://x/y",
+        "/dev/zero",
+        ".",
+        "x" * 5000,
+        "~nobody/t",
+        "a\0b",
+    ],
 )
 @pytest.mark.parametrize("name", ["path", "prices"])
 def test_only_regular_files_of_this_machine_are_opened(world, file, name, path):
     config = {"_target_": "routerbench.data.table.load", "path": str(file), "prices": None, name: path}
-    with pytest.raises(InputError, match="no such file on this machine"):
+    with pytest.raises(InputError, match="no such file, seen from"):
         read_recorded(entry(config, world), "card")
 
 
 def test_a_pipe_is_not_waited_for(world, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     config = {"_target_": "routerbench.data.table.load", "path": str(tmp_path / "pipe")}
-    with pytest.raises(InputError, match="no such file on this machine"):
+    with pytest.raises(InputError, match="no such file, seen from"):
         read_recorded(entry(config, world), "card")
 
 
@@ -73,7 +86,7 @@ def test_a_changed_file_is_refused(world, file):
     other = pq.read_table(file).to_pydict()
     other[world.models[0]] = list(1 - np.array(other[world.models[0]]))
     pq.write_table(pa.table(other), file)
-    with pytest.raises(InputError, match="changed since the router of card was trained on it"):
+    with pytest.raises(InputError, match="changed since the router was trained on it \\(card\\)"):
         read_recorded(recorded, "card")
 
 
@@ -138,7 +151,30 @@ def test_a_value_of_another_type_is_one_error(world, option, value):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [{}, {"config": None}, {"config": []}, {"config": {}}, {"config": "demo"}])
+@pytest.mark.parametrize(
+    "data", [{}, {"config": None}, {"config": []}, {"config": {}}, {"config": "demo"}, [], None, "demo"]
+)
 def test_a_card_without_data_is_one_error(data):
     with pytest.raises(InputError, match=r"does not say which table .* data=\.\.\."):
         read_recorded(data, "card")
+
+
+def test_what_a_training_may_be_given_is_read_again(world, tmp_path, monkeypatch):
+    """A home folder, models that are called by numbers, benchmarks that are years, and 1 for true."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    columns = {"prompt": list(world.prompts), "eval_name": ["2021", "2022"] * 100, "1": [0.5] * 200, "2": [1.0] * 200}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    options = {"models": [1, 2], "benchmarks": [2021], "drop_unpriced_models": 1}
+    for option, value in options.items():
+        config = {"path": "~/t.parquet", option: value}
+        try:
+            read = table.load(**config)
+        except InputError:
+            continue  # not read in training either
+        again = read_recorded(entry({"_target_": "routerbench.data.table.load", **config}, read), "card")
+        assert again.digest() == read.digest()
+
+
+def test_a_file_that_is_not_named_is_one_error(world):
+    with pytest.raises(InputError, match="does not say which file"):
+        read_recorded(entry({"_target_": "routerbench.data.table.load"}, world), "card")

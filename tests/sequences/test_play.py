@@ -48,7 +48,7 @@ def test_what_no_policy_can_play_on_is_refused():
     fails(random_scene(0, 9), "at least 10 validation prompts without a missing cell, got 9")
     free = random_scene(0, 30)
     free.table.cost[:] = 0
-    fails(free, "every call is free")
+    fails(free, "all models cost the same")
     world = random_scene(0, 30)
     choices = Choices(np.array([np.inf]), np.zeros((30, 1), int))
     fails(world._replace(prediction=world.prediction._replace(choices=choices)), "knn sees lambda and chooses itself")
