@@ -17,7 +17,8 @@ from pathlib import Path
 from routerbench.errors import InputError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
-_YOUNG = 60.0  # seconds
+_PART = ".part"  # suffix of temporary folders, so that no hidden folder of the user is taken for one
+_YOUNG = 60.0  # seconds; a younger temporary folder may have been made, but not locked yet
 
 
 @contextmanager
@@ -73,13 +74,13 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-", suffix=_PART))
         try:
             with _locked(part):
                 yield part
                 part.chmod(0o777 & ~_umask())
                 if not _exchange(part, path):
-                    old = part.with_name(f"{part.name}-old")
+                    old = part.with_name(f"{part.name.removesuffix(_PART)}-old{_PART}")
                     if path.exists():
                         os.replace(path, old)
                     os.replace(part, path)
@@ -111,10 +112,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove the temporary folders of ``path`` that no living process holds."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}-*"):
+    for folder in path.parent.glob(f".{glob.escape(path.name)}-*{_PART}"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime < _YOUNG:
-                continue  # a process may have made it, and not locked it yet
+                continue
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,15 +28,18 @@ reader = os.fork()
 if not reader:  # loads as fast as it can, until it is stopped; a failure ends it with its traceback
     while True:
         version_of(folder)
+for number in (1, 0):
+    started = time.monotonic()
+    save(folder, number)
+needed = time.monotonic() - started  # whatever the machine and its load
 rng, seen = random.Random(int(sys.argv[3])), set()
-for _ in range(kills):
+for number in range(kills):
     writer = os.fork()
     if not writer:
-        number = 0
         while True:
             number += 1
             save(folder, number)
-    time.sleep(rng.random() * 0.03)
+    time.sleep(rng.random() * 3 * needed)
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
     seen.add(version_of(folder))
@@ -95,9 +98,12 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
 
 def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_YOUNG", 0.0)
-    (tmp_path / ".router-dead").mkdir()
-    (tmp_path / ".router-dead" / "weights").touch()
+    dead, mine = tmp_path / ".router-dead.part", tmp_path / ".router-backup"
+    for folder in (dead, mine):
+        folder.mkdir()
+        (folder / "weights").touch()
     with files.atomic_folder(tmp_path / "router") as alive:
-        assert not (tmp_path / ".router-dead").exists()
+        assert not dead.exists()
+        assert (mine / "weights").exists()
         save(tmp_path / "router", 0)
         assert alive.is_dir()
