@@ -213,7 +213,7 @@ def neighbors(tmp_path):
     train = make_examples(50, seed=0, dim=64)[0]
     router = KNNRouter(64, 3, [5], "uniform")
     router.fit(train, train, validation_aiq)
-    artefact.save(tmp_path / "knn", router, HashingEncoder(dim=64), train.table, {}, {}, NONE_SEEN)
+    artefact.save(tmp_path / "knn", router, HashingEncoder(dim=64), train.table, {}, {"val/aiq": 0.5}, NONE_SEEN)
     return routerbench.load(tmp_path / "knn")
 
 
@@ -227,6 +227,8 @@ def test_a_model_is_added_from_scored_prompts_and_stays_after_saving(neighbors, 
     loaded = routerbench.load(tmp_path / "grown")
     np.testing.assert_array_equal(loaded.predict(PROMPTS).quality, grown.predict(PROMPTS).quality)
     assert loaded.card["mean_cost_usd_per_prompt"]["new"] == pytest.approx(2e-3)
+    assert loaded.card["validation"] == {}, "the figures were of fewer models"
+    assert loaded.card["weights_sha256"] != neighbors.card["weights_sha256"]
     assert set(prompt_keys(np.array(PROMPTS[:3], object))) <= set(loaded.seen)
     assert "new" in {decision.model for decision in loaded.route(PROMPTS, np.inf)} | set(loaded.models)
 

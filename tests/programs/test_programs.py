@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -84,8 +85,7 @@ def test_a_protocol_refuses_what_it_cannot_do(options, message):
 
 def test_a_router_that_learned_from_all_test_prompts_is_refused(table, common, tmp_path):
     trained(table, common)
-    router = routerbench.load(tmp_path / "router")
-    object.__setattr__(router, "seen", prompt_keys(table.prompts))
+    router = replace(routerbench.load(tmp_path / "router"), seen=prompt_keys(table.prompts))
     with pytest.raises(InputError, match="a router learned from every test prompt"):
         evaluate_routers([router], table, Protocol(), policies={}, decliners={}, **common)
 

@@ -113,25 +113,28 @@ class Killed(Exception):
 
 
 class KillAt(L.Callback):
-    def __init__(self, step):
-        self.step = step
+    def __init__(self, num_batches):
+        self.left = num_batches
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if trainer.global_step == self.step:
+        if self.left == 0:
             raise Killed
+        self.left -= 1
 
 
-@pytest.mark.parametrize("step", [5, 11])
-def test_killed_within_an_epoch_and_resumed(encoder, spoken_train, spoken_val, tmp_path, step):
+@pytest.mark.parametrize(("num_batches", "accumulated"), [(5, 1), (11, 1), (3, 2)])
+def test_killed_within_an_epoch_and_resumed(encoder, spoken_train, spoken_val, tmp_path, num_batches, accumulated):
+    trainer = partial(TRAINER, num_sanity_val_steps=0, gradient_clip_val=1.0, accumulate_grad_batches=accumulated)
+
     def run(folder, **options):
-        router = fresh(spoken_train)
+        router, options = fresh(spoken_train), {"trainer": trainer, **options}
         tuned = tuning(tmp_path, **options).fit(encoder, router, spoken_train, spoken_val, folder)
         return weights_of(tuned) | router.arrays()
 
     whole = run(tmp_path / "whole", output_dir=str(tmp_path / "first"))
     second = {"output_dir": str(tmp_path / "second"), "checkpoint_minutes": 1e-9}
     with pytest.raises(Killed):
-        run(tmp_path / "killed", callbacks=[KillAt(step)], **second)
+        run(tmp_path / "killed", callbacks=[KillAt(num_batches)], **second)
     assert not (tmp_path / "killed").exists()
     resumed = run(tmp_path / "resumed", resume=str(tmp_path / "second" / "checkpoints" / "last.ckpt"), **second)
     for name, array in whole.items():
