@@ -4,11 +4,11 @@ import hydra
 from omegaconf import DictConfig
 
 from routerbench.config.building import (
+    check_online,
     configuration,
     folder_of,
     instantiate,
     recipes_of,
-    refuse_beside,
     router_of,
     word_of,
 )
@@ -17,8 +17,6 @@ from routerbench.encoders.store import EmbeddingStore
 from routerbench.programs.experiment import run_experiment
 from routerbench.programs.online import run_online
 from routerbench.programs.train import train
-
-OTHERS = ("router", "training", "experiment", "finetune", "calibration", "policy")  # no effect with online=...
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -29,7 +27,7 @@ def main(cfg: DictConfig) -> float | None:
         sizes, folder = {"embedding_dim": encoder.dim, "num_models": table.num_models}, folder_of(cfg)
         common = {"store": EmbeddingStore(cfg.cache_dir), "folder": folder, "tracker": tracker}
         if cfg.online:
-            refuse_beside(cfg, "online=...", "learns by itself", *OTHERS)
+            check_online(cfg)
             replay, name = instantiate(cfg.online, bandit=sizes), word_of(cfg.online.bandit)
             return run_online(replay, name, table, encoder, seed=cfg.seed, configuration=configuration(cfg), **common)
         parts = router_of(cfg, **sizes, output_dir=folder / "frozen" if cfg.finetune else cfg.output_dir)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from routerbench.adjustment import AdjustedRouter
 from routerbench.artefact.card import located, read_adjustment
 from routerbench.artefact.layout import CARD
-from routerbench.artefact.reading import locate, read, weights_do_not_fit, whole
+from routerbench.artefact.reading import locate, read_consistently, read_once, weights_do_not_fit
 from routerbench.artefact.specs import build
 from routerbench.artefact.trained import TrainedRouter
 from routerbench.encoders.base import Encoder
@@ -48,7 +48,7 @@ def load(
         raise InputError(f"backend must be torch or onnx, got {backend!r}")
     there = locate(folder, backend, revision=revision, token=token)
     try:
-        return whole(there, lambda folder: _load(folder, encoder, device, backend))
+        return read_consistently(there, lambda folder: _load(folder, encoder, device, backend))
     except InputError as error:
         if there == Path(folder):
             raise
@@ -56,7 +56,7 @@ def load(
 
 
 def _load(folder: Path, encoder: Encoder | None, device: str, backend: str) -> TrainedRouter:
-    artefact = read(folder)
+    artefact = read_once(folder)
     card, source = artefact.card, folder / CARD
     models, encoder_card, adjustment = tuple(card["models"]), card["encoder"], read_adjustment(card)
     graphs = _read_graphs(folder, card, device) if backend == "onnx" else None

@@ -243,7 +243,7 @@ def _has_cost(artefact: Artefact) -> bool:
 
 
 def measure_of(artefact: Artefact) -> Measure:
-    """What routers over its models are compared by, going by the mean costs that it learned from."""
+    """Return the measure for routers over its models, from their mean costs in training."""
     costs = [cost for cost in artefact.card["mean_cost_usd_per_prompt"].values() if cost is not None]
     return measure_on((min(costs), max(costs)) if costs else None)
 
@@ -264,7 +264,7 @@ def _source(artefact: Artefact) -> str:
 
 
 def _validation_figures(artefact: Artefact) -> dict[str, float | None]:
-    """What validation found, under the name of what it is: ``val/aiq`` is a quality where there is no AIQ."""
+    """Return the validation metrics; without an AIQ, ``val/aiq`` is a quality and is renamed."""
     figures = artefact.card["validation"]
     if measure_of(artefact) == "aiq":
         return figures

@@ -41,7 +41,7 @@ class Artefact:
 
 
 def read(folder: Path | str) -> Artefact:
-    """Read an artefact. If it is replaced meanwhile, read the new one.
+    """Read an artefact; the new version if it is replaced in the meantime.
 
     Args:
         folder: folder written by training.
@@ -49,25 +49,25 @@ def read(folder: Path | str) -> Artefact:
     Raises:
         InputError: a file is missing, invalid or has changed.
     """
-    return whole(Path(folder), _read)
+    return read_consistently(Path(folder), read_once)
 
 
-def whole(folder: Path, read: Callable[[Path], T]) -> T:
-    """Read an artefact in several steps; start again if another version took its place between them.
+def read_consistently(folder: Path, read: Callable[[Path], T]) -> T:
+    """Call ``read``, again if the artefact was replaced in the meantime.
 
     Args:
         folder: folder of the artefact.
-        read: reads it.
+        read: reads several of its files.
 
     Raises:
-        InputError: as ``read`` raises it, for a version that stayed.
+        InputError: ``read`` failed although the artefact was not replaced.
     """
     while True:
         before = _version(folder)
         try:
             found = read(folder)
         except (InputError, FileNotFoundError):
-            time.sleep(_MOMENT)  # longer than a folder is missing where two renames replace it
+            time.sleep(_MOMENT)  # if two renames replace the folder, it is missing for less than this
             if _version(folder) == before:
                 raise
             continue
@@ -76,7 +76,7 @@ def whole(folder: Path, read: Callable[[Path], T]) -> T:
 
 
 def _version(folder: Path) -> tuple[int, ...] | None:
-    """Tell versions of an artefact apart: a new one has another folder, or another card."""
+    """Identify the version of an artefact by its folder and its card; None if it does not exist."""
     try:
         found = [folder.stat(), (folder / CARD).stat()]
     except OSError:
@@ -84,7 +84,8 @@ def _version(folder: Path) -> tuple[int, ...] | None:
     return tuple(number for stat in found for number in (stat.st_ino, stat.st_mtime_ns))
 
 
-def _read(folder: Path) -> Artefact:
+def read_once(folder: Path) -> Artefact:
+    """Read an artefact that is not replaced in the meantime; see ``read``."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,28 +58,34 @@ def write(
     seen: NDArray[np.uint64],
     operating: OperatingPoints | None,
 ) -> None:
-    """Write an artefact as a whole: the new version is complete before it takes the place of the old one.
+    """Write a complete new version of an artefact, then replace the folder by it.
 
-    Other files in the folder stay. In a folder that cannot be exchanged, a mount point or one whose parent folder is
-    read-only, the files are replaced one by one, the card last.
+    Other files in the folder are kept. A folder that is a mount point, or whose parent is read-only, cannot be
+    replaced; its files are then replaced one by one, the card last.
     """
+    arrays = {SEEN: seen, **router.arrays()}
+    if operating is not None:
+        arrays |= {
+            f"{OPERATING}.{field.name}": np.asarray(getattr(operating, field.name)) for field in fields(operating)
+        }
     if os.path.ismount(folder) or (folder.is_dir() and not os.access(folder.resolve().parent, os.W_OK)):
-        _write_files(folder, router, card, encoder, seen, operating)
+        _write_files(folder, arrays, card, encoder.files)
         return
     with atomic_folder(folder) as part:
         if folder.is_dir():
-            replaced = {CARD, WEIGHTS, *([ENCODER] if encoder.files else [])}
-            ignored = partial(_named, folder, replaced)
-            shutil.copytree(folder, part, dirs_exist_ok=True, copy_function=_link, ignore=ignored)
-        _write_files(part, router, card, encoder, seen, operating)
-
-
-def _named(folder: Path, replaced: set[str], place: str, names: list[str]) -> set[str]:
-    return replaced & set(names) if Path(place) == folder else set()
+            new = {CARD, WEIGHTS, *([ENCODER] if encoder.files else [])}
+            shutil.copytree(
+                folder,
+                part,
+                dirs_exist_ok=True,
+                copy_function=_link,
+                ignore=lambda place, names: new.intersection(names) if Path(place) == folder else set(),
+            )
+        _write_files(part, arrays, card, encoder.files)
 
 
 def _link(source: str, target: str) -> None:
-    """Link a file that stays; copy it where the file system has no links."""
+    """Link a file that is not replaced; copy it if the file system has no links."""
     try:
         os.link(source, target)
     except OSError:
@@ -88,24 +93,13 @@ def _link(source: str, target: str) -> None:
 
 
 def _write_files(
-    folder: Path,
-    router: Router,
-    card: Mapping[str, Any],
-    encoder: Encoder,
-    seen: NDArray[np.uint64],
-    operating: OperatingPoints | None,
+    folder: Path, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any], encoder: Path | None
 ) -> None:
     from safetensors.numpy import save as serialize
 
-    if encoder.files is not None and encoder.files.resolve() != (folder / ENCODER).resolve():
+    if encoder is not None and encoder.resolve() != (folder / ENCODER).resolve():
         with atomic_folder(folder / ENCODER) as part:
-            shutil.copytree(encoder.files, part, dirs_exist_ok=True)
-
-    arrays = {SEEN: seen, **router.arrays()}
-    if operating is not None:
-        arrays |= {
-            f"{OPERATING}.{field.name}": np.asarray(getattr(operating, field.name)) for field in fields(operating)
-        }
+            shutil.copytree(encoder, part, dirs_exist_ok=True)
     with atomic_path(folder / WEIGHTS) as part:
         # Python's writer raises an OSError if the disk is full, which atomic_path reports.
         part.write_bytes(serialize({name: np.asarray(array, order="C") for name, array in arrays.items()}))

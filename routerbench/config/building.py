@@ -136,19 +136,13 @@ def recipes_of(cfg: DictConfig, embedding_dim: int, num_models: int) -> Recipes:
     return Recipes(word_of(cfg.router), fit_of(cfg, folder), router_words, words("router"), recipe)
 
 
-def refuse_beside(cfg: DictConfig, word: str, reason: str, *others: str) -> None:
-    """Refuse options that have no effect together with another one.
-
-    Args:
-        cfg: composed config.
-        word: the other option, for the message, such as "online=...".
-        reason: reason, for the message.
-        others: names of the options to refuse.
+def check_online(cfg: DictConfig) -> None:
+    """Refuse options that have no effect together with ``online=``.
 
     Raises:
         InputError: one of them is on the command line.
     """
     typed = overrides()
-    for other in others:
-        if other in typed and cfg[other]:
-            raise InputError(f"{typed[other][0]}: {word} {reason}; leave {other}=... out")
+    for word in ("router", "training", "experiment", "finetune", "calibration", "policy"):
+        if word in typed and cfg[word]:
+            raise InputError(f"{typed[word][0]}: online=... learns by itself; leave {word}=... out")

@@ -100,8 +100,7 @@ class Bootstrap:
         """Compute the difference in AIQ alone, as a figure."""
         if not np.isfinite(self.contest.figures[self.contest.names.index(name), FIGURES.index("aiq")]):
             return Figure(None)
-        found = self.difference(name, other)
-        return Figure(found.value, *(found.prompts[:2] if found.prompts else (None, None)))
+        return self.difference(name, other).figure
 
     def band(self, name: str) -> Band | None:
         """Compute the pointwise interval of the height of a contestant's hull, at ``band_costs``."""

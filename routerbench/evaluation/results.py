@@ -79,6 +79,11 @@ class Difference:
     prompts: Interval | None
     benchmarks: Interval | None
 
+    @property
+    def figure(self) -> Figure:
+        """The difference with its interval over prompts."""
+        return Figure(self.value, *(self.prompts[:2] if self.prompts else (None, None)))
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -258,5 +263,5 @@ class Evaluation:
         return measure_on(self.cost_interval)
 
     def score(self, scored: Scored) -> Figure:
-        """That figure of a router or reference."""
+        """Return the figure of a router or reference that ``measure`` names."""
         return scored.aiq if self.measure == "aiq" else scored.peak_quality

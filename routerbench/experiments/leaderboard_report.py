@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from routerbench.errors import InputError
-from routerbench.evaluation.results import Difference, Figure, Scored
+from routerbench.evaluation.results import Difference, Scored
 from routerbench.experiments.leaderboard_picture import table_name, write_picture
 from routerbench.experiments.standings import LEVEL, Comparison, Entry, Standings
 from routerbench.files import atomic_path
@@ -137,10 +137,8 @@ def _microseconds(value: float) -> str:
 def _paired(found: Difference | None) -> str:
     if found is None:
         return ""
-    if found.prompts is None:
-        return difference(found.value)
-    low, high, p = found.prompts
-    return f"{with_interval(Figure(found.value, low, high), difference)} {p_value(p)}"
+    text = with_interval(found.figure, difference)
+    return text if found.prompts is None else f"{text} {p_value(found.prompts.p_value)}"
 
 
 def _notes(standings: Standings) -> list[str]:

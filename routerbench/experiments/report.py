@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from routerbench.evaluation.results import Difference, Figure
+from routerbench.evaluation.results import Difference
 from routerbench.experiments.picture import write_picture
 from routerbench.experiments.study import Study
 from routerbench.files import atomic_path
@@ -108,8 +108,7 @@ def _cells(study: Study, router: str, condition: str) -> tuple[str, str, str]:
 
 
 def _change(found: Difference) -> str:
-    low, high = found.prompts[:2] if found.prompts else (None, None)
-    return with_interval(Figure(found.value, low, high), difference)
+    return with_interval(found.figure, difference)
 
 
 def _significant(found: dict[str, Difference], sign: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from routerbench.evaluation.results import Difference, Evaluation, Figure, Scored
+from routerbench.evaluation.results import Evaluation, Figure, Scored
 from routerbench.files import atomic_path
 from routerbench.online.picture import write_picture
 from routerbench.online.served import Served, StreamOutcomes, over_orders
@@ -46,8 +46,8 @@ def findings(served: Served) -> str:
     evaluation, scored = served.evaluation, served.evaluation.routers[served.name]
     lines.append(
         f"Frozen, on test: {MEASURES[evaluation.measure]} {with_interval(evaluation.score(scored), share)}, "
-        f"{_paired(scored.differences['zero_router'])} to zero_router, "
-        f"{_paired(scored.differences['linear'])} to linear, which was told all outcomes."
+        f"{with_interval(scored.differences['zero_router'].figure, difference)} to zero_router, "
+        f"{with_interval(scored.differences['linear'].figure, difference)} to linear, which was told all outcomes."
     )
     return "\n".join(lines)
 
@@ -93,11 +93,6 @@ def _negative(figure: Figure) -> Figure:
 
 def _rounded(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:z,.1f}"
-
-
-def _paired(found: Difference) -> str:
-    low, high = found.prompts[:2] if found.prompts else (None, None)
-    return with_interval(Figure(found.value, low, high), difference)
 
 
 def _notes(served: Served) -> list[str]:

@@ -120,6 +120,7 @@ def evaluate_routers(
         num_resamples=protocol.resamples,
         seed=protocol.seed,
     )
+    declined = abstain_all(decliners, on_val, on_test, protocol.seed)  # an error leaves no report behind
     artefacts = {name: [seed.digest for seed in seeds] for name, seeds in groups.items()}
     origin = {"data_digest": table.digest(), "split_digest": table.split_digest(), "routers": artefacts}
     write_report(evaluation, folder, origin)
@@ -130,7 +131,7 @@ def evaluate_routers(
             write_predictions(test, prediction, folder / "predictions" / f"{file}.parquet")
     log.info("%s\n\n%s", verdict(evaluation), results_table(evaluation))
     log.info("\n%s", scope(evaluation))
-    if declined := abstain_all(decliners, on_val, on_test, protocol.seed):
+    if declined:
         log.info("\n%s", write_abstention(declined, folder))
     log.info("report: %s and %s", folder / "report.html", folder / "frontier.png")
     return evaluation

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder, Store
-from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Experiment, Pages, Recipes
+from routerbench.programs.train import embedded_parts
 from routerbench.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,7 @@ def run_experiment(
 
     The experiment may train the routers of ``recipes`` with any seed; the other arguments are those of ``train``.
     """
-    best_single(table.part("train"))  # raises if a model has no outcome in train
-    pages = experiment.conduct(recipes, Parts.of(table, encoder.embed(table, store)), seed, folder)
+    pages = experiment.conduct(recipes, embedded_parts(table, encoder, store), seed, folder)
     announce(pages, folder, tracker)
 
 

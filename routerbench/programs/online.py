@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from routerbench.artefact.card import Configuration
-from routerbench.data.outcomes import OutcomeTable, Parts
+from routerbench.data.outcomes import OutcomeTable
 from routerbench.encoders.base import Encoder, Store
-from routerbench.evaluation.references import best_single
 from routerbench.experiments.base import Pages
 from routerbench.online.replay import Replay
 from routerbench.programs.experiment import announce
-from routerbench.programs.train import save_router
+from routerbench.programs.train import embedded_parts, save_router
 from routerbench.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -42,8 +41,7 @@ def run_online(
     """
     from routerbench.online.report import findings, served_table, write_served
 
-    best_single(table.part("train"))  # raises if a model has no outcome in train
-    parts = Parts.of(table, encoder.embed(table, store))
+    parts = embedded_parts(table, encoder, store)
     log.info("serving %d prompts of %s, %d models", len(parts.train.table), table.source, table.num_models)
     served, bandit = replay.run(name, parts, np.random.default_rng(seed))
     write_served(served, folder)

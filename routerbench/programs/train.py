@@ -64,8 +64,7 @@ def train(
     Raises:
         InputError: an option does not fit the table, the router or the encoder.
     """
-    best_single(table.part("train"))  # raises if a model has no outcome in train
-    train, val, _ = Parts.of(table, encoder.embed(table, store))
+    train, val, _ = embedded_parts(table, encoder, store)
     log.info("training on %d prompts of %s, %d models", len(train.table), table.source, table.num_models)
     place = folder / "router"
     if finetune is None:
@@ -77,6 +76,18 @@ def train(
         encoder, val = tuned, Examples(val.table, tuned.embed(val.table, store))
         router = adjustment.apply(router, train.table, val, validation_aiq)
     return save_router(place, router, encoder, table, router.predict(val.embeddings), configuration, tracker)
+
+
+def embedded_parts(table: OutcomeTable, encoder: Encoder, store: Store) -> Parts:
+    """Embed a table and divide it by its split; before that, raise an error if a model has no outcome in train.
+
+    Args:
+        table: N outcomes with their split.
+        encoder: embeds the prompts.
+        store: stores the embeddings.
+    """
+    best_single(table.part("train"))
+    return Parts.of(table, encoder.embed(table, store))
 
 
 def fit_router(router: Router, training: Training, adjustment: Adjustment, train: Examples, val: Examples) -> Router:

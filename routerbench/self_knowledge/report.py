@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from routerbench.files import atomic_path
-from routerbench.report.formatting import difference, percent, share, short_names, shorten, with_interval
+from routerbench.report.formatting import MEASURES, difference, percent, share, short_names, shorten, with_interval
 from routerbench.report.pictures import DPI, FAINT, PALETTE, plain, save_picture
 from routerbench.report.tables import Table, escape, markdown
 from routerbench.self_knowledge.multicalibration import NUM_BINS, SMALLEST, GroupCalibration
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _MOST = 20  # benchmarks in the plot
 _UNIT = 1e-4  # of advantages and changes of Brier
-_MEASURES = {"aiq": "AIQ", "peak_quality": "peak quality"}
 _METHOD = (
     "q is the predicted quality, l its squared error, and H = q (1 - q) the error that q implies; with outcomes "
     "other than 0 and 1, H is the mean of l in ten bins of q. LP predicts l by a ridge regression per model that "
@@ -108,7 +107,7 @@ def _routed_rows(found: SelfKnowledge) -> Table:
         )
         for number, one in enumerate(found.routed)
     )
-    return Table(("prediction", _MEASURES[found.measure], "change", "Brier", "change of Brier, 1e-4"), "lrrrr", (rows,))
+    return Table(("prediction", MEASURES[found.measure], "change", "Brier", "change of Brier, 1e-4"), "lrrrr", (rows,))
 
 
 def _picture(found: SelfKnowledge) -> Canvas:

@@ -13,16 +13,16 @@ from lightning.pytorch.callbacks import Checkpoint
 log = logging.getLogger(__name__)
 NAME = "last.ckpt"
 SECONDS = 30.0
-SHARE = 0.02  # of the time, spent on writing a small network more often than that
+SHARE = 0.02  # maximum share of the time spent on writing more often than every ``SECONDS``
 
 
 class LastCheckpoint(Checkpoint):
     """Callback that writes ``last.ckpt``.
 
-    It writes after an epoch, and within one if asked to, as soon as ``seconds`` have passed since the last time or
-    writing took less than a fiftieth of the time since then. The file is complete before it takes the place of the last
-    one. Lightning's ModelCheckpoint writes no last checkpoint before the end if it keeps no best one, and BestEpoch
-    keeps that.
+    It writes at the end of an epoch, and within epochs if ``within_epochs``, when ``seconds`` have passed since the
+    last checkpoint, or earlier if the last write took less than 2% of the time since then. The complete new file
+    replaces the old one in one step. Lightning's ModelCheckpoint writes no last checkpoint before the end if it keeps
+    no best one, and BestEpoch keeps that.
 
     Args:
         folder: folder of the file.
@@ -58,7 +58,7 @@ class LastCheckpoint(Checkpoint):
         self._write(trainer)
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        """Say how to go on after a signal, and end with the exit status of shells; Lightning's after SIGTERM is 0."""
+        """Log how to resume after a signal, and exit with 128 + the signal; Lightning exits with 0 after SIGTERM."""
         if isinstance(exception, SystemExit) and exception.code is None:
             exception.code = 128 + signal.SIGTERM
         if isinstance(exception, SystemExit | KeyboardInterrupt) and (self.folder / NAME).is_file():
@@ -71,6 +71,7 @@ class LastCheckpoint(Checkpoint):
 
     def _write(self, trainer: L.Trainer) -> None:
         started = time.monotonic()
+        # Not atomic_path: all processes write one checkpoint together, so all must name the same file.
         part = self.folder / f"{NAME}.part"
         trainer.save_checkpoint(part)
         if trainer.is_global_zero:
